@@ -1,0 +1,66 @@
+"""Gold: daily totals and invoices, built from business dates that are done, each from its newest revision."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Container, Mapping
+
+from pyspark.sql import DataFrame
+
+from batch.context import Batch
+from batch.recording import recover_publications
+from lake.tables import filter_dates
+from planning.staleness import date_inputs, no_inputs
+from planning.windows import windows
+from schemas.tables import DAILY_SALES, INVOICES, SALES, Table
+from transforms.totals import daily_sales, invoices
+
+
+def build_daily_sales(batch: Batch, asked: Container[dt.date]) -> None:
+    """Builds ``gold/daily_sales`` of every done date that it does not hold in its newest revision."""
+    _build(batch, asked, DAILY_SALES, daily_sales)
+
+
+def bill_customers(batch: Batch, asked: Container[dt.date]) -> None:
+    """Builds ``gold/invoices`` of every done date that it does not hold in its newest revision."""
+    _build(batch, asked, INVOICES, invoices)
+
+
+def _build(
+    batch: Batch,
+    asked: Container[dt.date],
+    table: Table,
+    transform: Callable[[DataFrame, Mapping[dt.date, int]], DataFrame],
+) -> None:
+    recover_publications(batch)
+    stale = _stale_revisions(batch, asked, table)
+    batch.outcome.built.setdefault(table.name, []).extend(stale)
+    if batch.dry_run:
+        batch.outcome.planned += [f"build {table.name} {date} from revision {r}" for date, r in stale.items()]
+        return
+    inputs = date_inputs(batch.ledger.drops().values())
+    sized = [inputs.get(date) or no_inputs(date) for date in stale]
+    sales_version = batch.lake.version(SALES)
+    for window in windows(sized, batch.settings.publish.max_lines_per_window):
+        revisions = {date.date: stale[date.date] for date in window}
+        batch.tell(f"building {table.name} of {len(revisions)} dates")
+        sales = filter_dates(batch.lake.read(SALES, sales_version), "business_date", revisions)
+        metadata = {
+            "job": table.name,
+            "run_id": batch.run_id,
+            "sales_version": sales_version,
+            "dates": {date.isoformat(): revision for date, revision in sorted(revisions.items())},
+        }
+        version = batch.lake.replace(table, transform(sales, revisions), revisions, metadata)
+        batch.ledger.record_builds(batch.run_id, table, revisions, version)
+
+
+def _stale_revisions(batch: Batch, asked: Container[dt.date], table: Table) -> dict[dt.date, int]:
+    built = batch.ledger.built_revisions(table)
+    return {
+        date: state.revision
+        for date, state in batch.ledger.dates().items()
+        if state.revision > 0
+        and built.get(date) != state.revision
+        and date in asked
+    }

@@ -1,0 +1,266 @@
+"""Ingest: landed drops to bronze. One pass over their text and one commit, for one drop or many."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import functions as F
+
+from batch.context import Batch
+from lake.landing import Landing, read_manifest, unreadable_file
+from lake.tables import Commit, filter_dates
+from planning.audit import audit_drop
+from planning.staleness import DropState
+from schemas.drops import DateContent, Drop, IngestedDrop, LandedFile
+from schemas.errors import AuditError, TryAgainError
+from schemas.states import DropStatus, ExitCode, ValidationStatus
+from schemas.tables import RECEIVED_SALES
+from transforms.received import judge_received
+from transforms.receipts import count_receipts, count_reject_reasons
+
+JOB = "ingest_sales"
+Headers = dict[Drop, dict[str, tuple[str, ...]]]
+
+
+def ingest(batch: Batch) -> list[dt.date]:
+    """Ingests every drop asked for that is new or changed.
+
+    Returns:
+        Drop dates that were asked for and are not there yet.
+    """
+    recover_receipts(batch)
+    landing = Landing(batch.spark, batch.settings.storage.landing, batch.settings.received_names)
+    batch.tell("listing drops")
+    drops = landing.drops(batch.asked.first, batch.asked.last)
+    changed = [landing.with_manifest(drop) for drop in _split_changed(batch, drops)]
+    fresh, unready = _split_ready(batch, drops, changed)
+    if batch.dry_run:
+        batch.outcome.planned += [_in_words(drop) for drop in fresh]
+        return unready
+    headers = _read_headers(batch, landing, fresh)
+    version = _write(batch, landing, headers)
+    if version is not None:
+        batch.tell("counting what was received")
+        _record(batch, _counted(batch, version, headers, landing), version)
+    if fresh:
+        _note_changed_while_read(batch, landing, headers)
+    return unready
+
+
+def recover_receipts(batch: Batch) -> None:
+    """Writes the ledger rows of commits to bronze whose run ended before it wrote them."""
+    if batch.dry_run:
+        return
+    for commit in batch.lake.commits(RECEIVED_SALES, batch.ledger.last_bronze_version()):
+        if commit.metadata.get("job") == JOB:
+            _record_recovered(batch, commit)
+
+
+def _split_changed(batch: Batch, drops: list[Drop]) -> list[Drop]:
+    """Drops whose files differ from those that bronze holds."""
+    known = batch.ledger.drops()
+    changed = [drop for drop in drops if batch.reingest or not _is_held(drop, known.get(drop.date))]
+    batch.outcome.unchanged_drops += [drop.date for drop in drops if drop not in changed]
+    return changed
+
+
+def _split_ready(batch: Batch, drops: list[Drop], changed: list[Drop]) -> tuple[list[Drop], list[dt.date]]:
+    """Changed drops that can be read, and the dates of drops asked for that are not there yet."""
+    there = {drop.date for drop in drops}
+    reasons = {date: "no such folder in the landing" for date in batch.asked.days() if date not in there}
+    ready = []
+    for drop in changed:
+        batch.outcome.warnings += [
+            f"drop {drop.date}: {name} is no *.csv, *.csv.gz or *.json: left out" for name in drop.strangers
+        ]
+        if not drop.files and not drop.is_closed and drop.problem is None and not drop.missing_files:
+            reasons[drop.date] = "no file, and no manifest that says it is closed"
+        elif drop.missing_files:
+            reasons[drop.date] = f"file {drop.missing_files[0]} of the manifest is not there"
+        else:
+            ready.append(drop)
+    for date, reason in sorted(reasons.items()):
+        batch.outcome.fail(ExitCode.NOT_READY, f"drop {date} is not ready: {reason}")
+    return ready, sorted(reasons)
+
+
+def _is_held(drop: Drop, state: DropState | None) -> bool:
+    return (
+        state is not None and state.status is DropStatus.INGESTED and state.fingerprint == drop.fingerprint
+    )
+
+
+def _in_words(drop: Drop) -> str:
+    return f"ingest drop {drop.date}: {len(drop.files)} files, {drop.bytes} bytes"
+
+
+def _read_headers(batch: Batch, landing: Landing, drops: list[Drop]) -> Headers:
+    batch.tell(f"reading the headers of {len(drops)} drops")
+    headers: Headers = {}
+    for drop in drops:
+        try:
+            if drop.problem is not None:
+                raise AuditError(drop.problem)
+            headers[drop] = landing.headers(drop)
+        except AuditError as error:
+            _fail(batch, drop, str(error), ExitCode.AUDIT)
+            continue
+        extra = landing.extra_columns(headers[drop])
+        if extra:
+            names = ", ".join(extra)
+            batch.outcome.warnings.append(f"drop {drop.date}: columns left out, not of the contract: {names}")
+    return headers
+
+
+def _fail(batch: Batch, drop: Drop, reason: str, code: ExitCode) -> None:
+    failed = IngestedDrop(drop, status=DropStatus.FAILED, reason=reason)
+    batch.outcome.drops = [found for found in batch.outcome.drops if found.drop.date != drop.date]
+    batch.outcome.drops.append(failed)
+    batch.outcome.fail(code, f"drop {drop.date} failed: {reason}")
+    batch.ledger.record_drops(batch.run_id, [failed], None)
+
+
+def _write(batch: Batch, landing: Landing, headers: Headers) -> int | None:
+    """Writes the lines of drops in one commit; a drop that cannot be read through is left behind."""
+    while headers:
+        size = sum(drop.bytes for drop in headers) / 1e6
+        batch.tell(f"ingesting {len(headers)} drops, {size:,.1f} MB")
+        try:
+            lines = judge_received(landing.lines(headers), batch.terms)
+            version = batch.lake.replace(
+                RECEIVED_SALES, lines, [drop.date for drop in headers], _metadata(batch, landing, headers)
+            )
+        except (Py4JJavaError, PySparkException) as error:
+            broken = _broken_drop(str(error), headers)
+            if broken is None:
+                raise
+            drop, name, cause = broken
+            _fail(batch, drop, f"{name} cannot be read: {cause}", ExitCode.AUDIT)
+            del headers[drop]
+            continue
+        if version is None:
+            raise TryAgainError("bronze/received_sales: the commit of this ingest is not there; run again")
+        return version
+    return None
+
+
+def _metadata(batch: Batch, landing: Landing, headers: Headers) -> dict[str, Any]:
+    return {
+        "job": JOB,
+        "run_id": batch.run_id,
+        "drops": {
+            drop.date.isoformat(): {
+                "fingerprint": drop.fingerprint,
+                "files": [[file.name, file.size, file.version] for file in drop.files],
+                "manifest": None if drop.manifest is None else drop.manifest.as_json(),
+                "manifest_version": drop.manifest_version,
+                "extra_columns": list(landing.extra_columns(files)),
+            }
+            for drop, files in headers.items()
+        },
+    }
+
+
+def _broken_drop(message: str, headers: Headers) -> tuple[Drop, str, str] | None:
+    found = unreadable_file(message)
+    if found is None:
+        return None
+    causes = [line.strip() for line in message.splitlines() if line.strip().startswith("Caused by:")]
+    cause = causes[-1].removeprefix("Caused by:").strip() if causes else "its end is missing or its bytes are damaged"
+    drops = [drop for drop in headers if drop.date == found.drop_date]
+    return (drops[0], found.name, cause[:300]) if drops else None
+
+
+def _counted(
+    batch: Batch, version: int, headers: Mapping[Drop, Mapping[str, tuple[str, ...]]], landing: Landing
+) -> list[IngestedDrop]:
+    found = {
+        drop.date: IngestedDrop(drop, extra_columns=landing.extra_columns(files))
+        for drop, files in headers.items()
+    }
+    _count(batch, version, found)
+    return list(found.values())
+
+
+def _count(batch: Batch, version: int, found: dict[dt.date, IngestedDrop]) -> None:
+    received = filter_dates(batch.lake.read(RECEIVED_SALES, version), "drop_date", found)
+    for row in count_receipts(received).collect():
+        _add_receipt(found[row.drop_date], row)
+    if any(drop.rejected for drop in found.values()):
+        for row in count_reject_reasons(received).collect():
+            found[row.drop_date].reasons[row.reason] += row.lines
+
+
+def _add_receipt(drop: IngestedDrop, row: Any) -> None:
+    drop.lines += row.lines
+    drop.file_lines[row.source_file] += row.lines
+    if row.validation_status == ValidationStatus.ACCEPTED:
+        drop.accepted += row.lines
+        key = (row.business_date, row.sale_date, row.is_adjustment)
+        _add_content(drop, DateContent(*key, lines=row.lines))
+    else:
+        drop.rejected += row.lines
+    if row.currency is not None:
+        totals = drop.file_gross.setdefault(row.source_file, {})
+        totals[row.currency] = totals.get(row.currency, Decimal(0)) + row.gross
+
+
+def _add_content(drop: IngestedDrop, more: DateContent) -> None:
+    for position, there in enumerate(drop.content):
+        same = (there.business_date, there.sale_date, there.is_adjustment)
+        if same == (more.business_date, more.sale_date, more.is_adjustment):
+            drop.content[position] = DateContent(*same, lines=there.lines + more.lines)
+            return
+    drop.content.append(more)
+
+
+def _record(batch: Batch, drops: list[IngestedDrop], version: int) -> None:
+    for found in drops:
+        found.reason = audit_drop(found, batch.settings.audit.max_rejected_share)
+        if found.reason is not None:
+            found.status = DropStatus.BLOCKED
+            batch.outcome.fail(
+                ExitCode.AUDIT, f"drop {found.drop.date} is blocked: {found.reason}{_example(batch, version, found)}"
+            )
+    batch.ledger.record_drops(batch.run_id, drops, version)
+    batch.outcome.drops += drops
+
+
+def _example(batch: Batch, version: int, found: IngestedDrop) -> str:
+    """One rejected line in words, so that the user sees at once what is wrong."""
+    if not found.rejected:
+        return ""
+    reason = found.reasons.most_common(1)[0][0]
+    received = filter_dates(batch.lake.read(RECEIVED_SALES, version), "drop_date", [found.drop.date])
+    line = received.filter(F.array_contains("reject_reasons", reason)).select("source_file", "raw").first()
+    return "" if line is None else f"; for example {reason} in {line.source_file}: {line.raw[:300]}"
+
+
+def _note_changed_while_read(batch: Batch, landing: Landing, headers: Headers) -> None:
+    """A drop whose files changed under the ingest is not trusted: its dates wait for the next run."""
+    for drop in headers:
+        if landing.refreshed(drop).fingerprint == drop.fingerprint:
+            continue
+        _fail(batch, drop, "its files changed while they were read; run again when they are whole", ExitCode.NOT_READY)
+
+
+def _record_recovered(batch: Batch, commit: Commit) -> None:
+    batch.tell("completing the ledger of an ingest that was cut off")
+    found = {}
+    for text, said in commit.metadata["drops"].items():
+        date = dt.date.fromisoformat(text)
+        files = tuple(LandedFile(name, "", size, version) for name, size, version in said["files"])
+        manifest = None if said["manifest"] is None else read_manifest(said["manifest"])
+        drop = Drop(date, files, manifest, manifest_version=said["manifest_version"])
+        found[date] = IngestedDrop(drop, extra_columns=tuple(said["extra_columns"]))
+    _count(batch, commit.version, found)
+    for drop_found in found.values():
+        drop_found.reason = audit_drop(drop_found, batch.settings.audit.max_rejected_share)
+        if drop_found.reason is not None:
+            drop_found.status = DropStatus.BLOCKED
+    batch.ledger.record_drops(str(commit.metadata["run_id"]), found.values(), commit.version)

@@ -1,0 +1,12 @@
+"""Options that some jobs have, each once."""
+
+from __future__ import annotations
+
+import click
+
+REPUBLISH = click.option(
+    "--republish", is_flag=True, help="Publish again what is unchanged: new key ranges, or a new chunk key."
+)
+REINGEST = click.option(
+    "--reingest", is_flag=True, help="Ingest again what is unchanged: new rules, time zone or lateness."
+)

@@ -1,0 +1,232 @@
+"""The life of a job: options, settings, Spark, ledger, the work itself, result, exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batch.context import Batch, Outcome
+from batch.publish import cause_of
+from command.options import Options, common_options, read_options
+from command.result import result_of, write_result
+from command.version import code_version
+from lake.ledger import Ledger, now
+from lake.session import open_session
+from lake.settings import Settings, load_settings
+from lake.tables import Lake
+from report.progress import Progress
+from report.summary import print_error, print_summary
+from schemas.errors import SalesBatchError
+from schemas.states import DateStatus, ExitCode, RunStatus
+
+Body = Callable[[Batch, Options], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One spark-submit entry point.
+
+    Attributes:
+        name: name of the job.
+        help: what it does, for ``--help``.
+        body: its work.
+        options: click options of this job alone.
+        keeps_ledger: whether its runs are told in ``ledger/runs`` of the lake.
+    """
+
+    name: str
+    help: str
+    body: Body
+    options: Sequence[Callable[[Any], Any]] = ()
+    keeps_ledger: bool = True
+
+    def main(self, arguments: Sequence[str] | None = None) -> None:
+        """Runs the job with the process's arguments and ends the process with its exit code."""
+        sys.exit(self.run(sys.argv[1:] if arguments is None else arguments))
+
+    def run(self, arguments: Sequence[str]) -> int:
+        """Runs the job.
+
+        Returns:
+            The exit code.
+        """
+        try:
+            options = self._parse(arguments)
+        except click.exceptions.Exit as done:
+            return done.exit_code
+        except click.ClickException as error:
+            print_error(f"{self.name}: {error.format_message()}")
+            return ExitCode.USAGE
+        except SalesBatchError as error:
+            print_error(f"{self.name}: {error}")
+            return error.exit_code
+        return _Run(self, options, list(arguments)).execute()
+
+    def _parse(self, arguments: Sequence[str]) -> Options:
+        def keep(**values: Any) -> Options:
+            return read_options(values)
+
+        command: Any = keep
+        for option in reversed(self.options):
+            command = option(command)
+        parser = click.command(name=self.name, help=self.help)(common_options(command))
+        read = parser.main(list(arguments), standalone_mode=False)
+        if not isinstance(read, Options):
+            raise click.exceptions.Exit(0)  # --help printed itself
+        return read
+
+
+class _Run:
+    """One execution of a job."""
+
+    def __init__(self, job: Job, options: Options, arguments: list[str]) -> None:
+        self._job = job
+        self._options = options
+        self._arguments = arguments
+        self._started = now()
+        self._run_id = f"{self._started:%Y%m%dT%H%M%S}-{job.name}-{uuid.uuid4().hex[:8]}"
+        self._outcome = Outcome()
+        self._ledger: Ledger | None = None
+        self._event: dict[str, Any] = {}
+
+    def execute(self) -> int:
+        """Runs the job's body between its first and last event.
+
+        Returns:
+            The exit code.
+        """
+        batch = None
+        with Progress() as progress:
+            try:
+                settings = self._settings()
+                batch = self._open(settings, progress)
+                self._begin(batch, settings)
+                self._job.body(batch, self._options)
+            except Exception as error:
+                self._note(error)
+            self._settle_partial_failure()
+            self._end()
+        code, status = self._outcome.exit_code, self._status()
+        result = result_of(self._run_id, self._job.name, status, code, self._outcome)
+        print_summary(result, batch.lake.root if batch else None, now() - self._started)
+        return self._write_result(result, code)
+
+    def _settings(self) -> Settings:
+        options = self._options
+        return load_settings(
+            options.config, options.assignments, {"landing": options.landing, "lake": options.lake}
+        )
+
+    def _open(self, settings: Settings, progress: Progress) -> Batch:
+        progress.tell("starting Spark")
+        spark = open_session(f"cymbal {self._job.name}")
+        progress.watch(spark)
+        lake = Lake(spark, settings.storage.lake)
+        return Batch(
+            run_id=self._run_id,
+            spark=spark,
+            settings=settings,
+            lake=lake,
+            ledger=Ledger(lake),
+            asked=self._options.dates,
+            dry_run=self._options.dry_run,
+            republish=bool(self._options.more.get("republish")),
+            reingest=bool(self._options.more.get("reingest")),
+            outcome=self._outcome,
+            tell=progress.tell,
+        )
+
+    def _begin(self, batch: Batch, settings: Settings) -> None:
+        if not self._job.keeps_ledger:
+            return
+        if not batch.dry_run:
+            batch.lake.prepare()
+        batch.lake.check_schemas()
+        self._event = {
+            "run_id": self._run_id,
+            "job": self._job.name,
+            "status": RunStatus.RUNNING.value,
+            "arguments": " ".join(self._arguments),
+            "started_at": self._started,
+            "config_hash": settings.digest,
+            "code_version": code_version(),
+            "application_id": batch.spark.sparkContext.applicationId,
+        }
+        if not batch.dry_run:
+            batch.ledger.record_run(self._event)
+            self._ledger = batch.ledger
+
+    def _end(self) -> None:
+        if self._ledger is None:
+            return
+        event = self._event | {
+            "status": self._status().value,
+            "ended_at": now(),
+            "exit_code": int(self._outcome.exit_code),
+            "error": "; ".join(self._outcome.errors)[:4000] or None,
+        }
+        try:
+            self._ledger.record_run(event)
+        except Exception as error:
+            self._note(error)
+
+    def _settle_partial_failure(self) -> None:
+        """Where no date at all could be published, the run did not partly fail: it failed."""
+        statuses = [published.status for published in self._outcome.dates.values()]
+        if ExitCode.SOME_DATES_FAILED in self._outcome.codes and DateStatus.DONE not in statuses:
+            self._outcome.codes.add(ExitCode.UNEXPECTED)
+
+    def _status(self) -> RunStatus:
+        if self._outcome.exit_code is not ExitCode.DONE:
+            return RunStatus.FAILED
+        if self._job.keeps_ledger and not self._outcome.did_anything and not self._options.dry_run:
+            return RunStatus.UNCHANGED
+        return RunStatus.DONE
+
+    def _note(self, error: Exception) -> None:
+        if isinstance(error, SalesBatchError):
+            self._outcome.fail(error.exit_code, str(error))
+            return
+        log = os.environ.get("CYMBAL_LOG_FILE")
+        where = _keep_trace(log)
+        self._outcome.fail(ExitCode.UNEXPECTED, f"{explain(error)}{where}")
+
+    def _write_result(self, result: dict[str, Any], code: ExitCode) -> int:
+        if self._options.result is None:
+            return code
+        try:
+            write_result(self._options.result, result)
+        except OSError as error:
+            print_error(f"--result {self._options.result}: {error.strerror or error}")
+            return code or ExitCode.USAGE
+        return code
+
+
+def explain(error: Exception) -> str:
+    """What went wrong and what to do about it, in one line."""
+    text = str(error)
+    if "No space left on device" in text or "Disk quota exceeded" in text:
+        return "no space left on the disk of the lake or of Spark's local files: free some, then run again"
+    if "java.lang.OutOfMemoryError" in text:
+        return "out of memory: give Spark more (spark.driver.memory, spark.executor.memory), then run again"
+    return cause_of(error)
+
+
+def _keep_trace(log: str | None) -> str:
+    trace = traceback.format_exc()
+    if log is None:
+        return ""
+    try:
+        with Path(log).open("a", encoding="utf-8") as file:
+            file.write(trace)
+    except OSError:
+        return ""
+    return f" (details in {log})"

@@ -1,0 +1,98 @@
+"""The result of a run as JSON, for whoever started it: an orchestrator, a script, a test."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from batch.context import Outcome
+from planning.reconciliation import totals_by
+from schemas.drops import IngestedDrop
+from schemas.states import ExitCode, RunStatus
+from schemas.tables import RECONCILED_SHARES
+
+
+def result_of(run_id: str, job: str, status: RunStatus, exit_code: ExitCode, outcome: Outcome) -> dict[str, Any]:
+    """The result: amounts are strings, dates ISO 8601."""
+    return {
+        "run_id": run_id,
+        "job": job,
+        "status": status.value,
+        "exit_code": int(exit_code),
+        "drops": [_drop(found) for found in sorted(outcome.drops, key=lambda found: found.drop.date)],
+        "unchanged_drops": len(outcome.unchanged_drops),
+        "dates": _dates(outcome),
+        "chunks": _chunks(outcome),
+        "totals": _totals(outcome),
+        "rejected": dict(sorted(outcome.rejected.items())),
+        "built": {table: [date.isoformat() for date in dates] for table, dates in outcome.built.items()},
+        "planned": outcome.planned,
+        "warnings": outcome.warnings,
+        "error": "; ".join(outcome.errors) or None,
+    }
+
+
+def write_result(path: str, result: dict[str, Any]) -> None:
+    """Writes a result, whole or not at all."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    part.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    part.replace(target)
+
+
+def _drop(found: IngestedDrop) -> dict[str, Any]:
+    return {
+        "drop_date": found.drop.date.isoformat(),
+        "status": found.status.value,
+        "files": len(found.drop.files),
+        "bytes": found.drop.bytes,
+        "lines": found.lines,
+        "accepted": found.accepted,
+        "rejected": found.rejected,
+        "extra_columns": list(found.extra_columns),
+        "reason": found.reason,
+    }
+
+
+def _dates(outcome: Outcome) -> list[dict[str, Any]]:
+    rows = []
+    for date, published in sorted(outcome.dates.items()):
+        shares = published.shares
+        counts = {name: getattr(shares, name).lines if shares else None for name in RECONCILED_SHARES}
+        rows.append(
+            {
+                "business_date": date.isoformat(),
+                "status": published.status.value,
+                "revision": published.revision,
+                **counts,
+                "reason": published.reason,
+            }
+        )
+    return rows
+
+
+def _chunks(outcome: Outcome) -> list[dict[str, Any]]:
+    lines = totals_by(outcome.cells, lambda cell: cell.chunk)
+    rows = []
+    for chunk in sorted(set(lines) | set(outcome.chunks) | set(outcome.spans)):
+        row: dict[str, Any] = {"chunk": chunk}
+        if chunk in lines:
+            row |= {name: getattr(lines[chunk], name).lines for name in RECONCILED_SHARES}
+        if chunk in outcome.chunks:
+            row |= outcome.chunks[chunk].as_columns()
+        elif chunk in outcome.spans:
+            row["partitions"] = outcome.spans[chunk].count
+        rows.append(row)
+    return rows
+
+
+def _totals(outcome: Outcome) -> dict[str, dict[str, str]]:
+    by_currency = totals_by(outcome.cells, lambda cell: cell.currency)
+    totals = {}
+    for currency, shares in sorted(by_currency.items()):
+        totals[currency] = {name: str(getattr(shares, name).gross) for name in RECONCILED_SHARES}
+        accounted = shares.published + shares.duplicates + shares.conflicts
+        totals[currency]["left_over"] = str(shares.received.gross - accounted.gross)
+    return totals

@@ -1,0 +1,19 @@
+"""Bills customers: one invoice a business date, customer and currency."""
+
+from __future__ import annotations
+
+from batch.context import Batch
+from batch.gold import bill_customers
+from command.job import Job
+from command.options import Options
+
+
+def run(batch: Batch, _: Options) -> None:
+    """Builds gold/invoices of the dates asked for whose sales have a newer revision."""
+    bill_customers(batch, batch.asked)
+
+
+JOB = Job("bill_customers", "Bills each customer once a business date and currency.", run)
+
+if __name__ == "__main__":
+    JOB.main()

@@ -1,0 +1,19 @@
+"""Builds daily totals by store, category and currency from business dates that are done."""
+
+from __future__ import annotations
+
+from batch.context import Batch
+from batch.gold import build_daily_sales
+from command.job import Job
+from command.options import Options
+
+
+def run(batch: Batch, _: Options) -> None:
+    """Builds gold/daily_sales of the dates asked for whose sales have a newer revision."""
+    build_daily_sales(batch, batch.asked)
+
+
+JOB = Job("build_daily_sales", "Sums daily sales by store, category and currency.", run)
+
+if __name__ == "__main__":
+    JOB.main()

@@ -1,0 +1,20 @@
+"""Ingests landed drops into bronze: every line accepted or rejected, none lost."""
+
+from __future__ import annotations
+
+from batch.context import Batch
+from batch.ingest import ingest
+from command.flags import REINGEST
+from command.job import Job
+from command.options import Options
+
+
+def run(batch: Batch, _: Options) -> None:
+    """Reads the drops asked for that are new or changed, and judges every line."""
+    ingest(batch)
+
+
+JOB = Job("ingest_sales", "Reads landed drops into bronze and judges every line.", run, [REINGEST])
+
+if __name__ == "__main__":
+    JOB.main()

@@ -1,0 +1,134 @@
+"""Files on any Hadoop file system, through the JVM that Spark already has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True)
+class FileStatus:
+    """One file as its file system lists it.
+
+    Attributes:
+        path: full URI.
+        size: bytes.
+        version: modification time in milliseconds, or the etag where the file system has them.
+    """
+
+    path: str
+    size: int
+    version: str
+
+    @property
+    def name(self) -> str:
+        """Last part of the path."""
+        return self.path.rsplit("/", 1)[-1]
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder that the file is in."""
+        return self.path.rsplit("/", 2)[-2]
+
+
+class FileStore:
+    """Lists and reads files below a root, wherever the root is."""
+
+    def __init__(self, spark: SparkSession, root: str) -> None:
+        """Opens the file system of ``root`` (a path or URI); a relative path is one of the working folder."""
+        jvm: Any = spark._jvm
+        context: Any = spark.sparkContext._jsc.sc()
+        self._jvm = jvm
+        self._path = jvm.org.apache.hadoop.fs.Path
+        path = self._path(root)
+        self._system = path.getFileSystem(context.hadoopConfiguration())
+        self._root = path.makeQualified(self._system.getUri(), self._system.getWorkingDirectory())
+        self._etags: bool | None = None
+
+    @property
+    def root(self) -> str:
+        """Full URI of the root."""
+        return str(self._root.toString())
+
+    def exists(self, name: str = "") -> bool:
+        """Whether the root, or something below it, exists."""
+        return bool(self._system.exists(self._below(name)))
+
+    def make_folder(self, name: str = "") -> None:
+        """Makes a folder below the root, and those above it.
+
+        Raises:
+            OSError: the file system refuses.
+        """
+        try:
+            made = self._system.mkdirs(self._below(name))
+        except Py4JJavaError as error:
+            raise OSError(first_line(error)) from None
+        if not made:
+            raise OSError(f"cannot make the folder {self._below(name).toString()}")
+
+    def check_writable(self) -> None:
+        """Writes and deletes a file of no bytes in the root.
+
+        Raises:
+            OSError: the file system refuses.
+        """
+        probe = self._below(f"_writable_{self._jvm.java.util.UUID.randomUUID().toString()}")
+        try:
+            self._system.create(probe, True).close()
+            self._system.delete(probe, False)
+        except Py4JJavaError as error:
+            raise OSError(first_line(error)) from None
+
+    def folders(self) -> list[str]:
+        """Names of the folders right below the root."""
+        return [s.getPath().getName() for s in self._system.listStatus(self._root) if s.isDirectory()]
+
+    def files(self, folder: str = "") -> Iterator[FileStatus]:
+        """Files below a folder of the root, at any depth; on an object store in few requests."""
+        statuses = self._system.listFiles(self._below(folder), True)
+        while statuses.hasNext():
+            status = statuses.next()
+            yield FileStatus(status.getPath().toString(), status.getLen(), self._version(status))
+
+    def read(self, path: str, limit: int, decompress: bool = False) -> bytes:
+        """First bytes of a file.
+
+        Args:
+            path: full URI.
+            limit: bytes at most, after decompression.
+            decompress: whether the file is gzip.
+
+        Raises:
+            OSError: the file cannot be read, or is no gzip.
+        """
+        try:
+            stream = self._system.open(self._path(path))
+            try:
+                if decompress:
+                    stream = self._jvm.java.util.zip.GZIPInputStream(stream)
+                return bytes(stream.readNBytes(limit))
+            finally:
+                stream.close()
+        except Py4JJavaError as error:
+            raise OSError(first_line(error)) from None
+
+    def _below(self, name: str) -> Any:
+        return self._path(self._root, name) if name else self._root
+
+    def _version(self, status: Any) -> str:
+        if self._etags is None:
+            etag_source = self._jvm.java.lang.Class.forName("org.apache.hadoop.fs.EtagSource")
+            self._etags = bool(etag_source.isInstance(status))
+        return str(status.getEtag()) if self._etags else str(status.getModificationTime())
+
+
+def first_line(error: Py4JJavaError) -> str:
+    """First line of what a Java exception says, without its class's package and its trace."""
+    java: Any = error.java_exception
+    text = str(java.getMessage() or java.getClass().getSimpleName())
+    return text.strip().splitlines()[0] if text.strip() else str(java.getClass().getSimpleName())

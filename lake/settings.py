@@ -1,0 +1,268 @@
+"""Settings of a run: read from YAML, checked, frozen. A key that does not exist is refused by name."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from iso4217 import Currency
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from schemas.errors import UsageError
+from schemas.landing import RECEIVED_NAMES
+from schemas.ranges import KeyRange, parse_ranges
+
+DEFAULTS = Path(__file__).resolve().parent.parent / "configs" / "cymbal.yaml"
+_MAX_SCALE = 3
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("not a time zone of the IANA database, as America/New_York") from None
+    return name
+
+
+def _time_of_day(value: Any) -> Any:
+    # YAML 1.1 reads an unquoted 04:30 as the number 270 (sixties).
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
+        return f"{value // 60:02d}:{value % 60:02d}"
+    return value
+
+
+def _whole_minute(value: dt.time) -> dt.time:
+    if value.second or value.microsecond or value.tzinfo is not None:
+        raise ValueError("a local time of the form HH:MM, as 04:00")
+    return value
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+TimeOfDay = Annotated[dt.time, BeforeValidator(_time_of_day), AfterValidator(_whole_minute)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Storage(_Group):
+    """Where the landed drops and the lake are: a path or a URI of any Hadoop file system."""
+
+    landing: Annotated[str, Field(min_length=1)]
+    lake: Annotated[str, Field(min_length=1)]
+
+
+class BusinessDay(_Group):
+    """When a store's business day is."""
+
+    timezone: TimeZone
+    starts_at: TimeOfDay
+    store_timezones: dict[str, TimeZone]
+
+
+class Late(_Group):
+    """How late a line may be and still restate its sale date."""
+
+    days: Annotated[int, Field(ge=0, le=3650)]
+    history_before: dt.date | None
+
+
+class Chunks(_Group):
+    """How a data set is split into chunks, and chunks into Spark partitions."""
+
+    key: str
+    ranges: tuple[str, ...]
+    target_rows_per_partition: Annotated[int, Field(ge=1)]
+
+    @field_validator("key")
+    @classmethod
+    def _is_received(cls, key: str) -> str:
+        if key not in RECEIVED_NAMES:
+            raise ValueError(f"not a received column; one of {', '.join(RECEIVED_NAMES)}")
+        return key
+
+    @field_validator("ranges")
+    @classmethod
+    def _are_disjoint(cls, ranges: tuple[str, ...]) -> tuple[str, ...]:
+        parse_ranges(ranges)
+        return ranges
+
+    @property
+    def key_ranges(self) -> tuple[KeyRange, ...]:
+        """The ranges, read."""
+        return parse_ranges(self.ranges)
+
+
+class Publish(_Group):
+    """How many lines one publication may hold; a business date is never split."""
+
+    max_lines_per_window: Annotated[int, Field(ge=1)]
+
+
+class Audit(_Group):
+    """What share of dirt stops a drop or a date."""
+
+    max_rejected_share: Share
+    max_conflict_share: Share
+
+
+class Settings(_Group):
+    """Everything of the config, checked."""
+
+    storage: Storage
+    business_day: BusinessDay
+    late: Late
+    chunks: Chunks
+    publish: Publish
+    currencies: Annotated[tuple[str, ...], Field(min_length=1)]
+    audit: Audit
+    columns: dict[str, Annotated[str, Field(min_length=1)]]
+
+    @field_validator("currencies")
+    @classmethod
+    def _are_known(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        for code in codes:
+            _scale(code)
+        return codes
+
+    @field_validator("columns")
+    @classmethod
+    def _are_contract_names(cls, columns: dict[str, str]) -> dict[str, str]:
+        for name, received in columns.items():
+            if name not in RECEIVED_NAMES:
+                raise ValueError(f"{name!r} is not a column of the contract{_nearest(name, RECEIVED_NAMES)}")
+            if any(character in received for character in "'\"\\"):
+                raise ValueError(f"{received!r} holds a quote or a backslash, which no column name may")
+        if len(set(columns.values())) < len(columns):
+            raise ValueError("two columns are mapped from the same received name")
+        return columns
+
+    @property
+    def currency_scales(self) -> dict[str, int]:
+        """Decimals by ISO 4217 code, of the currencies that are allowed."""
+        return {code: _scale(code) for code in self.currencies}
+
+    @property
+    def received_names(self) -> dict[str, str]:
+        """Name under which each contract column is received."""
+        return {name: self.columns.get(name, name) for name in RECEIVED_NAMES}
+
+    @property
+    def digest(self) -> str:
+        """sha256, in hex, of every value but where the data are: the same config is the same hash anywhere."""
+        values = self.model_dump(mode="json", exclude={"storage"})
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _scale(code: str) -> int:
+    try:
+        exponent = Currency(code).exponent
+    except ValueError:
+        raise ValueError(f"{code!r} is not a currency of ISO 4217, as USD") from None
+    if exponent is None or exponent > _MAX_SCALE:
+        raise ValueError(f"{code!r} has no amounts of at most {_MAX_SCALE} decimals")
+    return int(exponent)
+
+
+def load_settings(config: str | None, assignments: Sequence[str], storage: Mapping[str, str | None]) -> Settings:
+    """Reads the defaults, then a config file over them, then ``--set`` values, then where the data are.
+
+    Args:
+        config: path of a YAML file that holds only what differs from configs/cymbal.yaml; or None.
+        assignments: ``dotted.key=YAML value``, later ones win.
+        storage: ``landing`` and ``lake`` of the command line; None keeps the config's.
+
+    Raises:
+        UsageError: the file cannot be read, or a key or value is not valid; the text names it, the nearest
+            known key, and the valid form.
+    """
+    values = _read_yaml(DEFAULTS)
+    if config is not None:
+        _merge(values, _read_yaml(Path(config)), "", config)
+    for assignment in assignments:
+        _assign(values, assignment)
+    for key, value in storage.items():
+        if value is not None:
+            values["storage"][key] = value
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(_first_problem(error, config)) from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"config file {path}: {error.strerror or error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"config file {path}: not YAML: {' '.join(str(error).split())}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise UsageError(f"config file {path}: must be a mapping of keys, as 'late: {{days: 7}}'")
+    return content
+
+
+# Their keys are the user's own: stores, and columns of the contract (checked by their own rule).
+_OPEN_KEYS = frozenset({"business_day.store_timezones", "columns"})
+
+
+def _merge(values: dict[str, Any], changes: Mapping[str, Any], prefix: str, source: str) -> None:
+    for key, value in changes.items():
+        name = f"{prefix}{key}"
+        if key not in values:
+            raise UsageError(f"{source}: unknown config key {name!r}{_nearest(name, _known_keys())}")
+        if isinstance(values[key], dict) and isinstance(value, dict) and name not in _OPEN_KEYS:
+            _merge(values[key], value, f"{name}.", source)
+        else:
+            values[key] = value
+
+
+def _assign(values: dict[str, Any], assignment: str) -> None:
+    key, separator, text = assignment.partition("=")
+    if not separator:
+        raise UsageError(f"--set {assignment!r}: must be of the form key=value, as late.days=7")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UsageError(f"--set {assignment!r}: the value is not YAML") from None
+    changes: Any = value
+    for part in reversed(key.strip().split(".")):
+        changes = {part: changes}
+    _merge(values, changes, "", "--set")
+
+
+def _known_keys() -> list[str]:
+    known = []
+    for group, field in Settings.model_fields.items():
+        model = field.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            known += [f"{group}.{name}" for name in model.model_fields]
+        else:
+            known.append(group)
+    return known
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    """Says which known name is meant, by the whole name or, for a key without its group, by its end."""
+    by_end = [candidate for candidate in known if candidate.rpartition(".")[2] == name.rpartition(".")[2]]
+    near = by_end or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+
+
+def _first_problem(error: ValidationError, config: str | None) -> str:
+    problem = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    text = problem["msg"].removeprefix("Value error, ")
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    source = config or "config"
+    return f"{source}: {key} = {problem['input']!r}: {text}{more}"

@@ -1,0 +1,244 @@
+"""The lake's Delta tables: read at a version, replaced date by date in one commit, never half."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import delta.exceptions as delta_errors  # converts Delta's Java errors: must be imported before they occur
+from delta import DeltaTable
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lake.files import FileStore
+from schemas.errors import TryAgainError, UsageError
+from schemas.tables import TABLES, Table
+
+_CONCURRENT = (
+    delta_errors.ConcurrentAppendException,
+    delta_errors.ConcurrentDeleteDeleteException,
+    delta_errors.ConcurrentDeleteReadException,
+    delta_errors.ConcurrentTransactionException,
+    delta_errors.ConcurrentWriteException,
+    delta_errors.MetadataChangedException,
+    delta_errors.ProtocolChangedException,
+)
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit of a table's history.
+
+    Attributes:
+        version: table version that it made.
+        metadata: what the writer said of it, empty where nothing of ours.
+    """
+
+    version: int
+    metadata: Mapping[str, Any]
+
+
+class Lake:
+    """All tables below one root."""
+
+    def __init__(self, spark: SparkSession, root: str) -> None:
+        """Opens a lake.
+
+        Args:
+            spark: session.
+            root: path or URI; made where it is not there.
+        """
+        self._spark = spark
+        self._files = FileStore(spark, root)
+        self._existing: set[str] = set()
+
+    @property
+    def root(self) -> str:
+        """Full URI."""
+        return self._files.root
+
+    def prepare(self) -> None:
+        """Makes the root where it is not there, and proves that it can be written to.
+
+        Raises:
+            UsageError: it cannot.
+        """
+        try:
+            self._files.make_folder()
+            self._files.check_writable()
+        except OSError as error:
+            raise UsageError(f"lake {self.root}: cannot be written to: {error}") from None
+
+    def check_schemas(self) -> None:
+        """Compares each table that is there with its contract.
+
+        Raises:
+            UsageError: a table is another's: the text names the table, the column, both types.
+        """
+        for table in TABLES:
+            if self.exists(table):
+                self._check_schema(table)
+
+    def path(self, table: Table) -> str:
+        """Full URI of a table."""
+        return f"{self.root.rstrip('/')}/{table.name}"
+
+    def exists(self, table: Table) -> bool:
+        """Whether a table is there."""
+        if table.name not in self._existing and self._files.exists(f"{table.name}/_delta_log"):
+            self._existing.add(table.name)
+        return table.name in self._existing
+
+    def version(self, table: Table) -> int | None:
+        """Latest version of a table, None where it is not there."""
+        return int(self._snapshot(table).version()) if self.exists(table) else None
+
+    def transaction(self, table: Table, application: str) -> int:
+        """Last transaction number that an application committed to a table; 0 where none."""
+        if not self.exists(table):
+            return 0
+        number = self._snapshot(table).transactions().get(application)
+        return int(number.get()) if number.isDefined() else 0
+
+    def read(self, table: Table, version: int | None = None) -> DataFrame:
+        """A table's rows, none where it is not there.
+
+        Args:
+            table: contract.
+            version: version to read, the latest where None.
+        """
+        if not self.exists(table):
+            return self._spark.createDataFrame([], table.schema)
+        reader = self._spark.read.format("delta")
+        if version is not None:
+            reader = reader.option("versionAsOf", version)
+        return reader.load(self.path(table))
+
+    def append(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Appends a few rows in one commit; nothing for none."""
+        if not rows:
+            return
+        self._ensure(table)
+        values = [tuple(row.get(name) for name in table.columns) for row in rows]
+        frame = self._spark.createDataFrame(values, table.schema).coalesce(1)
+        self._guarded(lambda: frame.write.format("delta").mode("append").save(self.path(table)), table)
+
+    def replace(
+        self,
+        table: Table,
+        rows: DataFrame,
+        dates: Iterable[dt.date],
+        metadata: Mapping[str, Any],
+        transaction: tuple[str, int] | None = None,
+    ) -> int | None:
+        """Replaces whole partitions of a table by date, in one commit.
+
+        Args:
+            table: contract, partitioned by a date.
+            rows: new content of these dates; a date with no row is emptied.
+            dates: the dates replaced; a row of any other fails the write.
+            metadata: kept with the commit; holds ``run_id``, by which the commit is found again.
+            transaction: application and number; a number that another run reached first commits nothing.
+
+        Returns:
+            The version that this write made; None where another run's transaction outran it.
+
+        Raises:
+            TryAgainError: another run wrote to the same dates at the same time.
+        """
+        self._ensure(table)
+        before = self.version(table) or 0
+        writer = (
+            rows.write.format("delta")
+            .mode("overwrite")
+            .option("replaceWhere", date_condition(table.partition_by[0], dates))
+            .option("userMetadata", json.dumps(metadata, sort_keys=True))
+        )
+        if transaction is not None:
+            application, number = transaction
+            writer = writer.option("txnAppId", application).option("txnVersion", number)
+        self._guarded(lambda: writer.save(self.path(table)), table)
+        # Delta passes over an outrun transaction in silence: only our own commit proves the write.
+        own = [commit for commit in self.commits(table, before) if commit.metadata == metadata]
+        return own[-1].version if own else None
+
+    def commits(self, table: Table, after: int) -> list[Commit]:
+        """Commits of a table after a version, oldest first."""
+        latest = self.version(table)
+        if latest is None or latest <= after:
+            return []
+        history = (
+            DeltaTable.forPath(self._spark, self.path(table))
+            .history(latest - after)
+            .select("version", "userMetadata")
+            .collect()
+        )
+        found = [Commit(row.version, _own_metadata(row.userMetadata)) for row in history if row.version > after]
+        return sorted(found, key=lambda commit: commit.version)
+
+    def _ensure(self, table: Table) -> None:
+        if self.exists(table):
+            return
+        builder = (
+            DeltaTable.createIfNotExists(self._spark)
+            .location(self.path(table))
+            .addColumns(table.schema)
+        )
+        if table.statistics:
+            builder = builder.property("delta.dataSkippingStatsColumns", ",".join(table.statistics))
+        else:
+            builder = builder.property("delta.dataSkippingNumIndexedCols", "0")
+        if table.partition_by:
+            builder = builder.partitionedBy(*table.partition_by)
+        self._guarded(builder.execute, table)
+        self._existing.add(table.name)
+
+    def _check_schema(self, table: Table) -> None:
+        try:
+            found = {field.name: field.dataType for field in self.read(table).schema.fields}
+        except AnalysisException as error:
+            raise UsageError(f"table {self.path(table)}: cannot be read: {error.getMessage()}") from None
+        for column in table.schema.fields:
+            expected = column.dataType.simpleString()
+            if column.name not in found:
+                raise UsageError(f"table {self.path(table)} is another's: no column {column.name} ({expected})")
+            actual = found[column.name].simpleString()
+            if actual != expected:
+                raise UsageError(
+                    f"table {self.path(table)} is another's: column {column.name} is {actual}, must be {expected}"
+                )
+
+    def _snapshot(self, table: Table) -> Any:
+        jvm: Any = self._spark._jvm
+        log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self._spark._jsparkSession, self.path(table))
+        nothing = jvm.scala.Option.empty()
+        return log.update(False, nothing, nothing)
+
+    def _guarded(self, action: Any, table: Table) -> None:
+        try:
+            action()
+        except _CONCURRENT:
+            raise TryAgainError(f"table {table.name}: another run wrote to it at the same time; run again") from None
+
+
+def date_condition(column: str, dates: Iterable[dt.date]) -> str:
+    """SQL condition that a date column is one of the dates; for none of them, one that never holds."""
+    literals = ", ".join(f"date'{date.isoformat()}'" for date in sorted(set(dates)))
+    return f"{column} in ({literals})" if literals else f"{column} is null and false"
+
+
+def filter_dates(rows: DataFrame, column: str, dates: Iterable[dt.date]) -> DataFrame:
+    """Rows whose date is one of the dates."""
+    return rows.filter(F.expr(date_condition(column, dates)))
+
+
+def _own_metadata(text: str | None) -> Mapping[str, Any]:
+    try:
+        content = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}

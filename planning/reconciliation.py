@@ -1,0 +1,140 @@
+"""Reconciliation: what was received is what was published, and what was left out and why, to the cent."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Context, Decimal
+from typing import TypeVar
+
+from schemas.states import ConflictOutcome
+from schemas.tables import RECONCILED_SHARES
+
+ZERO = Decimal(0)
+# decimal(38,3) has more digits than the default context's 28, which would round in silence.
+_EXACT = Context(prec=76)
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number of lines and their control totals.
+
+    Attributes:
+        lines: lines.
+        gross: sum of gross_amount.
+        absolute_gross: sum of its absolute values, which errors of opposite signs cannot hide in.
+    """
+
+    lines: int = 0
+    gross: Decimal = ZERO
+    absolute_gross: Decimal = ZERO
+
+    def __add__(self, other: Measure) -> Measure:
+        """Sums two measures, of one currency."""
+        return Measure(
+            self.lines + other.lines,
+            _EXACT.add(self.gross, other.gross),
+            _EXACT.add(self.absolute_gross, other.absolute_gross),
+        )
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """What is reconciled on its own: one chunk of one business date in one currency."""
+
+    business_date: dt.date
+    chunk: str
+    currency: str
+
+
+@dataclass
+class Shares:
+    """The four shares of a cell."""
+
+    received: Measure = field(default_factory=Measure)
+    published: Measure = field(default_factory=Measure)
+    duplicates: Measure = field(default_factory=Measure)
+    conflicts: Measure = field(default_factory=Measure)
+
+    @property
+    def is_reconciled(self) -> bool:
+        """Whether received = published + duplicates + conflicts, in every measure."""
+        return self.received == self.published + self.duplicates + self.conflicts
+
+    def as_columns(self) -> dict[str, object]:
+        """The columns of ``ledger/chunks``."""
+        columns: dict[str, object] = {}
+        for share in RECONCILED_SHARES:
+            measure: Measure = getattr(self, share)
+            columns[share] = measure.lines
+            columns[f"gross_{share}"] = measure.gross
+            columns[f"absolute_gross_{share}"] = measure.absolute_gross
+        return columns
+
+
+def reconcile(
+    received: Mapping[Cell, Measure],
+    published: Mapping[Cell, Measure],
+    duplicates: Mapping[Cell, Measure],
+    left_out: Mapping[tuple[Cell, str], Measure],
+) -> dict[Cell, Shares]:
+    """Puts the shares of each cell side by side.
+
+    Args:
+        received: of accepted lines in bronze.
+        published: of lines in ``silver/sales``.
+        duplicates: of the equal copies that those stand for.
+        left_out: of lines in ``silver/conflicts``, by outcome; a late duplicate is a duplicate.
+    """
+    cells: dict[Cell, Shares] = defaultdict(Shares)
+    for cell, measure in received.items():
+        cells[cell].received = measure
+    for cell, measure in published.items():
+        cells[cell].published = measure
+    for cell, measure in duplicates.items():
+        cells[cell].duplicates += measure
+    for (cell, outcome), measure in left_out.items():
+        if outcome == ConflictOutcome.LATE_DUPLICATE:
+            cells[cell].duplicates += measure
+        else:
+            cells[cell].conflicts += measure
+    return dict(sorted(cells.items()))
+
+
+def unreconciled_dates(cells: Mapping[Cell, Shares]) -> dict[dt.date, str]:
+    """Dates of which some cell does not reconcile, each with its first such cell in words."""
+    problems: dict[dt.date, str] = {}
+    for cell, shares in cells.items():
+        if not shares.is_reconciled:
+            problems.setdefault(cell.business_date, _in_words(cell, shares))
+    return problems
+
+
+def conflict_shares(cells: Mapping[Cell, Shares]) -> dict[dt.date, float]:
+    """Share of conflicting lines among the received ones, by date."""
+    return {
+        date: totals.conflicts.lines / totals.received.lines if totals.received.lines else 0.0
+        for date, totals in totals_by(cells, lambda cell: cell.business_date).items()
+    }
+
+
+def totals_by(cells: Mapping[Cell, Shares], key: Callable[[Cell], Key]) -> dict[Key, Shares]:
+    """Sums the shares of cells that have one key; sum money only over cells of one currency."""
+    totals: dict[Key, Shares] = defaultdict(Shares)
+    for cell, shares in cells.items():
+        total = totals[key(cell)]
+        for share in RECONCILED_SHARES:
+            setattr(total, share, getattr(total, share) + getattr(shares, share))
+    return dict(totals)
+
+
+def _in_words(cell: Cell, shares: Shares) -> str:
+    parts = ", ".join(
+        f"{share} {getattr(shares, share).lines} lines {getattr(shares, share).gross}"
+        for share in RECONCILED_SHARES
+    )
+    return f"{cell.business_date} chunk {cell.chunk} {cell.currency}: {parts}"
+

@@ -1,0 +1,126 @@
+"""The summary of a run, drawn from its result."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as Grid
+
+_BAR_WIDTH = 24
+_SHOWN = 20
+_TABLES = (
+    "bronze/received_sales",
+    "silver/sales",
+    "silver/conflicts",
+    "gold/daily_sales",
+    "gold/invoices",
+    "ledger/",
+)
+
+
+def print_error(text: str) -> None:
+    """Prints one error line on stderr."""
+    Console(stderr=True, highlight=False).print(f"error: {text}", style="red", markup=False, soft_wrap=True)
+
+
+def print_summary(result: dict[str, Any], lake: str | None, took: dt.timedelta) -> None:
+    """Prints what a run did: errors first, then drops, rejects, chunks and totals."""
+    console = Console(highlight=False, soft_wrap=True)
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    for warning in result["warnings"][:_SHOWN]:
+        errors.print(f"warning: {warning}", style="yellow", markup=False)
+    if result["error"]:
+        print_error(f"{result['job']}: {result['error']}")
+    for line in result["planned"]:
+        console.print(line, markup=False)
+    _print_drops(console, result)
+    _print_dates(console, result)
+    _print_chunks(console, result)
+    _print_totals(console, result)
+    if lake is not None and (result["dates"] or result["drops"]):
+        console.print(f"\ntables under {lake}: {', '.join(_TABLES)}", markup=False)
+    seconds = took.total_seconds()
+    console.print(
+        f"\n{result['job']}: {result['status']} in {seconds:.1f} s, exit code {result['exit_code']}, "
+        f"run {result['run_id']}",
+        markup=False,
+    )
+
+
+def _print_drops(console: Console, result: dict[str, Any]) -> None:
+    drops = result["drops"]
+    if result["unchanged_drops"]:
+        console.print(f"drops unchanged: {result['unchanged_drops']:,}")
+    if not drops:
+        return
+    lines, rejected = (sum(drop[name] for drop in drops) for name in ("lines", "rejected"))
+    console.print(
+        f"drops: {len(drops):,} from {drops[0]['drop_date']} to {drops[-1]['drop_date']}, "
+        f"{sum(drop['bytes'] for drop in drops) / 1e6:,.1f} MB; "
+        f"lines: {lines:,}, accepted {lines - rejected:,}, rejected {rejected:,}"
+    )
+    if result["rejected"]:
+        grid = _grid("rejected because", "lines", "")
+        most = max(result["rejected"].values())
+        for reason, count in sorted(result["rejected"].items(), key=lambda item: -item[1]):
+            grid.add_row(reason, f"{count:,}", _bar(count, most))
+        console.print(grid)
+
+
+def _print_dates(console: Console, result: dict[str, Any]) -> None:
+    dates = result["dates"]
+    if not dates:
+        return
+    by_status: dict[str, int] = {}
+    for date in dates:
+        by_status[date["status"]] = by_status.get(date["status"], 0) + 1
+    counts = ", ".join(f"{count:,} {status}" for status, count in sorted(by_status.items()))
+    console.print(f"business dates: {counts} ({dates[0]['business_date']} to {dates[-1]['business_date']})")
+    for date in [date for date in dates if date["status"] != "done"][:_SHOWN]:
+        console.print(f"  {date['business_date']} {date['status']}: {date['reason']}", markup=False)
+
+
+def _print_chunks(console: Console, result: dict[str, Any]) -> None:
+    chunks = [chunk for chunk in result["chunks"] if "received" in chunk]
+    if not chunks:
+        return
+    grid = _grid("chunk", "received", "published", "duplicates", "conflicts", "partitions", "task s", "failed", "")
+    most = max(chunk["received"] for chunk in chunks)
+    for chunk in chunks:
+        grid.add_row(
+            chunk["chunk"],
+            *[f"{chunk[name]:,}" for name in ("received", "published", "duplicates", "conflicts")],
+            str(chunk.get("partitions", "")),
+            f"{chunk['task_seconds']:.1f}" if "task_seconds" in chunk else "",
+            str(chunk.get("failed_attempts", "")),
+            _bar(chunk["received"], most),
+        )
+    console.print(grid)
+
+
+def _print_totals(console: Console, result: dict[str, Any]) -> None:
+    if not result["totals"]:
+        return
+    grid = _grid("gross by currency", "received", "published", "duplicates", "conflicts", "left over")
+    for currency, totals in result["totals"].items():
+        names = ("received", "published", "duplicates", "conflicts")
+        grid.add_row(currency, *[_money(totals[name]) for name in names], _money(totals["left_over"]))
+    console.print(grid)
+
+
+def _money(text: str) -> str:
+    whole, _, decimals = text.partition(".")
+    return f"{int(whole):,}{'.' + decimals if decimals else ''}" if whole not in ("-0", "-") else text
+
+
+def _grid(*headers: str) -> Grid:
+    grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for position, header in enumerate(headers):
+        grid.add_column(header, justify="left" if position == 0 or not header else "right", no_wrap=True)
+    return grid
+
+
+def _bar(value: int, most: int) -> str:
+    return "█" * max(1, round(_BAR_WIDTH * value / most)) if value else ""

@@ -1,0 +1,24 @@
+"""What verify_sales found, for a person."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from batch.verify import Verification
+
+
+def print_verification(found: Verification) -> None:
+    """Prints how much was verified and what is worth a look; problems are the run's errors."""
+    console = Console(highlight=False, soft_wrap=True)
+    if found.dates:
+        state = "hold" if not found.problems else "do NOT hold"
+        console.print(
+            f"{len(found.dates)} dates from {found.dates[0]} to {found.dates[-1]}: reconciliation, unique keys "
+            f"and gold totals {state}"
+        )
+    else:
+        console.print("no published date to verify")
+    if found.stale:
+        console.print(f"not verified, waiting to be published again: {', '.join(map(str, found.stale))}")
+    for line in found.reused_numbers:
+        console.print(f"the same numbers on several sale dates: {line}", markup=False)

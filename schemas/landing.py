@@ -1,0 +1,57 @@
+"""The landing contract: what a received line of sales holds, column by column.
+
+A landed drop is a folder ``drop_date=YYYY-MM-DD`` of CSV, gzipped CSV or JSON lines. Every field is
+received as text; what it must look like to be accepted is said here once, for people (``valid_form``)
+and for the rules that judge it (``required``, ``kind``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["text", "integer", "timestamp", "quantity", "amount", "line_type", "currency"]
+
+
+@dataclass(frozen=True)
+class ReceivedColumn:
+    """One column of the landing contract.
+
+    Attributes:
+        name: contract name; a drop may call it otherwise (config key ``columns``).
+        kind: how the text is judged and cast.
+        required: whether an empty field rejects the line with ``missing_<name>``.
+        valid_form: the form in words, shown where a value is refused.
+    """
+
+    name: str
+    kind: Kind
+    required: bool
+    valid_form: str
+
+
+RECEIVED_COLUMNS: tuple[ReceivedColumn, ...] = (
+    ReceivedColumn("store_id", "text", True, "text"),
+    ReceivedColumn("transaction_id", "text", True, "text"),
+    ReceivedColumn("line_number", "integer", True, "an integer from 0 to 2147483647"),
+    ReceivedColumn("sold_at", "timestamp", True, "ISO 8601 with an offset or Z, as 2026-11-27T09:30:00-05:00"),
+    ReceivedColumn("customer_id", "text", False, "text, or empty for a walk-in"),
+    ReceivedColumn("product_id", "text", True, "text"),
+    ReceivedColumn("product_name", "text", False, "text, or empty"),
+    ReceivedColumn("category", "text", False, "text, or empty"),
+    ReceivedColumn("line_type", "line_type", True, "SALE or RETURN"),
+    ReceivedColumn("quantity", "quantity", True, "a decimal with at most 9 digits before the point and 3 after"),
+    ReceivedColumn("gross_amount", "amount", True, "a decimal with no more decimals than its currency has"),
+    ReceivedColumn("discount_amount", "amount", False, "as gross_amount, or empty for 0"),
+    ReceivedColumn("currency", "currency", True, "a three-letter ISO 4217 code"),
+    ReceivedColumn("payment_method", "text", False, "text, or empty"),
+    ReceivedColumn("channel", "text", False, "text, or empty"),
+)
+
+RECEIVED_NAMES: tuple[str, ...] = tuple(column.name for column in RECEIVED_COLUMNS)
+
+SALE = "SALE"
+RETURN = "RETURN"
+
+DROP_FOLDER_PREFIX = "drop_date="
+MANIFEST_NAME = "manifest.json"

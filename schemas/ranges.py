@@ -1,0 +1,54 @@
+"""Key ranges: how a bounded data set is split into independent chunks by the first letters of a key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_FORM = re.compile(r"([A-Z]+)-([A-Z]+)")
+
+
+@dataclass(frozen=True)
+class KeyRange:
+    """An inclusive range of prefixes: ``A-G`` holds every key that starts with A to G.
+
+    Attributes:
+        name: the range as written, and the name of its chunk.
+        low: lowest prefix.
+        high: highest prefix; every key that starts with it is inside.
+    """
+
+    name: str
+    low: str
+    high: str
+
+    @classmethod
+    def parse(cls, text: str) -> KeyRange:
+        """Reads ``A-G``.
+
+        Raises:
+            ValueError: the text is not two prefixes of capital letters, or they are out of order.
+        """
+        match = _FORM.fullmatch(text)
+        if match is None:
+            raise ValueError(f"range {text!r} is not of the form A-G (two prefixes of letters A to Z)")
+        low, high = match.groups()
+        if low[: len(high)] > high:
+            raise ValueError(f"range {text!r} is out of order: {low} comes after {high}")
+        return cls(text, low, high)
+
+
+def parse_ranges(texts: Sequence[str]) -> tuple[KeyRange, ...]:
+    """Reads ranges in order.
+
+    Raises:
+        ValueError: one is malformed, or two of them overlap or are out of order (both are named).
+    """
+    ranges = tuple(KeyRange.parse(text) for text in texts)
+    if not ranges:
+        raise ValueError("at least one range is needed, as A-Z")
+    for before, after in zip(ranges, ranges[1:], strict=False):
+        if after.low[: len(before.high)] <= before.high:
+            raise ValueError(f"ranges {before.name!r} and {after.name!r} overlap or are out of order")
+    return ranges

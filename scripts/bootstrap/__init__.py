@@ -1,0 +1,1 @@
+"""What a fresh machine needs before a job can run; standard library only."""

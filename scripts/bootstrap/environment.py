@@ -1,0 +1,139 @@
+"""The virtual environment ``.venv``, made from a lock file."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+from scripts.bootstrap.apt import apt_install, can_apt_install
+from scripts.bootstrap.common import (
+    ROOT,
+    SetupError,
+    last_line,
+    read_or_empty,
+    run_quietly,
+    say,
+    sha256_of,
+    write_whole,
+)
+
+VENV = ROOT / ".venv"
+VENV_PYTHON = VENV / "bin" / "python"
+STAMP = VENV / "installed.json"
+RUN_LOCK = ROOT / "requirements.lock"
+DEV_LOCK = ROOT / "requirements-dev.lock"
+
+INSTALL_SECONDS = 1800.0
+
+
+def is_installed(*, dev: bool) -> bool:
+    """Says whether the venv holds what the lock file asks for, as it stands now."""
+    lock = DEV_LOCK if dev else RUN_LOCK
+    return VENV_PYTHON.exists() and _stamped().get(lock.name) == sha256_of(lock)
+
+
+def install(*, dev: bool) -> None:
+    """Makes the venv, or brings it to the lock file.
+
+    The stamp goes first and comes last: a venv whose installation was cut short is made anew.
+
+    Raises:
+        SetupError: no venv module, or the packages cannot be had.
+    """
+    lock = DEV_LOCK if dev else RUN_LOCK
+    if not (STAMP.exists() and VENV_PYTHON.exists()):
+        _make_venv()
+    STAMP.unlink(missing_ok=True)
+    packages = sum(1 for line in lock.read_text(encoding="utf-8").splitlines() if "==" in line)
+    say(f"installs {packages} packages into .venv from {lock.name} (the first time takes minutes)")
+    pip_install("--require-hashes", "-r", str(lock), what=f"the packages of {lock.name}")
+    installed = [RUN_LOCK, DEV_LOCK] if dev else [RUN_LOCK]
+    write_whole(STAMP, json.dumps({path.name: sha256_of(path) for path in installed}))
+
+
+def pip_install(*arguments: str, what: str) -> None:
+    """Runs the venv's pip.
+
+    Raises:
+        SetupError: with pip's own reason, when ``what`` cannot be had.
+    """
+    command = [
+        str(VENV_PYTHON),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+    ]
+    finished = run_quietly([*command, *_patience(), *arguments], seconds=INSTALL_SECONDS)
+    if finished.returncode != 0:
+        reason = last_line(finished.stdout, with_word="error")
+        raise SetupError(f"cannot install {what}: {_why(finished.stdout)} ({reason})")
+
+
+def _stamped() -> dict[str, str]:
+    try:
+        found = json.loads(read_or_empty(STAMP) or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _patience() -> list[str]:
+    """Bounds the wait for an index out of reach, unless the user has set it."""
+    if os.environ.get("PIP_DEFAULT_TIMEOUT") or os.environ.get("PIP_TIMEOUT"):
+        return ["--retries", "1"]
+    return ["--retries", "1", "--timeout", "20"]
+
+
+def _why(output: str) -> str:
+    if "do not match the hashes" in output.lower():
+        return "a downloaded file is not the one in the lock file"
+    unreachable = (
+        "connection broken",
+        "max retries",
+        "failed to establish",
+        "name resolution",
+        "from versions: none",
+    )
+    if any(sign in output.lower() for sign in unreachable):
+        return "no package index can be reached"
+    return "pip failed"
+
+
+def _make_venv() -> None:
+    _require_venv_module()
+    say(f"makes .venv with Python {'.'.join(map(str, sys.version_info[:3]))}")
+    finished = run_quietly([sys.executable, "-m", "venv", "--clear", str(VENV)], seconds=300)
+    if finished.returncode != 0 or not VENV_PYTHON.exists():
+        raise SetupError(f"cannot make .venv: {last_line(finished.stdout, with_word='error')}")
+
+
+def _require_venv_module() -> None:
+    """Debian ships Python without ensurepip, which venv needs, unless asked."""
+    if _has_venv_module():
+        return
+    package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+    if can_apt_install():
+        apt_install([package, "python3-venv"])
+    if not _has_venv_module():
+        raise SetupError(
+            f"Python at {sys.executable} has no venv module: install it (Debian: apt-get install {package})"
+        )
+
+
+def _has_venv_module() -> bool:
+    importlib.invalidate_caches()
+    return all(importlib.util.find_spec(name) is not None for name in ("venv", "ensurepip"))
+
+
+def site_packages() -> Path:
+    """Returns the folder where the venv's packages are."""
+    found = sorted(VENV.glob("lib/python3*/site-packages"))
+    if not found:
+        raise SetupError("the .venv holds no packages: remove it and run again")
+    return found[-1]

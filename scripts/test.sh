@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Sets the checkout up with what the tests need, then runs pytest; arguments are pytest's.
+set -euo pipefail
+# shellcheck source=scripts/environment.sh
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+
+find_python
+set_up --dev
+export PYSPARK_PYTHON=$python PYSPARK_DRIVER_PYTHON=$python
+export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
+
+cd "$root"
+exec "$python" -m pytest -q "$@"

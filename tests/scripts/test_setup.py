@@ -1,0 +1,187 @@
+"""Set-up: nothing twice, nothing wrong taken, one line for what is missing."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from scripts import setup
+from scripts.bootstrap import environment, jars, java, maven, nearest
+from scripts.bootstrap.common import SetupError, sha256_of
+from scripts.bootstrap.trust import PASSWORD, trusted_authorities, write_trust_store
+
+CONTENT = b"a jar"
+
+
+@pytest.fixture
+def jar_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One pinned jar, a mirror on this disk that has it, and an empty folder of jars."""
+    mirror = tmp_path / "mirror" / "org" / "things" / "thing" / "1.0"
+    mirror.mkdir(parents=True)
+    (mirror / "thing-1.0.jar").write_bytes(CONTENT)
+    pins = tmp_path / "jars.toml"
+    checksum = sha256_of(mirror / "thing-1.0.jar")
+    pins.write_text(
+        f'[[jar]]\ngroup = "org.things"\nname = "thing"\nversion = "1.0"\nsha256 = "{checksum}"\n'
+    )
+    folder = tmp_path / "jars"
+    monkeypatch.setattr(jars, "PINS", pins)
+    monkeypatch.setattr(jars, "FOLDER", folder)
+    monkeypatch.setattr(jars, "STAMP", folder / "stamp")
+    monkeypatch.setenv("CYMBAL_MAVEN_MIRROR", (tmp_path / "mirror").as_uri())
+    return folder
+
+
+def test_a_jar_comes_from_the_mirror_once(jar_folder: Path) -> None:
+    assert not jars.are_fetched()
+    jars.fetch()
+    assert (jar_folder / "thing-1.0.jar").read_bytes() == CONTENT
+    assert jars.are_fetched()
+
+
+def test_a_jar_that_is_not_the_pinned_one_is_not_kept(jar_folder: Path, tmp_path: Path) -> None:
+    served = next((tmp_path / "mirror").rglob("*.jar"))
+    expected = sha256_of(served)
+    served.write_bytes(b"another jar")
+    with pytest.raises(SetupError, match=r"thing-1\.0\.jar") as refused:
+        jars.fetch()
+    assert expected in str(refused.value)
+    assert sha256_of(served) in str(refused.value)
+    assert not list(jar_folder.rglob("*.jar"))
+    assert not jars.are_fetched()
+
+
+def test_a_changed_pin_fetches_again(jar_folder: Path, tmp_path: Path) -> None:
+    jars.fetch()
+    served = next((tmp_path / "mirror").rglob("*.jar"))
+    served.write_bytes(b"another jar")
+    jars.PINS.write_text(
+        jars.PINS.read_text().replace(sha256_of(jar_folder / "thing-1.0.jar"), sha256_of(served))
+    )
+    assert not jars.are_fetched()
+    jars.fetch()
+    assert (jar_folder / "thing-1.0.jar").read_bytes() == b"another jar"
+
+
+def test_a_missing_jar_names_the_address(jar_folder: Path, tmp_path: Path) -> None:
+    next((tmp_path / "mirror").rglob("*.jar")).unlink()
+    with pytest.raises(SetupError, match=r"cannot fetch thing-1\.0\.jar from file:"):
+        jars.fetch()
+
+
+def test_a_mirror_must_be_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CYMBAL_MAVEN_MIRROR", "repository.example")
+    with pytest.raises(SetupError, match=r"CYMBAL_MAVEN_MIRROR=repository\.example"):
+        maven.download("org.things", "thing", "1.0", tmp_path)
+
+
+def test_a_changed_lock_installs_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("a==1")
+    monkeypatch.setattr(environment, "RUN_LOCK", lock)
+    monkeypatch.setattr(environment, "STAMP", tmp_path / "installed.json")
+    environment.STAMP.write_text(json.dumps({lock.name: sha256_of(lock)}))
+    assert environment.is_installed(dev=False)
+    lock.write_text("a==2")
+    assert not environment.is_installed(dev=False)
+
+
+@pytest.mark.parametrize("broken", ["", "not json", "[]"])
+def test_a_broken_stamp_is_no_stamp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    monkeypatch.setattr(environment, "STAMP", tmp_path / "installed.json")
+    environment.STAMP.write_text(broken)
+    assert not environment.is_installed(dev=False)
+
+
+def test_a_python_without_venv_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(environment, "can_apt_install", lambda: False)
+    monkeypatch.setattr(environment, "STAMP", Path("no such stamp"))
+    with pytest.raises(
+        SetupError, match=r"has no venv module: install it \(Debian: apt-get install python3\."
+    ):
+        environment.install(dev=False)
+
+
+def fake_java(path: Path, version: str, returncode: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    home = path.parent.parent
+    path.write_text(
+        f"#!/bin/sh\necho '    java.home = {home}'\necho '    java.specification.version = {version}'\n"
+        f"exit {returncode}\n"
+    )
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("version", "returncode", "usable"),
+    [("17", 0, True), ("21", 0, True), ("11", 0, False), ("1.8", 0, False), ("17", 1, False)],
+)
+def test_only_a_java_that_runs_and_is_new_enough_is_used(
+    tmp_path: Path, version: str, returncode: int, usable: bool
+) -> None:
+    found = java.probe(fake_java(tmp_path / "bin" / "java", version, returncode))
+    assert (found is not None) == usable
+
+
+def test_path_alone_gives_one_line_when_java_is_too_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_java(tmp_path / "bin" / "java", "11")
+    monkeypatch.setenv("CYMBAL_JAVA_FROM", "path")
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    with pytest.raises(
+        SetupError, match=r"no Java 17 or newer \(JAVA_HOME .* is older than 17 or does not run"
+    ):
+        java.choose()
+
+
+def test_the_wrapper_drops_one_flag_and_keeps_the_rest(tmp_path: Path) -> None:
+    echo = tmp_path / "echo all"
+    echo.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    echo.chmod(0o755)
+    wrapper = tmp_path / "java"
+    wrapper.write_text(java.WRAPPER_TEXT.format(version=17, source="test", java=f"'{echo}'"))
+    wrapper.chmod(0o755)
+    given = ["-Xmx1g", "--add-modules=jdk.incubator.vector", "-Da=b c", "*", ""]
+    said = subprocess.run([wrapper, *given], capture_output=True, text=True, check=True).stdout
+    assert said.split("\n")[:-1] == ["-Xmx1g", "-Da=b c", "*", ""]
+
+
+def test_java_reads_the_trust_store(tmp_path: Path) -> None:
+    keytool = java.probe(java.WRAPPER)
+    certificates = trusted_authorities()[:3]
+    if keytool is None or not keytool.java.with_name("keytool").exists() or not certificates:
+        pytest.skip("needs Java's keytool and a system that trusts someone")
+    store = tmp_path / "trust.jks"
+    write_trust_store(store, certificates)
+    command: list[str | Path] = [
+        keytool.java.with_name("keytool"),
+        "-list",
+        "-keystore",
+        store,
+        "-storetype",
+        "jks",
+        "-storepass",
+        PASSWORD,
+    ]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert listed.count("trustedCertEntry") == len(certificates)
+
+
+def test_the_nearest_name_and_all_names_are_said() -> None:
+    line = nearest.unknown_name_line("job", "run_bach", ["bill_customers", "run_batch"])
+    assert line == "error: unknown job run_bach: did you mean run_batch? There are: bill_customers, run_batch"
+
+
+def test_set_up_that_is_done_costs_next_to_nothing() -> None:
+    started = time.perf_counter()
+    assert setup.main(["--dev"]) == 0
+    assert time.perf_counter() - started < 0.2

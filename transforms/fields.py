@@ -1,0 +1,75 @@
+"""Fields of a received line: trimmed text, and text cast to its type only where its form is exact.
+
+Spark's own casts accept more than the contract does (``1e3``, a date for a timestamp) and round a decimal
+silently; each cast here is therefore behind a check of the text's form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+# ASCII white space and the no-break space that spreadsheets leave behind.
+WHITESPACE = " \t\r\n\f\v\u00a0"
+
+# What a decoder puts where bytes were not UTF-8.
+REPLACEMENT_CHARACTER = "\ufffd"
+
+# Years 1000 to 2999: every such time is a date that Python, Parquet and Spark agree on.
+_TIMESTAMP_FORM = r"^[12]\d{3}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)$"
+
+MAX_AMOUNT_DECIMALS = 3
+QUANTITY_DECIMALS = 3
+
+
+def trimmed(name: str) -> Column:
+    """Text of a field without surrounding white space; null where nothing is left."""
+    return F.nullif(F.btrim(F.col(name), F.lit(WHITESPACE)), F.lit(""))
+
+
+def as_integer(text: Column) -> Column:
+    """int, or null where the text is not an integer from 0 to 2147483647."""
+    return F.when(text.rlike(r"^[0-9]+$"), text.try_cast("int"))
+
+
+def as_timestamp(text: Column) -> Column:
+    """timestamp, or null where the text is not ISO 8601 with an offset or Z, or is no real time."""
+    return F.when(text.rlike(_TIMESTAMP_FORM), text.try_cast("timestamp"))
+
+
+def as_quantity(text: Column) -> Column:
+    """decimal(12,3), or null where the text is no plain decimal of at most 9 integer digits.
+
+    More than 3 decimals are rounded here; :func:`decimals` tells, and the rule rejects.
+    """
+    return F.when(text.rlike(r"^[+-]?[0-9]{1,9}(\.[0-9]+)?$"), text.try_cast("decimal(12,3)"))
+
+
+def as_amount(text: Column) -> Column:
+    """decimal(18,3), or null where the text is no plain decimal of at most 15 integer digits.
+
+    More than 3 decimals are rounded here; :func:`decimals` tells, and the rule rejects.
+    """
+    return F.when(text.rlike(r"^[+-]?[0-9]{1,15}(\.[0-9]+)?$"), text.try_cast("decimal(18,3)"))
+
+
+def decimals(text: Column) -> Column:
+    """int: how many digits the text has behind its decimal point, trailing zeros included."""
+    point = F.position(F.lit("."), text)
+    return F.when(point > 0, F.length(text) - point).otherwise(F.lit(0))
+
+
+def currency_decimals(currency: Column, scales: Mapping[str, int]) -> Column:
+    """int: decimals that amounts of a currency may have; 3 where the currency is not one of ``scales``.
+
+    Args:
+        currency: text.
+        scales: decimals by ISO 4217 code, for the currencies that the config allows.
+    """
+    allowed = F.lit(MAX_AMOUNT_DECIMALS)
+    for scale in sorted(set(scales.values())):
+        codes = [code for code, its_scale in sorted(scales.items()) if its_scale == scale]
+        allowed = F.when(currency.isin(codes), F.lit(scale)).otherwise(allowed)
+    return allowed

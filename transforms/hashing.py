@@ -1,0 +1,30 @@
+"""Hashes of a line's key and of its payload: equal lines have equal hashes on every retry and in every run."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from schemas.landing import RECEIVED_NAMES
+
+# The numbers of a receipt are used again on other days, so the sale date is part of the key.
+KEY_COLUMNS = ("store_id", "transaction_id", "line_number", "sale_date")
+
+# xxhash64 passes over a null, so that (X, null) and (null, X) would be one hash: a null text is hashed as a
+# value that no sale carries.
+_ABSENT_TEXT = "\x00absent"
+_NULLABLE_TEXT = ("customer_id", "product_name", "category", "payment_method", "channel")
+
+
+def key_hash() -> Column:
+    """bigint: hash of (store_id, transaction_id, line_number, sale_date)."""
+    return F.xxhash64(*KEY_COLUMNS)
+
+
+def payload_hash() -> Column:
+    """bigint: hash of every received column as typed; 0 discount and none are the same line."""
+    values = [
+        F.coalesce(F.col(name), F.lit(_ABSENT_TEXT)) if name in _NULLABLE_TEXT else F.col(name)
+        for name in RECEIVED_NAMES
+    ]
+    return F.xxhash64(*values)

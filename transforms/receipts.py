@@ -1,0 +1,42 @@
+"""What an ingest found, counted from what it wrote: few rows a drop."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from schemas.states import ValidationStatus
+
+
+def count_receipts(received: DataFrame) -> DataFrame:
+    """Lines and control totals of received lines.
+
+    Args:
+        received: ``bronze/received_sales``.
+
+    Returns:
+        One row a (drop_date, source_file, validation_status, business_date, sale_date, is_adjustment,
+        currency): lines bigint, gross decimal(38,3) over the lines whose amount and currency parse (null
+        where none does). The dates and is_adjustment are those of accepted lines, else null.
+    """
+    accepted = F.col("validation_status") == ValidationStatus.ACCEPTED.value
+    # A rejected line's dates may be any; kept, they would make as many groups as lines.
+    dated = received.withColumns({"sale_date": F.when(accepted, F.col("sale_date"))})
+    return dated.groupBy(
+        "drop_date", "source_file", "validation_status", "business_date", "sale_date", "is_adjustment",
+        F.when(F.col("gross_amount").isNotNull(), F.col("currency")).alias("currency"),
+    ).agg(F.count(F.lit(1)).alias("lines"), F.sum("gross_amount").cast("decimal(38,3)").alias("gross"))  # fmt: skip
+
+
+def count_reject_reasons(received: DataFrame) -> DataFrame:
+    """Rejected lines by reason; a line with two reasons counts in both.
+
+    Args:
+        received: ``bronze/received_sales``.
+
+    Returns:
+        One row a (drop_date, reason): lines bigint.
+    """
+    rejected = received.filter(F.col("validation_status") == ValidationStatus.REJECTED.value)
+    reasons = rejected.select("drop_date", F.explode("reject_reasons").alias("reason"))
+    return reasons.groupBy("drop_date", "reason").agg(F.count(F.lit(1)).alias("lines"))

@@ -1,0 +1,73 @@
+"""Gold: daily totals and invoices, summed from published sales and never rounded."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Mapping
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from schemas.landing import RETURN
+from schemas.tables import DAILY_SALES, INVOICES
+
+
+def daily_sales(sales: DataFrame, revisions: Mapping[dt.date, int]) -> DataFrame:
+    """Totals by (business_date, store_id, category, currency).
+
+    Args:
+        sales: ``silver/sales``.
+        revisions: revision of each business date in it.
+
+    Returns:
+        The columns of ``gold/daily_sales``; amounts of different currencies are never added.
+    """
+    totals = sales.groupBy("business_date", "store_id", "category", "currency").agg(*_sums())
+    return with_sales_revision(totals, revisions).select(DAILY_SALES.columns)
+
+
+def invoices(sales: DataFrame, revisions: Mapping[dt.date, int]) -> DataFrame:
+    """One invoice a (business_date, customer_id, currency); walk-ins have none.
+
+    Args:
+        sales: ``silver/sales``.
+        revisions: revision of each business date in it.
+
+    Returns:
+        The columns of ``gold/invoices``.
+    """
+    known = sales.filter(F.col("customer_id").isNotNull())
+    totals = known.groupBy("business_date", "customer_id", "currency").agg(*_sums())
+    return with_sales_revision(totals.withColumn("invoice_id", invoice_id()), revisions).select(INVOICES.columns)
+
+
+def with_sales_revision(totals: DataFrame, revisions: Mapping[dt.date, int]) -> DataFrame:
+    """Adds ``sales_revision`` int, of the row's business date; null where it has none."""
+    by_revision: dict[int, list[dt.date]] = defaultdict(list)
+    for date, revision in revisions.items():
+        by_revision[revision].append(date)
+    column = F.lit(None).cast("int")
+    for revision, dates in sorted(by_revision.items()):
+        column = F.when(F.col("business_date").isin(dates), F.lit(revision)).otherwise(column)
+    return totals.withColumn("sales_revision", column)
+
+
+def invoice_id() -> Column:
+    """text: sha256, in hex, of business_date|customer_id|currency: the same again for the same bill."""
+    return F.sha2(F.concat_ws("|", "business_date", "customer_id", "currency"), 256)
+
+
+def _sums() -> list[Column]:
+    def total(amount: Column, name: str) -> Column:
+        return F.sum(amount).cast("decimal(38,3)").alias(name)
+
+    returned = F.when(F.col("line_type") == RETURN, F.col("net_amount")).otherwise(F.lit(0).cast("decimal(18,3)"))
+    return [
+        F.count(F.lit(1)).alias("lines"),
+        total(F.col("quantity"), "units"),
+        total(F.col("gross_amount"), "gross_amount"),
+        total(F.col("discount_amount"), "discount_amount"),
+        total(F.col("net_amount"), "net_amount"),
+        total(returned, "returns_amount"),
+    ]
