@@ -60,7 +60,5 @@ def _stale_revisions(batch: Batch, asked: Container[dt.date], table: Table) -> d
     return {
         date: state.revision
         for date, state in batch.ledger.dates().items()
-        if state.revision > 0
-        and built.get(date) != state.revision
-        and date in asked
+        if state.revision > 0 and built.get(date) != state.revision and date in asked
     }

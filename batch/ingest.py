@@ -20,8 +20,8 @@ from schemas.drops import DateContent, Drop, IngestedDrop, LandedFile
 from schemas.errors import AuditError, TryAgainError
 from schemas.states import DropStatus, ExitCode, ValidationStatus
 from schemas.tables import RECEIVED_SALES
-from transforms.received import judge_received
 from transforms.receipts import count_receipts, count_reject_reasons
+from transforms.received import judge_received
 
 JOB = "ingest_sales"
 Headers = dict[Drop, dict[str, tuple[str, ...]]]
@@ -90,9 +90,7 @@ def _split_ready(batch: Batch, drops: list[Drop], changed: list[Drop]) -> tuple[
 
 
 def _is_held(drop: Drop, state: DropState | None) -> bool:
-    return (
-        state is not None and state.status is DropStatus.INGESTED and state.fingerprint == drop.fingerprint
-    )
+    return state is not None and state.status is DropStatus.INGESTED and state.fingerprint == drop.fingerprint
 
 
 def _in_words(drop: Drop) -> str:
@@ -171,7 +169,11 @@ def _broken_drop(message: str, headers: Headers) -> tuple[Drop, str, str] | None
     if found is None:
         return None
     causes = [line.strip() for line in message.splitlines() if line.strip().startswith("Caused by:")]
-    cause = causes[-1].removeprefix("Caused by:").strip() if causes else "its end is missing or its bytes are damaged"
+    cause = (
+        causes[-1].removeprefix("Caused by:").strip()
+        if causes
+        else "its end is missing or its bytes are damaged"
+    )
     drops = [drop for drop in headers if drop.date == found.drop_date]
     return (drops[0], found.name, cause[:300]) if drops else None
 
@@ -225,7 +227,8 @@ def _record(batch: Batch, drops: list[IngestedDrop], version: int) -> None:
         if found.reason is not None:
             found.status = DropStatus.BLOCKED
             batch.outcome.fail(
-                ExitCode.AUDIT, f"drop {found.drop.date} is blocked: {found.reason}{_example(batch, version, found)}"
+                ExitCode.AUDIT,
+                f"drop {found.drop.date} is blocked: {found.reason}{_example(batch, version, found)}",
             )
     batch.ledger.record_drops(batch.run_id, drops, version)
     batch.outcome.drops += drops
@@ -246,7 +249,12 @@ def _note_changed_while_read(batch: Batch, landing: Landing, headers: Headers) -
     for drop in headers:
         if landing.refreshed(drop).fingerprint == drop.fingerprint:
             continue
-        _fail(batch, drop, "its files changed while they were read; run again when they are whole", ExitCode.NOT_READY)
+        _fail(
+            batch,
+            drop,
+            "its files changed while they were read; run again when they are whole",
+            ExitCode.NOT_READY,
+        )
 
 
 def _record_recovered(batch: Batch, commit: Commit) -> None:

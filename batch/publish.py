@@ -1,4 +1,4 @@
-"""Publish: accepted lines of bronze to ``silver/sales``, window by window, each date old or new, never half."""
+"""Publish: accepted lines of bronze to ``silver/sales``; readers see a date's old revision or its new one."""
 
 from __future__ import annotations
 
@@ -107,7 +107,9 @@ class _Window:
     def lines(self) -> DataFrame:
         """Accepted lines with their chunk, late resends among them."""
         chunks = self.batch.settings.chunks
-        lines = _accepted(self.batch, self.bronze_version, {d for date in self.dates for d in date.drop_dates})
+        lines = _accepted(
+            self.batch, self.bronze_version, {d for date in self.dates for d in date.drop_dates}
+        )
         lines = filter_dates(lines, "business_date", [date.date for date in self.dates])
         return with_chunk(lines.select(*LINE_COLUMNS), chunks.key, chunks.key_ranges)
 
@@ -177,7 +179,9 @@ class _Window:
         """The lines to publish."""
         if not self.plan.spans:
             return self.batch.spark.createDataFrame([], SALES.schema)
-        crossing = find_crossing_keys(self.candidates, self.differing_keys) if self.has_copies_that_differ else None
+        crossing = (
+            find_crossing_keys(self.candidates, self.differing_keys) if self.has_copies_that_differ else None
+        )
         return published_sales(self.candidates, self.plan, crossing)
 
     def release(self) -> None:
@@ -273,9 +277,7 @@ def _record_over_conflict_share(
     batch.ledger.record_dates(batch.run_id, rows)
 
 
-def _commit(
-    batch: Batch, window: _Window, sequence: int, published: Mapping[dt.date, DateState]
-) -> None:
+def _commit(batch: Batch, window: _Window, sequence: int, published: Mapping[dt.date, DateState]) -> None:
     publication = _publication(batch, window, sequence, published)
     _replace_conflicts(batch, window, publication)
     plan = window.plan
@@ -297,7 +299,8 @@ def _publication(
     batch: Batch, window: _Window, sequence: int, published: Mapping[dt.date, DateState]
 ) -> Publication:
     revisions = {
-        date.date: (published[date.date].revision if date.date in published else 0) + 1 for date in window.dates
+        date.date: (published[date.date].revision if date.date in published else 0) + 1
+        for date in window.dates
     }
     return Publication(
         run_id=batch.run_id,
@@ -311,7 +314,7 @@ def _publication(
 
 
 def _replace_conflicts(batch: Batch, window: _Window, publication: Publication) -> None:
-    """Commits the lines left out, before the sales: a date that readers see has its conflicts there already."""
+    """Commits the lines left out, before the sales: what readers see of a date is accounted for already."""
     dates = publication.dates
     held = filter_dates(batch.lake.read(CONFLICTS), "business_date", dates)
     if not window.has_copies_that_differ and (not batch.lake.exists(CONFLICTS) or held.isEmpty()):

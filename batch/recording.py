@@ -117,7 +117,9 @@ def record_publication(
         shares = by_date.get(date, Shares())
         batch.outcome.dates[date] = PublishedDate(DateStatus.DONE, publication.revisions[date], shares)
     batch.ledger.record_dates(publication.run_id, rows)
-    batch.outcome.cells |= {cell: shares for cell, shares in cells.items() if cell.business_date not in problems}
+    batch.outcome.cells |= {
+        cell: shares for cell, shares in cells.items() if cell.business_date not in problems
+    }
 
 
 def recover_publications(batch: Batch) -> None:
@@ -161,7 +163,9 @@ def count_sales(sales: DataFrame) -> tuple[dict[Cell, Measure], dict[Cell, Measu
 def count_accepted(batch: Batch, publication: Publication) -> dict[Cell, Measure]:
     """Measures of a publication's accepted lines, counted again from the bronze that it was made from."""
     drop_dates = {date for inputs in publication.dates.values() for date in inputs.drop_dates}
-    received = filter_dates(batch.lake.read(RECEIVED_SALES, publication.bronze_version), "drop_date", drop_dates)
+    received = filter_dates(
+        batch.lake.read(RECEIVED_SALES, publication.bronze_version), "drop_date", drop_dates
+    )
     accepted = received.filter(F.col("validation_status") == ValidationStatus.ACCEPTED.value)
     lines = filter_dates(accepted, "business_date", publication.dates)
     chunked = with_chunk(lines, publication.chunk_key, parse_ranges(publication.chunk_ranges))

@@ -42,9 +42,7 @@ class Verification:
 def verify(batch: Batch, asked: Container[dt.date]) -> Verification:
     """Verifies published dates: lines, money and keys of bronze, silver and gold against each other."""
     published = {
-        date: state
-        for date, state in batch.ledger.dates().items()
-        if state.revision > 0 and date in asked
+        date: state for date, state in batch.ledger.dates().items() if state.revision > 0 and date in asked
     }
     drops = batch.ledger.drops()
     stale = stale_dates(date_inputs(drops.values()), published) & set(published)
@@ -105,8 +103,8 @@ def _gold_problems(batch: Batch, dates: list[dt.date]) -> list[str]:
         gold = filter_dates(batch.lake.read(table), "business_date", current)
         for row in gold_differences(billed, gold).limit(_SHOWN).collect():
             problems.append(
-                f"{table.name} {row.business_date} {row.currency}: {row.gold_lines} lines net {row.gold_net}, "
-                f"silver/sales has {row.lines} lines net {row.net}"
+                f"{table.name} {row.business_date} {row.currency}: {row.gold_lines} lines net {row.gold_net}"
+                f", silver/sales has {row.lines} lines net {row.net}"
             )
     return problems
 

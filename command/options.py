@@ -16,7 +16,7 @@ from schemas.errors import UsageError
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class _Date(click.ParamType):
+class _Date(click.ParamType[dt.date]):
     name = "YYYY-MM-DD"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dt.date:
@@ -27,7 +27,7 @@ class _Date(click.ParamType):
                 return dt.date.fromisoformat(value)
         except ValueError:
             pass
-        self.fail(f"{value!r} is not a date of the form YYYY-MM-DD, as 2026-11-27", param, ctx)
+        raise click.BadParameter(f"{value!r} is not a date of the form YYYY-MM-DD, as 2026-11-27", ctx, param)
 
 
 @dataclass(frozen=True)

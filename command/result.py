@@ -13,7 +13,9 @@ from schemas.states import ExitCode, RunStatus
 from schemas.tables import RECONCILED_SHARES
 
 
-def result_of(run_id: str, job: str, status: RunStatus, exit_code: ExitCode, outcome: Outcome) -> dict[str, Any]:
+def result_of(
+    run_id: str, job: str, status: RunStatus, exit_code: ExitCode, outcome: Outcome
+) -> dict[str, Any]:
     """The result: amounts are strings, dates ISO 8601."""
     return {
         "run_id": run_id,

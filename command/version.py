@@ -13,7 +13,7 @@ _ROOMS = ("batch", "command", "jobs", "lake", "planning", "schemas", "transforms
 
 @cache
 def code_version() -> str:
-    """The project's version and a digest of its sources, as ``0.1.0+1a2b3c4d``: what ran, committed or not."""
+    """The project's version and a digest of its sources, as ``0.1.0+1a2b3c4d``: what really ran."""
     digest = hashlib.sha256()
     for room in _ROOMS:
         for path in sorted((_ROOT / room).glob("*.py")):

@@ -22,7 +22,7 @@ from schemas.errors import AuditError, UsageError
 from schemas.landing import DROP_FOLDER_PREFIX, MANIFEST_NAME, RECEIVED_NAMES
 
 _ENDINGS = (".csv", ".csv.gz", ".json")
-_HEADER_LIMIT = 1 << 20
+_HEADER_LIMITS = (1 << 12, 1 << 20)
 _MANIFEST_LIMIT = 64 << 20
 _MANIFEST_FORM = (
     '{"closed": false, "files": [{"name": "sales.csv", "rows": 2, "gross_amount": {"USD": "12.34"}}]}'
@@ -130,7 +130,9 @@ class Landing:
     def extra_columns(self, headers: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
         """Columns in a drop's headers that the contract does not know, sorted."""
         known = set(self._received_names.values())
-        return tuple(sorted({name for header in headers.values() for name in header if name and name not in known}))
+        return tuple(
+            sorted({name for header in headers.values() for name in header if name and name not in known})
+        )
 
     def _listed(self, dates: Mapping[dt.date, Any], everything: bool) -> list[FileStatus]:
         # One listing of all is few requests on an object store; a few named days are fewer still.
@@ -154,11 +156,7 @@ class Landing:
 
     def _header(self, drop: Drop, file: LandedFile) -> tuple[str, ...]:
         where = f"{_folder(drop.date)}/{file.name}"
-        try:
-            start = self._files.read(file.path, _HEADER_LIMIT, decompress=file.is_compressed)
-        except OSError as error:
-            raise AuditError(f"{where}: cannot be read: {error}") from None
-        line = _first_line(start)
+        line = self._first_line(where, file)
         if line is None:
             return ()
         if file.is_json:
@@ -166,6 +164,18 @@ class Landing:
         names = tuple(name.strip() for name in next(csv.reader([line])))
         self._check_header(where, names)
         return names
+
+    def _first_line(self, where: str, file: LandedFile) -> str | None:
+        """First line that is not blank, from as few bytes as it takes."""
+        for limit in _HEADER_LIMITS:
+            try:
+                start = self._files.read(file.path, limit, decompress=file.is_compressed)
+            except OSError as error:
+                raise AuditError(f"{where}: cannot be read: {error}") from None
+            line, is_whole = _first_line(start)
+            if is_whole or len(start) < limit:
+                return line
+        return line
 
     def _check_header(self, where: str, names: tuple[str, ...]) -> None:
         twice = sorted({name for name in names if name and names.count(name) > 1})
@@ -220,7 +230,10 @@ class Landing:
 
 
 def _origin() -> list[Column]:
-    return [F.col("drop_date").cast("date").alias("drop_date"), F.col("_metadata.file_name").alias("source_file")]
+    return [
+        F.col("drop_date").cast("date").alias("drop_date"),
+        F.col("_metadata.file_name").alias("source_file"),
+    ]
 
 
 def _folder(date: dt.date) -> str:
@@ -235,13 +248,13 @@ def _drop_date(folder: str) -> dt.date | None:
         return None
 
 
-def _first_line(start: bytes) -> str | None:
-    """First line that is not blank, as Spark's reader finds it; None where there is none."""
-    text = start.decode("utf-8", errors="replace").removeprefix(_BYTE_ORDER_MARK)
-    for line in re.split(r"\r\n|\r|\n", text):
+def _first_line(start: bytes) -> tuple[str | None, bool]:
+    """First line that is not blank, as Spark's reader finds it, and whether its end is there."""
+    lines = re.split(r"\r\n|\r|\n", start.decode("utf-8", errors="replace").removeprefix(_BYTE_ORDER_MARK))
+    for position, line in enumerate(lines):
         if line.strip():
-            return line
-    return None
+            return line, position + 1 < len(lines)
+    return None, False
 
 
 def _keys_of(line: str) -> tuple[str, ...]:

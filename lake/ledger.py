@@ -13,7 +13,7 @@ from typing import Any
 
 from pyspark.sql import functions as F
 
-from lake.tables import Lake, filter_dates
+from lake.tables import Lake
 from planning.reconciliation import Cell, Shares
 from planning.staleness import DateState, DropState
 from schemas.drops import DateContent, IngestedDrop
@@ -40,10 +40,11 @@ class Ledger:
     def __init__(self, lake: Lake) -> None:
         """Opens the ledger of a lake."""
         self._lake = lake
+        self._kept: dict[str, list[Any]] = {}
 
     def record_run(self, event: Mapping[str, Any]) -> None:
         """Appends an event of a run: its columns are those of ``ledger/runs``."""
-        self._lake.append(LEDGER_RUNS, [event])
+        self._append(LEDGER_RUNS, [event])
 
     def record_drops(self, run_id: str, drops: Iterable[IngestedDrop], bronze_version: int | None) -> None:
         """Appends what an ingest found.
@@ -55,12 +56,12 @@ class Ledger:
                 wrote none of them.
         """
         at = now()
-        self._lake.append(LEDGER_DROPS, [_drop_row(run_id, drop, bronze_version, at) for drop in drops])
+        self._append(LEDGER_DROPS, [_drop_row(run_id, drop, bronze_version, at) for drop in drops])
 
     def record_dates(self, run_id: str, dates: Sequence[Mapping[str, Any]]) -> None:
         """Appends outcomes of dates: the columns of ``ledger/dates`` but run_id and at."""
         at = now()
-        self._lake.append(LEDGER_DATES, [{**date, "run_id": run_id, "at": at} for date in dates])
+        self._append(LEDGER_DATES, [{**date, "run_id": run_id, "at": at} for date in dates])
 
     def record_chunks(self, run_id: str, cells: Mapping[Cell, Shares]) -> None:
         """Appends the reconciliation of a publication, once: what a run cut off had recorded stays."""
@@ -77,11 +78,11 @@ class Ledger:
             for cell, shares in cells.items()
             if cell.business_date not in there
         ]
-        self._lake.append(LEDGER_CHUNKS, rows)
+        self._append(LEDGER_CHUNKS, rows)
 
     def record_tasks(self, run_id: str, chunks: Sequence[Mapping[str, Any]]) -> None:
         """Appends how each chunk's tasks went: the columns of ``ledger/tasks`` but run_id."""
-        self._lake.append(LEDGER_TASKS, [{**chunk, "run_id": run_id} for chunk in chunks])
+        self._append(LEDGER_TASKS, [{**chunk, "run_id": run_id} for chunk in chunks])
 
     def record_builds(
         self, run_id: str, table: Table, revisions: Mapping[dt.date, int], gold_version: int | None
@@ -99,56 +100,57 @@ class Ledger:
             }
             for date, revision in sorted(revisions.items())
         ]
-        self._lake.append(LEDGER_BUILDS, rows)
+        self._append(LEDGER_BUILDS, rows)
 
     def drops(self) -> dict[dt.date, DropState]:
         """Every drop that an ingest saw, by date."""
-        rows = self._lake.read(LEDGER_DROPS).filter(F.col("status") != DropStatus.UNCHANGED.value)
         by_date: dict[dt.date, list[Any]] = defaultdict(list)
-        for row in rows.select("drop_date", "status", "fingerprint", "at", "bronze_version", "content").collect():
-            by_date[row.drop_date].append(row)
+        for row in self._rows(LEDGER_DROPS):
+            if row.status != DropStatus.UNCHANGED:
+                by_date[row.drop_date].append(row)
         return {date: _drop_state(date, rows) for date, rows in sorted(by_date.items())}
 
     def last_bronze_version(self) -> int:
         """Latest version of bronze that the ledger tells of; -1 where none."""
-        return self._highest(LEDGER_DROPS, "bronze_version")
+        return max(
+            (row.bronze_version for row in self._rows(LEDGER_DROPS) if row.bronze_version is not None),
+            default=-1,
+        )
 
     def dates(self) -> dict[dt.date, DateState]:
         """Every business date that a publication was tried of, by date."""
         by_date: dict[dt.date, list[Any]] = defaultdict(list)
-        for row in self._lake.read(LEDGER_DATES).collect():
+        for row in self._rows(LEDGER_DATES):
             by_date[row.business_date].append(row)
         return {date: _date_state(date, rows) for date, rows in sorted(by_date.items())}
 
     def last_silver_version(self) -> int:
         """Latest version of ``silver/sales`` that the ledger tells of; -1 where none."""
-        return self._highest(LEDGER_DATES, "silver_version")
-
-    def chunks(self, run_dates: Mapping[dt.date, str]) -> list[Any]:
-        """Rows of ``ledger/chunks`` of dates, each of the run that published it.
-
-        Args:
-            run_dates: run by date.
-        """
-        rows = filter_dates(self._lake.read(LEDGER_CHUNKS), "business_date", run_dates).collect()
-        return [row for row in rows if row.run_id == run_dates[row.business_date]]
+        return max(
+            (row.silver_version for row in self._rows(LEDGER_DATES) if row.silver_version is not None),
+            default=-1,
+        )
 
     def built_revisions(self, table: Table) -> dict[dt.date, int]:
         """Revision that a gold table was last built from, by date."""
-        rows = (
-            self._lake.read(LEDGER_BUILDS)
-            .filter(F.col("table") == table.name)
-            .groupBy("business_date")
-            .agg(F.max_by("sales_revision", F.struct("gold_version", "at")).alias("revision"))
-        )
-        return {row.business_date: row.revision for row in rows.collect()}
+        rows = [row for row in self._rows(LEDGER_BUILDS) if row.table == table.name]
+        in_order = sorted(rows, key=lambda row: (row.gold_version, row.at))
+        return {row.business_date: row.sales_revision for row in in_order}
 
-    def _highest(self, table: Table, column: str) -> int:
-        row = self._lake.read(table).agg(F.max(column).alias("highest")).first()
-        return -1 if row is None or row.highest is None else int(row.highest)
+    def _append(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._lake.append(table, rows)
+        self._kept.pop(table.name, None)
+
+    def _rows(self, table: Table) -> list[Any]:
+        """All rows of a table of few rows a date; read once, until this run appends to it."""
+        if table.name not in self._kept:
+            self._kept[table.name] = self._lake.read(table).collect()
+        return self._kept[table.name]
 
 
-def _drop_row(run_id: str, found: IngestedDrop, bronze_version: int | None, at: dt.datetime) -> dict[str, Any]:
+def _drop_row(
+    run_id: str, found: IngestedDrop, bronze_version: int | None, at: dt.datetime
+) -> dict[str, Any]:
     is_held = bronze_version is not None
     content = [(c.business_date, c.sale_date, c.is_adjustment, c.lines) for c in found.content]
     return {
@@ -185,7 +187,9 @@ def _drop_state(date: dt.date, rows: Sequence[Any]) -> DropState:
 def _date_state(date: dt.date, rows: Sequence[Any]) -> DateState:
     last = max(rows, key=lambda row: row.at)
     done = max(
-        (row for row in rows if row.status == DateStatus.DONE), key=lambda row: row.silver_version, default=None
+        (row for row in rows if row.status == DateStatus.DONE),
+        key=lambda row: row.silver_version,
+        default=None,
     )
     return DateState(
         date=date,

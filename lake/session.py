@@ -17,7 +17,7 @@ REQUIRED = {
     "spark.sql.csv.parser.columnPruning.enabled": "false",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # Each task of an ingest writes a few drops, each its own file: without this it sorts its lines first.
-    "spark.sql.maxConcurrentOutputFileWriters": "40",
+    "spark.sql.maxConcurrentOutputFileWriters": "16",
 }
 
 

@@ -13,7 +13,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from iso4217 import Currency
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from schemas.errors import UsageError
 from schemas.landing import RECEIVED_NAMES
@@ -157,7 +165,7 @@ class Settings(_Group):
 
     @property
     def digest(self) -> str:
-        """sha256, in hex, of every value but where the data are: the same config is the same hash anywhere."""
+        """sha256, in hex, of every value but where the data are: a config hashes alike anywhere."""
         values = self.model_dump(mode="json", exclude={"storage"})
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
@@ -172,7 +180,9 @@ def _scale(code: str) -> int:
     return int(exponent)
 
 
-def load_settings(config: str | None, assignments: Sequence[str], storage: Mapping[str, str | None]) -> Settings:
+def load_settings(
+    config: str | None, assignments: Sequence[str], storage: Mapping[str, str | None]
+) -> Settings:
     """Reads the defaults, then a config file over them, then ``--set`` values, then where the data are.
 
     Args:

@@ -10,9 +10,9 @@ from typing import Any
 
 import delta.exceptions as delta_errors  # converts Delta's Java errors: must be imported before they occur
 from delta import DeltaTable
-from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from lake.files import FileStore
 from schemas.errors import TryAgainError, UsageError
@@ -177,16 +177,16 @@ class Lake:
             .select("version", "userMetadata")
             .collect()
         )
-        found = [Commit(row.version, _own_metadata(row.userMetadata)) for row in history if row.version > after]
+        found = [
+            Commit(row.version, _own_metadata(row.userMetadata)) for row in history if row.version > after
+        ]
         return sorted(found, key=lambda commit: commit.version)
 
     def _ensure(self, table: Table) -> None:
         if self.exists(table):
             return
         builder = (
-            DeltaTable.createIfNotExists(self._spark)
-            .location(self.path(table))
-            .addColumns(table.schema)
+            DeltaTable.createIfNotExists(self._spark).location(self.path(table)).addColumns(table.schema)
         )
         if table.statistics:
             builder = builder.property("delta.dataSkippingStatsColumns", ",".join(table.statistics))
@@ -198,18 +198,19 @@ class Lake:
         self._existing.add(table.name)
 
     def _check_schema(self, table: Table) -> None:
-        try:
-            found = {field.name: field.dataType for field in self.read(table).schema.fields}
-        except AnalysisException as error:
-            raise UsageError(f"table {self.path(table)}: cannot be read: {error.getMessage()}") from None
+        schema = StructType.fromJson(json.loads(self._snapshot(table).schema().json()))
+        found = {field.name: field.dataType for field in schema.fields}
         for column in table.schema.fields:
             expected = column.dataType.simpleString()
             if column.name not in found:
-                raise UsageError(f"table {self.path(table)} is another's: no column {column.name} ({expected})")
+                raise UsageError(
+                    f"table {self.path(table)} is another's: no column {column.name} ({expected})"
+                )
             actual = found[column.name].simpleString()
             if actual != expected:
                 raise UsageError(
-                    f"table {self.path(table)} is another's: column {column.name} is {actual}, must be {expected}"
+                    f"table {self.path(table)} is another's: column {column.name} is {actual}, "
+                    f"must be {expected}"
                 )
 
     def _snapshot(self, table: Table) -> Any:
@@ -222,7 +223,9 @@ class Lake:
         try:
             action()
         except _CONCURRENT:
-            raise TryAgainError(f"table {table.name}: another run wrote to it at the same time; run again") from None
+            raise TryAgainError(
+                f"table {table.name}: another run wrote to it at the same time; run again"
+            ) from None
 
 
 def date_condition(column: str, dates: Iterable[dt.date]) -> str:

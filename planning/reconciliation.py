@@ -137,4 +137,3 @@ def _in_words(cell: Cell, shares: Shares) -> str:
         for share in RECONCILED_SHARES
     )
     return f"{cell.business_date} chunk {cell.chunk} {cell.currency}: {parts}"
-

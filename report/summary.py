@@ -86,7 +86,9 @@ def _print_chunks(console: Console, result: dict[str, Any]) -> None:
     chunks = [chunk for chunk in result["chunks"] if "received" in chunk]
     if not chunks:
         return
-    grid = _grid("chunk", "received", "published", "duplicates", "conflicts", "partitions", "task s", "failed", "")
+    grid = _grid(
+        "chunk", "received", "published", "duplicates", "conflicts", "partitions", "task s", "failed", ""
+    )
     most = max(chunk["received"] for chunk in chunks)
     for chunk in chunks:
         grid.add_row(

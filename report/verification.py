@@ -13,8 +13,8 @@ def print_verification(found: Verification) -> None:
     if found.dates:
         state = "hold" if not found.problems else "do NOT hold"
         console.print(
-            f"{len(found.dates)} dates from {found.dates[0]} to {found.dates[-1]}: reconciliation, unique keys "
-            f"and gold totals {state}"
+            f"{len(found.dates)} dates from {found.dates[0]} to {found.dates[-1]}: reconciliation, unique "
+            f"keys and gold totals {state}"
         )
     else:
         console.print("no published date to verify")

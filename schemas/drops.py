@@ -105,7 +105,9 @@ class Drop:
     @property
     def fingerprint(self) -> str:
         """sha256, in hex, over each file's name, size and modification time or etag, and the manifest's."""
-        parts = [f"{file.name}|{file.size}|{file.version}" for file in sorted(self.files, key=lambda f: f.name)]
+        parts = [
+            f"{file.name}|{file.size}|{file.version}" for file in sorted(self.files, key=lambda f: f.name)
+        ]
         return hashlib.sha256("\n".join([*parts, self.manifest_version]).encode()).hexdigest()
 
     @property

@@ -34,13 +34,17 @@ RECEIVED_COLUMNS: tuple[ReceivedColumn, ...] = (
     ReceivedColumn("store_id", "text", True, "text"),
     ReceivedColumn("transaction_id", "text", True, "text"),
     ReceivedColumn("line_number", "integer", True, "an integer from 0 to 2147483647"),
-    ReceivedColumn("sold_at", "timestamp", True, "ISO 8601 with an offset or Z, as 2026-11-27T09:30:00-05:00"),
+    ReceivedColumn(
+        "sold_at", "timestamp", True, "ISO 8601 with an offset or Z, as 2026-11-27T09:30:00-05:00"
+    ),
     ReceivedColumn("customer_id", "text", False, "text, or empty for a walk-in"),
     ReceivedColumn("product_id", "text", True, "text"),
     ReceivedColumn("product_name", "text", False, "text, or empty"),
     ReceivedColumn("category", "text", False, "text, or empty"),
     ReceivedColumn("line_type", "line_type", True, "SALE or RETURN"),
-    ReceivedColumn("quantity", "quantity", True, "a decimal with at most 9 digits before the point and 3 after"),
+    ReceivedColumn(
+        "quantity", "quantity", True, "a decimal with at most 9 digits before the point and 3 after"
+    ),
     ReceivedColumn("gross_amount", "amount", True, "a decimal with no more decimals than its currency has"),
     ReceivedColumn("discount_amount", "amount", False, "as gross_amount, or empty for 0"),
     ReceivedColumn("currency", "currency", True, "a three-letter ISO 4217 code"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ def parse_ranges(texts: Sequence[str]) -> tuple[KeyRange, ...]:
     ranges = tuple(KeyRange.parse(text) for text in texts)
     if not ranges:
         raise ValueError("at least one range is needed, as A-Z")
-    for before, after in zip(ranges, ranges[1:], strict=False):
+    for before, after in itertools.pairwise(ranges):
         if after.low[: len(before.high)] <= before.high:
             raise ValueError(f"ranges {before.name!r} and {after.name!r} overlap or are out of order")
     return ranges

@@ -240,7 +240,7 @@ LEDGER_CHUNKS = Table(
         business_date=DATE,
         chunk=TEXT,
         currency=TEXT,
-        **{share: COUNT for share in RECONCILED_SHARES},
+        **dict.fromkeys(RECONCILED_SHARES, COUNT),
         **{f"gross_{share}": SUM for share in RECONCILED_SHARES},
         **{f"absolute_gross_{share}": SUM for share in RECONCILED_SHARES},
     ),

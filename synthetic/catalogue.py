@@ -101,6 +101,7 @@ class ChunkRange:
     last: str
 
     def holds(self, key: str) -> bool:
+        """Whether a name of this key is in the range."""
         return key >= self.first and key[: len(self.last)] <= self.last
 
 
@@ -148,6 +149,7 @@ class Catalogue:
 
     @classmethod
     def of(cls, ranges: tuple[str, ...]) -> Catalogue:
+        """All names, with their chunks by these ranges."""
         read = tuple(read_range(one) for one in ranges)
         plain = tuple(name for names in _LETTER_NAMES for name in names)
         names = plain + _ACCENTED_NAMES + _OTHER_NAMES

@@ -49,7 +49,9 @@ def with_fate(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
     fate = F.when(fate_draw < F.lit(shares[0]), REJECTED)
     for kind, edge in ((DUPLICATED, sum(shares[:2])), (CONTRADICTED, sum(shares[:3])), (RESENT, sum(shares))):
         fate = fate.when(fate_draw < F.lit(edge), kind)
-    transaction = F.expr(f"id div {_LINES_PER_BLOCK}") * _TRANSACTIONS_PER_BLOCK + at(_BLOCK_TRANSACTION, in_block)
+    transaction = F.expr(f"id div {_LINES_PER_BLOCK}") * _TRANSACTIONS_PER_BLOCK + at(
+        _BLOCK_TRANSACTION, in_block
+    )
     return (
         lines.withColumn("transaction", transaction)
         .withColumns({"line_number": at(_BLOCK_LINE, in_block), "fate": fate.otherwise(PLAIN)})
@@ -80,10 +82,12 @@ def with_lateness(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
     )
     last_in_time = F.least(room, F.lit(plan.late_days).cast("long"))
     can_follow = first < last_in_time
-    following = first + 1 + draws.below("copy late by", F.greatest(last_in_time - first, F.lit(1)), line, copy)
-    duplicate = F.when(can_follow & draws.chance("duplicate in a later drop", 1 / 3, line, copy), following).otherwise(
-        first
+    following = (
+        first + 1 + draws.below("copy late by", F.greatest(last_in_time - first, F.lit(1)), line, copy)
     )
+    duplicate = F.when(
+        can_follow & draws.chance("duplicate in a later drop", 1 / 3, line, copy), following
+    ).otherwise(first)
     conflict = F.when(can_follow & draws.chance("conflict in a later drop", 2 / 3, line), following)
     if plan.files > 1:
         conflict = conflict.otherwise(first)
@@ -115,7 +119,9 @@ def with_file(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
     if files > 1:
         last = F.lit(files - 1).cast("long")
         other_file = F.pmod(first_file + 1 + draws.below("other file", files - 1, line, copy), F.lit(files))
-        copied = F.when(draws.chance("duplicate in another file", 0.5, line, copy), other_file).otherwise(first_file)
+        copied = F.when(draws.chance("duplicate in another file", 0.5, line, copy), other_file).otherwise(
+            first_file
+        )
         file = (
             F.when((fate == CONTRADICTED) & (copy == 0), draws.below("file", last, line))
             .when((fate == CONTRADICTED) & (F.col("lateness") == F.col("first_lateness")), last)

@@ -19,7 +19,13 @@ CHANNELS = ("store", "online", "")
 _NO_NUMBERS = ("two", "1e3", "1,5", "12.", ".5", "1 000", "NaN")
 _BAD_TEXTS: Mapping[str, tuple[str, ...]] = {
     "line_number": ("1a", "-1", "1.0", "99999999999"),
-    "sold_at": ("2026-02-30T10:00:00Z", "2026-11-01 10:00", "11/27/2026 09:30", "2026-11-01T25:00:00Z", "noon"),
+    "sold_at": (
+        "2026-02-30T10:00:00Z",
+        "2026-11-01 10:00",
+        "11/27/2026 09:30",
+        "2026-11-01T25:00:00Z",
+        "noon",
+    ),
     "line_type": ("Sale", "return", "REFUND", "S"),
     "quantity": (*_NO_NUMBERS, "1234567890"),
     "gross_amount": (*_NO_NUMBERS, "$12.00", "1234567890123456"),
@@ -46,7 +52,9 @@ def with_fields(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
     lines = _with_clock(lines, plan)
     # The first sign of a text is no part of its value: a copy may be written otherwise.
     untidy = draws.chance("untidy", plan.untidy_share, line, copy)
-    lines = lines.withColumn("untidy", F.when(untidy, draws.below("untidiness", 4, line, copy)).otherwise(F.lit(-1)))
+    lines = lines.withColumn(
+        "untidy", F.when(untidy, draws.below("untidiness", 4, line, copy)).otherwise(F.lit(-1))
+    )
     tidy = {
         "store_id": F.concat(F.lit("S"), _padded(1 + F.pmod(F.col("transaction"), F.lit(plan.stores)), 4)),
         "transaction_id": F.concat(F.lit("T"), _padded(F.expr(f"transaction div {plan.stores}"), 9)),
@@ -158,7 +166,9 @@ def _product_name(plan: SyntheticPlan) -> Column:
     draws = Draws(plan.seed)
     line = F.col("id")
     name = at(Catalogue.of(plan.ranges).names, F.col("product"))
-    size = F.when(draws.chance("quoted", plan.quoted_share, line), draws.choice("quoted size", QUOTED_SIZES, line))
+    size = F.when(
+        draws.chance("quoted", plan.quoted_share, line), draws.choice("quoted size", QUOTED_SIZES, line)
+    )
     size = size.otherwise(draws.choice("size", SIZES, line))
     whole = F.when(name == "", name).otherwise(F.concat(name, size))
     if plan.reject_share == 0:
@@ -185,7 +195,9 @@ def _amount(milli: Column, plan: SyntheticPlan) -> Column:
     scale = _scale_of(plan)
     size = F.abs(milli)
     rest = F.substring(F.lpad(F.pmod(size, F.lit(1_000)).cast("string"), 3, "0"), F.lit(1), scale)
-    digits = F.concat(_div(size, 1_000).cast("string"), F.when(scale == 0, F.lit("")).otherwise(F.lit(".")), rest)
+    digits = F.concat(
+        _div(size, 1_000).cast("string"), F.when(scale == 0, F.lit("")).otherwise(F.lit(".")), rest
+    )
     return F.when(milli < 0, F.concat(F.lit("-"), digits)).otherwise(digits)
 
 

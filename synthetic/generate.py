@@ -64,7 +64,9 @@ def generate(
         _write_drops(storage, lines, plan, rows, landing)
     if plan.manifests:
         for drop_date, drop in truth.drops.items():
-            storage.write_text(f"{landing}/{DROP_FOLDER_PREFIX}{drop_date}/{MANIFEST_NAME}", manifest_text(drop))
+            storage.write_text(
+                f"{landing}/{DROP_FOLDER_PREFIX}{drop_date}/{MANIFEST_NAME}", manifest_text(drop)
+            )
     storage.write_text(truth_path or f"{storage.parent(landing)}/{TRUTH_NAME}", truth.to_json())
     return truth
 
@@ -75,7 +77,9 @@ def manifest_text(drop: DropTruth) -> str:
         {
             "name": name,
             "rows": file.rows,
-            "gross_amount": {code: manifest_amount(code, amount) for code, amount in file.gross_amount.items()},
+            "gross_amount": {
+                code: manifest_amount(code, amount) for code, amount in file.gross_amount.items()
+            },
         }
         for name, file in drop.files.items()
     ]
@@ -156,9 +160,9 @@ def _write_files(
     writer = said.select("drop_day", "file", text.alias("value")).write.mode("overwrite")
     compression = "gzip" if form.endswith(".gz") else "none"
     # A session's limit on rows a file would split one.
-    writer.option("maxRecordsPerFile", 0).option("compression", compression).partitionBy("drop_day", "file").text(
-        folder
-    )
+    writer.option("maxRecordsPerFile", 0).option("compression", compression).partitionBy(
+        "drop_day", "file"
+    ).text(folder)
 
 
 def _task_of_file(plan: SyntheticPlan, rows: Mapping[FileKey, int]) -> tuple[list[int], int]:
@@ -178,7 +182,10 @@ def _task_of_file(plan: SyntheticPlan, rows: Mapping[FileKey, int]) -> tuple[lis
 
 
 def _headers(spark: SparkSession, rows: Mapping[FileKey, int]) -> DataFrame:
-    places = [(_HEADER_ID, 0, key.drop_day, key.file, -1) for key in sorted(rows, key=lambda k: (k.drop_day, k.file))]
+    places = [
+        (_HEADER_ID, 0, key.drop_day, key.file, -1)
+        for key in sorted(rows, key=lambda k: (k.drop_day, k.file))
+    ]
     return spark.createDataFrame(places, "id long, copy int, drop_day long, file int, position long")
 
 

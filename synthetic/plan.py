@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zoneinfo
 from datetime import date, timedelta
 from typing import Annotated, Literal, Self
@@ -153,7 +154,7 @@ class SyntheticPlan(BaseModel):
     @classmethod
     def _ordered_ranges(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         read = [read_range(one) for one in value]
-        for before, after in zip(read, read[1:], strict=False):
+        for before, after in itertools.pairwise(read):
             if before.holds(after.first) or after.first <= before.first:
                 raise ValueError(f"{before.label!r} and {after.label!r} overlap or are out of order")
         return value
@@ -163,7 +164,9 @@ class SyntheticPlan(BaseModel):
     def _known_kinds(cls, value: dict[str, float]) -> dict[str, float]:
         for kind in value:
             if kind not in REJECT_KINDS:
-                raise ValueError(f"{kind!r} is no kind of rejected line; the kinds are {', '.join(REJECT_KINDS)}")
+                raise ValueError(
+                    f"{kind!r} is no kind of rejected line; the kinds are {', '.join(REJECT_KINDS)}"
+                )
         return value
 
     @field_validator("currencies")
@@ -199,10 +202,12 @@ class SyntheticPlan(BaseModel):
 
     @property
     def days(self) -> int:
+        """Number of sale dates."""
         return (self.last_date - self.first_date).days + 1
 
     @property
     def last_drop(self) -> date:
+        """Date of the last drop."""
         return self.last_drop_date or self.last_date
 
     @property
@@ -233,4 +238,5 @@ class SyntheticPlan(BaseModel):
         return self.formats[(drop_day + file) % len(self.formats)]
 
     def file_name(self, drop_day: int, file: int) -> str:
+        """The name of a file: names in order of their numbers."""
         return f"sales-{file:03d}.{self.format_of(drop_day, file)}"

@@ -47,6 +47,7 @@ class Storage:
         self._fs.delete(self._path(path), True)
 
     def make_folder(self, path: str) -> None:
+        """Make a folder and those above it; nothing where it is."""
         self._fs.mkdirs(self._path(path))
 
     def written_files(self, folder: str) -> dict[tuple[int, int], str]:
@@ -63,7 +64,9 @@ class Storage:
                 continue
             key = (int(match[1]), int(match[2]))
             if key in found:
-                raise RuntimeError(f"drop day {key[0]}, file {key[1]} was written in two parts: {found[key]}, {path}")
+                raise RuntimeError(
+                    f"drop day {key[0]}, file {key[1]} was written in two parts: {found[key]}, {path}"
+                )
             found[key] = path
         return found
 

@@ -38,7 +38,9 @@ def json_line(plan: SyntheticPlan) -> Column:
     draws = Draws(plan.seed)
     line, copy = F.col("id"), F.col("copy")
     as_numbers = (
-        draws.chance("plain numbers", 0.5, line, copy) & (F.col("kind") == NOT_REJECTED) & (F.col("untidy") == -1)
+        draws.chance("plain numbers", 0.5, line, copy)
+        & (F.col("kind") == NOT_REJECTED)
+        & (F.col("untidy") == -1)
     )
     empty_as_null = draws.chance("empty as null", 0.5, line, copy)
     empty = F.when(empty_as_null, F.lit("null")).otherwise(F.lit('""'))

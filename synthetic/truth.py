@@ -55,6 +55,7 @@ class Counts(_Part):
     absolute_gross_conflicts: Money = _ZERO
 
     def add(self, what: str, lines: int, gross: Decimal) -> None:
+        """Count lines as received and as ``what`` became of them."""
         for name in (what, "received"):
             setattr(self, name, getattr(self, name) + lines)
             for field, amount in ((f"gross_{name}", gross), (f"absolute_gross_{name}", abs(gross))):
@@ -147,6 +148,7 @@ class Truth(_Part):
     totals: Totals
 
     def to_json(self) -> str:
+        """The truth as a file holds it."""
         return self.model_dump_json(indent=1) + "\n"
 
 
@@ -190,7 +192,9 @@ def find_truth(lines: DataFrame, plan: SyntheticPlan) -> tuple[Truth, dict[FileK
         one.chunks = {label: _by_name(one.chunks[label]) for label in labels if label in one.chunks}
         one.amounts = _by_name(one.amounts)
     ordered_drops, ordered_dates = _by_name(drops), _by_name(dates)
-    truth = Truth(plan=plan, drops=ordered_drops, dates=ordered_dates, totals=_totals(ordered_drops, ordered_dates))
+    truth = Truth(
+        plan=plan, drops=ordered_drops, dates=ordered_dates, totals=_totals(ordered_drops, ordered_dates)
+    )
     return truth, rows
 
 
@@ -269,7 +273,9 @@ def _judged(valued: DataFrame, plan: SyntheticPlan) -> DataFrame:
 
 
 def _date_counts(judged: DataFrame) -> DataFrame:
-    return judged.groupBy("business_day", "outcome", "chunk", "currency", "is_return", "adjusts", "invoiced").agg(
+    return judged.groupBy(
+        "business_day", "outcome", "chunk", "currency", "is_return", "adjusts", "invoiced"
+    ).agg(
         F.count(F.lit(1)).alias("lines"),
         F.sum("quantity_milli").alias("units"),
         F.sum("gross_milli").alias("gross"),

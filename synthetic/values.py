@@ -71,9 +71,12 @@ def with_product(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
     product = (
         F.when(
             draw < F.lit(hot),
-            LETTERS.index(plan.hot_letter) * NAMES_PER_LETTER + draws.below("hot product", NAMES_PER_LETTER, line),
+            LETTERS.index(plan.hot_letter) * NAMES_PER_LETTER
+            + draws.below("hot product", NAMES_PER_LETTER, line),
         )
-        .when(draw < F.lit(other), catalogue.other_start + draws.below("product", catalogue.other_count, line))
+        .when(
+            draw < F.lit(other), catalogue.other_start + draws.below("product", catalogue.other_count, line)
+        )
         .when(
             draw < F.lit(other + plan.accented_share),
             catalogue.accented_start + draws.below("product", catalogue.accented_count, line),
@@ -117,7 +120,11 @@ def with_amounts(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
     # whether or not such a line counts among those that parse.
     nothing = is_kind("excess_scale_gross_amount", "malformed_line")
     free = ~rejected & draws.chance("free", _ZERO_AMOUNT_SHARE, line)
-    priced = (1 + draws.below("price", _HIGHEST_PRICE, line)) * (1 + draws.below("quantity", 5, line)) * F.col("unit")
+    priced = (
+        (1 + draws.below("price", _HIGHEST_PRICE, line))
+        * (1 + draws.below("quantity", 5, line))
+        * F.col("unit")
+    )
     whole = 1_000 * (1 + draws.below("price", _HIGHEST_PRICE, line))
     gross = F.when(nothing | free, F.lit(0)).when(is_kind("currency_not_allowed"), whole).otherwise(priced)
     gross = gross + F.when(change == CHANGED_AMOUNT, F.col("unit")).otherwise(F.lit(0))
@@ -145,7 +152,9 @@ def with_amounts(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
         )
         .withColumns({"quantity_milli": quantity, "gross_milli": gross})
         .withColumn("discount_milli", discount)
-        .withColumns({name: F.col(name) * sign for name in ("quantity_milli", "gross_milli", "discount_milli")})
+        .withColumns(
+            {name: F.col(name) * sign for name in ("quantity_milli", "gross_milli", "discount_milli")}
+        )
         .drop("percent")
     )
 

@@ -93,7 +93,9 @@ def _decompositions() -> tuple[str, str, dict[str, str]]:
         if unicodedata.category(character) == "Mn":
             marks.append(character)
             continue
-        folded = "".join(c for c in unicodedata.normalize("NFKD", character) if unicodedata.category(c) != "Mn")
+        folded = "".join(
+            c for c in unicodedata.normalize("NFKD", character) if unicodedata.category(c) != "Mn"
+        )
         if folded == character or not any("A" <= c.upper() <= "Z" for c in folded):
             continue
         if len(folded) == 1:

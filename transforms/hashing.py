@@ -1,4 +1,4 @@
-"""Hashes of a line's key and of its payload: equal lines have equal hashes on every retry and in every run."""
+"""Hashes of a line's key and of its payload: the same on every retry and in every run."""
 
 from __future__ import annotations
 

@@ -21,11 +21,16 @@ def count_receipts(received: DataFrame) -> DataFrame:
     """
     accepted = F.col("validation_status") == ValidationStatus.ACCEPTED.value
     # A rejected line's dates may be any; kept, they would make as many groups as lines.
-    dated = received.withColumns({"sale_date": F.when(accepted, F.col("sale_date"))})
-    return dated.groupBy(
-        "drop_date", "source_file", "validation_status", "business_date", "sale_date", "is_adjustment",
-        F.when(F.col("gross_amount").isNotNull(), F.col("currency")).alias("currency"),
-    ).agg(F.count(F.lit(1)).alias("lines"), F.sum("gross_amount").cast("decimal(38,3)").alias("gross"))  # fmt: skip
+    dated = received.withColumns(
+        {
+            "sale_date": F.when(accepted, F.col("sale_date")),
+            "currency": F.when(F.col("gross_amount").isNotNull(), F.col("currency")),
+        }
+    )
+    grain = ("drop_date", "source_file", "validation_status", "business_date", "sale_date", "is_adjustment")
+    return dated.groupBy(*grain, "currency").agg(
+        F.count(F.lit(1)).alias("lines"), F.sum("gross_amount").cast("decimal(38,3)").alias("gross")
+    )
 
 
 def count_reject_reasons(received: DataFrame) -> DataFrame:

@@ -14,7 +14,7 @@ from schemas.states import ValidationStatus
 from schemas.tables import RECEIVED_SALES
 from transforms import business_day, fields
 from transforms.hashing import key_hash, payload_hash
-from transforms.rules import reject_rules
+from transforms.rules import is_currency_code, is_line_type, reject_rules
 
 _TYPED_BY_KIND = {
     "integer": fields.as_integer,
@@ -111,7 +111,9 @@ def with_reject_reasons(typed: DataFrame, scales: Mapping[str, int]) -> DataFram
     is_rejected = F.lit(False)
     for condition in rules.values():
         is_rejected = is_rejected | F.coalesce(condition, F.lit(False))
-    reasons = F.array_compact(F.array(*[F.when(condition, F.lit(reason)) for reason, condition in rules.items()]))
+    reasons = F.array_compact(
+        F.array(*[F.when(condition, F.lit(reason)) for reason, condition in rules.items()])
+    )
     flagged = typed.withColumn("is_accepted", ~is_rejected)
     # The list is built for rejected lines alone: it costs more than all the conditions together.
     return flagged.withColumn(
@@ -140,6 +142,10 @@ def _final_value(name: str, kind: str, scales: Mapping[str, int]) -> Column:
         return F.when(exact, F.col(f"typed_{name}")).alias(name)
     if kind == "amount":
         return _final_amount(name, scales).alias(name)
+    if kind == "line_type":
+        return F.when(is_line_type(), F.col(name)).alias(name)
+    if kind == "currency":
+        return F.when(is_currency_code(), F.col(name)).alias(name)
     return F.col(name)
 
 
@@ -148,6 +154,6 @@ def _final_amount(name: str, scales: Mapping[str, int]) -> Column:
     amount = F.when(exact, F.col(f"typed_{name}"))
     if name != "discount_amount":
         return amount
-    return F.when(F.col(name).isNull() & F.col("malformed_text").isNull(), F.lit(0).cast("decimal(18,3)")).otherwise(
-        amount
-    )
+    return F.when(
+        F.col(name).isNull() & F.col("malformed_text").isNull(), F.lit(0).cast("decimal(18,3)")
+    ).otherwise(amount)

@@ -35,13 +35,15 @@ def reject_rules(scales: Mapping[str, int]) -> dict[str, Column]:
 
 def _field_rules(scales: Mapping[str, int]) -> dict[str, Column]:
     rules = {
-        f"missing_{column.name}": F.col(column.name).isNull() for column in RECEIVED_COLUMNS if column.required
+        f"missing_{column.name}": F.col(column.name).isNull()
+        for column in RECEIVED_COLUMNS
+        if column.required
     }
     rules |= {f"bad_{name}": _does_not_parse(name) for name in ("line_number", "sold_at", "quantity")}
     rules |= {f"bad_{name}": _does_not_parse(name) for name in ("gross_amount", "discount_amount")}
-    rules["bad_line_type"] = ~F.col("line_type").isin(SALE, RETURN)
-    rules["bad_currency"] = ~_is_currency_code()
-    rules["currency_not_allowed"] = _is_currency_code() & ~F.col("currency").isin(sorted(scales))
+    rules["bad_line_type"] = ~is_line_type()
+    rules["bad_currency"] = ~is_currency_code()
+    rules["currency_not_allowed"] = is_currency_code() & ~F.col("currency").isin(sorted(scales))
     rules["excess_scale_quantity"] = decimals(F.col("quantity")) > QUANTITY_DECIMALS
     rules |= {
         f"excess_scale_{name}": _exceeds_scale(name, scales) for name in ("gross_amount", "discount_amount")
@@ -57,7 +59,13 @@ def _does_not_parse(name: str) -> Column:
     return F.col(name).isNotNull() & F.col(f"typed_{name}").isNull()
 
 
-def _is_currency_code() -> Column:
+def is_line_type() -> Column:
+    """boolean: the line type is one of the two; null where it is missing."""
+    return F.col("line_type").isin(SALE, RETURN)
+
+
+def is_currency_code() -> Column:
+    """boolean: the currency has the form of an ISO 4217 code; null where it is missing."""
     return F.col("currency").rlike(_CURRENCY_FORM)
 
 
@@ -85,5 +93,7 @@ def _holds_undecodable_text() -> Column:
     found = F.lit(False)
     for column in RECEIVED_COLUMNS:
         if column.kind == "text":
-            found = found | F.coalesce(F.contains(F.col(column.name), F.lit(REPLACEMENT_CHARACTER)), F.lit(False))
+            found = found | F.coalesce(
+                F.contains(F.col(column.name), F.lit(REPLACEMENT_CHARACTER)), F.lit(False)
+            )
     return found

@@ -39,7 +39,9 @@ def invoices(sales: DataFrame, revisions: Mapping[dt.date, int]) -> DataFrame:
     """
     known = sales.filter(F.col("customer_id").isNotNull())
     totals = known.groupBy("business_date", "customer_id", "currency").agg(*_sums())
-    return with_sales_revision(totals.withColumn("invoice_id", invoice_id()), revisions).select(INVOICES.columns)
+    return with_sales_revision(totals.withColumn("invoice_id", invoice_id()), revisions).select(
+        INVOICES.columns
+    )
 
 
 def with_sales_revision(totals: DataFrame, revisions: Mapping[dt.date, int]) -> DataFrame:
@@ -62,7 +64,9 @@ def _sums() -> list[Column]:
     def total(amount: Column, name: str) -> Column:
         return F.sum(amount).cast("decimal(38,3)").alias(name)
 
-    returned = F.when(F.col("line_type") == RETURN, F.col("net_amount")).otherwise(F.lit(0).cast("decimal(18,3)"))
+    returned = F.when(F.col("line_type") == RETURN, F.col("net_amount")).otherwise(
+        F.lit(0).cast("decimal(18,3)")
+    )
     return [
         F.count(F.lit(1)).alias("lines"),
         total(F.col("quantity"), "units"),

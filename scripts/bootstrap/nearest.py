@@ -10,7 +10,7 @@ from collections.abc import Sequence
 def unknown_name_line(kind: str, given: str, known: Sequence[str]) -> str:
     """Returns the one line that refuses ``given``, naming the nearest known name and all there are."""
     nearest = difflib.get_close_matches(given, known, n=1, cutoff=0.5)
-    hint = f": did you mean {nearest[0]}?" if nearest else ";"
+    hint = f": did you mean {nearest[0]}?" if nearest else "."
     return f"error: unknown {kind} {given}{hint} There are: {', '.join(known) or 'none'}"
 
 

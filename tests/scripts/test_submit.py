@@ -37,15 +37,20 @@ def checkout(tmp_path: Path) -> Path:
     return folder
 
 
-def submit(
-    checkout: Path, *arguments: str, cwd: Path | None = None, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    command = [str(checkout / "scripts" / "submit.sh"), *arguments]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CYMBAL_")}
+def run(command: list[str], cwd: Path | None, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command without what the run of these tests has set for itself."""
+    own = ("CYMBAL_", "JAVA_HOME", "SPARK_", "PYSPARK_", "PYTHONPATH")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(own)}
     environment.update(variables)
     return subprocess.run(
         command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=180, check=False
     )
+
+
+def submit(
+    checkout: Path, *arguments: str, cwd: Path | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    return run([str(checkout / "scripts" / "submit.sh"), *arguments], cwd, **variables)
 
 
 def assert_refused(finished: subprocess.CompletedProcess[str], *parts: str) -> None:
@@ -121,6 +126,10 @@ def test_the_jobs_exit_code_comes_through_and_the_terminal_is_the_jobs(
     (checkout / ".venv").symlink_to(ROOT / ".venv")
     shutil.copytree(ROOT / "var" / "java", checkout / "var" / "java", symlinks=True)
     shutil.copytree(ROOT / "var" / "jars", checkout / "var" / "jars")
+    set_up = [str(ROOT / ".venv" / "bin" / "python"), "-P", "-S", "-m", "scripts.setup"]
+    run(
+        set_up, tmp_path, PYTHONPATH=str(checkout)
+    )  # a Java of its own, where the user's differs from the run's
     variables = {"CYMBAL_CORES": "2", "JAVA_TOOL_OPTIONS": "-Dof.the.user=1"}
 
     finished = submit(checkout, "count_rows", "table", "75", cwd=tmp_path, **variables)

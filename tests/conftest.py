@@ -1,0 +1,79 @@
+"""One Spark session for the whole run of tests, made as a job makes its own."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from pyspark.sql import SparkSession
+
+from lake.session import open_session
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# A Spark job has no steady pace, and function-scoped fixtures are only read here.
+settings.register_profile(
+    "spark", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("spark")
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The session; a job that runs in this process takes it up."""
+    folder = tmp_path_factory.mktemp("spark")
+    _set_environment(folder)
+    os.environ["PYSPARK_SUBMIT_ARGS"] = shlex.join(_submit_arguments(folder))
+    session = open_session("cymbal-sales tests")
+    session.sparkContext.setLogLevel("WARN")
+    yield session
+    session.stop()
+
+
+def _set_environment(folder: Path) -> None:
+    """What scripts/test.sh exports, for a run of pytest without it."""
+    os.environ.setdefault("JAVA_HOME", str(ROOT / "var" / "java" / "home"))
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    # Loopback: no look-up of the host's own name, no port open to others.
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    # Spark's warnings go to a file, not between the dots of pytest.
+    os.environ.setdefault("LOG4J_CONFIGURATION_FILE", str(ROOT / "configs" / "log4j2.properties"))
+    os.environ.setdefault("CYMBAL_LOG_FILE", str(folder / "spark.log"))
+
+
+def _submit_arguments(folder: Path) -> list[str]:
+    jars = sorted(str(path) for path in (ROOT / "var" / "jars").glob("*.jar"))
+    if not jars:
+        pytest.exit("no Delta jars in var/jars: run scripts/test.sh, which fetches them", returncode=2)
+    conf = {
+        # Few rows: more memory would only be taken from others.
+        "spark.driver.memory": "1g",
+        # Hundreds of short jobs: the second compiler costs more CPU than its code saves (half, measured).
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseParallelGC",
+        # No port is opened, and no page is kept up to date for nobody.
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        # Each shuffle partition is a task; two are enough to show that rows do meet.
+        "spark.sql.shuffle.partitions": "2",
+        # Adaptive execution as in production: plans are checked as they run there.
+        "spark.sql.adaptive.enabled": "true",
+        # Delta reads its own log with 50 tasks a table otherwise.
+        "spark.databricks.delta.snapshotPartitions": "1",
+        # Compaction and listings start 10,000 tasks otherwise.
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
+        # As in production; the checksumming file system starts a process for each file.
+        "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+        # Nothing is left in the checkout.
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.local.dir": str(folder / "local"),
+    }
+    pairs = [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
+    # Two cores, so that what depends on the order of tasks can show; two attempts, since plain local[N]
+    # never retries a task.
+    return ["--master", "local[2,2]", "--jars", ",".join(jars), *pairs, "pyspark-shell"]
