@@ -51,7 +51,9 @@ def _build(
             "sales_version": sales_version,
             "dates": {date.isoformat(): revision for date, revision in sorted(revisions.items())},
         }
-        version = batch.lake.replace(table, transform(sales, revisions), revisions, metadata)
+        # One file a date, not one of each shuffle partition; a date too large for one is still split.
+        totals = transform(sales, revisions).hint("rebalance", "business_date")
+        version = batch.lake.replace(table, totals, revisions, metadata)
         batch.ledger.record_builds(batch.run_id, table, revisions, version)
 
 

@@ -213,7 +213,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"config file {path}: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"config file {path}: not YAML: {' '.join(str(error).split())}") from None
     if content is None:
         return {}
@@ -243,7 +243,7 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
         raise UsageError(f"--set {assignment!r}: must be of the form key=value, as late.days=7")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         raise UsageError(f"--set {assignment!r}: the value is not YAML") from None
     changes: Any = value
     for part in reversed(key.strip().split(".")):

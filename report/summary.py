@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
+from decimal import Decimal
 from typing import Any
 
+from iso4217 import Currency
 from rich.console import Console
 from rich.table import Table as Grid
 
 _BAR_WIDTH = 24
+_LOG_WIDTH = 160
 _SHOWN = 20
 _TABLES = (
     "bronze/received_sales",
@@ -27,7 +31,9 @@ def print_error(text: str) -> None:
 
 def print_summary(result: dict[str, Any], lake: str | None, took: dt.timedelta) -> None:
     """Prints what a run did: errors first, then drops, rejects, chunks and totals."""
-    console = Console(highlight=False, soft_wrap=True)
+    # Where nobody watches there is no width to keep to: a log must not lose a digit.
+    width = None if sys.stdout.isatty() else _LOG_WIDTH
+    console = Console(highlight=False, soft_wrap=True, width=width)
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     for warning in result["warnings"][:_SHOWN]:
         errors.print(f"warning: {warning}", style="yellow", markup=False)
@@ -108,13 +114,12 @@ def _print_totals(console: Console, result: dict[str, Any]) -> None:
     grid = _grid("gross by currency", "received", "published", "duplicates", "conflicts", "left over")
     for currency, totals in result["totals"].items():
         names = ("received", "published", "duplicates", "conflicts")
-        grid.add_row(currency, *[_money(totals[name]) for name in names], _money(totals["left_over"]))
+        grid.add_row(currency, *[_money(totals[name], currency) for name in (*names, "left_over")])
     console.print(grid)
 
 
-def _money(text: str) -> str:
-    whole, _, decimals = text.partition(".")
-    return f"{int(whole):,}{'.' + decimals if decimals else ''}" if whole not in ("-0", "-") else text
+def _money(amount: str, currency: str) -> str:
+    return f"{Decimal(amount):,.{Currency(currency).exponent}f}"
 
 
 def _grid(*headers: str) -> Grid:

@@ -151,16 +151,13 @@ def deliveries(spark: SparkSession, plan: SyntheticPlan, partitions: int | None 
     draws = Draws(plan.seed)
     base = with_fate(spark.range(0, plan.rows, 1, count), plan)
     copied = F.col("fate").isin(DUPLICATED, CONTRADICTED, RESENT)
-    copied_twice = (F.col("fate") == DUPLICATED) & draws.chance(
+    twice = (F.col("fate") == DUPLICATED) & draws.chance(
         "second duplicate", _SECOND_DUPLICATE_SHARE, F.col("id")
     )
-    copies = _as_copy(base.where(copied), 1).unionByName(_as_copy(base.where(copied_twice), 2))
-    delivered_again = with_lateness(copies, plan).where(F.col("lateness").isNotNull())
-    return with_file(with_lateness(_as_copy(base, 0), plan).unionByName(delivered_again), plan)
-
-
-def _as_copy(lines: DataFrame, number: int) -> DataFrame:
-    return lines.withColumn("copy", F.lit(number))
+    numbers = F.when(twice, F.array(F.lit(1), F.lit(2))).otherwise(F.array(F.lit(1)))
+    copies = with_lateness(base.where(copied).withColumn("copy", F.explode(numbers)), plan)
+    first = with_lateness(base.withColumn("copy", F.lit(0)), plan)
+    return with_file(first.unionByName(copies.where(F.col("lateness").isNotNull())), plan)
 
 
 def is_adjustment(plan: SyntheticPlan) -> Column:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from py4j.java_gateway import is_instance_of
 from pyspark.sql import SparkSession
 
 _WRITTEN = re.compile(r"drop_day=(-?\d+)/file=(\d+)/(part-[^/]+)$")
@@ -24,7 +25,8 @@ class Storage:
         self._fs: Any = self._path(root).getFileSystem(context._jsc.hadoopConfiguration())
         # Below the layer that writes checksum files: a hidden .crc beside a landed file would make it
         # unreadable after any edit by hand.
-        if hasattr(self._fs, "getRawFileSystem"):
+        with_checksums = self._jvm.org.apache.hadoop.fs.ChecksumFileSystem
+        if is_instance_of(context._gateway, self._fs, with_checksums):
             self._fs = self._fs.getRawFileSystem()
 
     def _path(self, path: str) -> Any:

@@ -14,7 +14,7 @@ from schemas.ranges import KeyRange
 from schemas.states import OTHER_CHUNK
 from transforms.fields import WHITESPACE
 
-# Beyond these planes no character folds to a letter A to Z, and only variation selectors are marks.
+# Beyond these planes no character folds to one of ASCII, and only variation selectors are marks.
 _LAST_FOLDED_CODE_POINT = 0x20000
 
 
@@ -96,7 +96,8 @@ def _decompositions() -> tuple[str, str, dict[str, str]]:
         folded = "".join(
             c for c in unicodedata.normalize("NFKD", character) if unicodedata.category(c) != "Mn"
         )
-        if folded == character or not any("A" <= c.upper() <= "Z" for c in folded):
+        # Digits and blanks of other forms count too: in A-CO, what follows the C decides.
+        if folded == character or not any(c.upper() < "\x80" for c in folded):
             continue
         if len(folded) == 1:
             single[character] = folded

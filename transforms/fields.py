@@ -18,7 +18,8 @@ WHITESPACE = " \t\r\n\f\v\u00a0"
 REPLACEMENT_CHARACTER = "\ufffd"
 
 # Years 1000 to 2999: every such time is a date that Python, Parquet and Spark agree on.
-_TIMESTAMP_FORM = r"^[12]\d{3}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)$"
+_TIMESTAMP_FORM = r"^[12]\d{3}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)$"
+_UP_TO_MINUTES = len("2026-11-27T09:30")
 
 MAX_AMOUNT_DECIMALS = 3
 QUANTITY_DECIMALS = 3
@@ -36,7 +37,11 @@ def as_integer(text: Column) -> Column:
 
 def as_timestamp(text: Column) -> Column:
     """timestamp, or null where the text is not ISO 8601 with an offset or Z, or is no real time."""
-    return F.when(text.rlike(_TIMESTAMP_FORM), text.try_cast("timestamp"))
+    # Spark's cast asks for seconds before an offset; ISO 8601 does not.
+    seconds_follow = F.substring(text, _UP_TO_MINUTES + 1, 1) == ":"
+    minutes, offset = F.left(text, F.lit(_UP_TO_MINUTES)), F.substr(text, F.lit(_UP_TO_MINUTES + 1))
+    whole = F.when(seconds_follow, text).otherwise(F.concat(minutes, F.lit(":00"), offset))
+    return F.when(text.rlike(_TIMESTAMP_FORM), whole.try_cast("timestamp"))
 
 
 def as_quantity(text: Column) -> Column:

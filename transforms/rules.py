@@ -44,7 +44,8 @@ def _field_rules(scales: Mapping[str, int]) -> dict[str, Column]:
     rules["bad_line_type"] = ~is_line_type()
     rules["bad_currency"] = ~is_currency_code()
     rules["currency_not_allowed"] = is_currency_code() & ~F.col("currency").isin(sorted(scales))
-    rules["excess_scale_quantity"] = decimals(F.col("quantity")) > QUANTITY_DECIMALS
+    too_fine = decimals(F.col("quantity")) > QUANTITY_DECIMALS
+    rules["excess_scale_quantity"] = F.col("typed_quantity").isNotNull() & too_fine
     rules |= {
         f"excess_scale_{name}": _exceeds_scale(name, scales) for name in ("gross_amount", "discount_amount")
     }

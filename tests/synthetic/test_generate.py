@@ -7,6 +7,8 @@ import gzip
 import io
 import json
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -63,6 +65,28 @@ CLEAN = SyntheticPlan(
     formats=("csv",),
     manifests=False,
 )
+
+
+INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+
+
+@contextmanager
+def settings(spark: SparkSession, values: dict[str, str]) -> Iterator[None]:
+    before = {name: spark.conf.get(name) for name in values}
+    for name, value in values.items():
+        spark.conf.set(name, value)
+    try:
+        yield
+    finally:
+        for name, previous in before.items():
+            spark.conf.set(name, previous or "")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_compiling(spark: SparkSession) -> Iterator[None]:
+    """So few lines are read by the interpreter before their code would be compiled."""
+    with settings(spark, INTERPRETED):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -140,11 +164,13 @@ def test_deliveries_and_copies_have_the_forms_that_matter(dirty: tuple[Path, Tru
     )
 
 
-def test_the_same_plan_gives_the_same_bytes_in_any_number_of_partitions(
+def test_the_same_plan_gives_the_same_bytes_in_any_number_of_partitions_compiled_or_not(
     spark: SparkSession, dirty: tuple[Path, Truth], tmp_path: Path
 ) -> None:
     landing, truth = dirty
-    again = generate(spark, DIRTY, str(tmp_path / "landing"), partitions=7)
+    compiled = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
+    with settings(spark, compiled):
+        again = generate(spark, DIRTY, str(tmp_path / "landing"), partitions=7)
     assert again == truth
     assert content(tmp_path / "landing") == content(landing)
     assert (tmp_path / "truth.json").read_bytes() == (landing.parent / "truth.json").read_bytes()

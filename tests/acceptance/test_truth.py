@@ -1,0 +1,53 @@
+"""A generated landing with every kind of dirt comes out as its truth says, figure by figure."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.generate_sales import JOB as GENERATE
+from jobs.run_batch import JOB as RUN_BATCH
+from jobs.verify_sales import JOB as VERIFY
+from tests.support.truth import differences_from_truth
+
+ROOT = Path(__file__).resolve().parents[2]
+CURRENCIES = ["--set", "currencies=[USD, JPY, KWD]"]
+DATES = ["--from", "2026-10-28", "--to", "2026-11-09"]  # over the end of daylight saving time
+DIRT = ["--reject-share", "0.03", "--hot-customer-share", "0.2", "--letter-skew", "0.5"]
+
+
+def test_every_figure_is_the_truths(spark: SparkSession, tmp_path: Path) -> None:
+    landing, lake = str(tmp_path / "landing"), str(tmp_path / "lake")
+    assert GENERATE.run(["--landing", landing, "--rows", "6000", *DATES, *DIRT]) == 0
+    batch = ["--landing", landing, "--lake", lake, *CURRENCIES]
+    assert RUN_BATCH.run([*batch, "--set", "chunks.target_rows_per_partition=500"]) == 0
+    assert differences_from_truth(spark, lake, str(tmp_path / "truth.json")) == []
+    assert VERIFY.run(batch) == 0
+
+
+def test_a_false_figure_is_found(spark: SparkSession, tmp_path: Path) -> None:
+    landing, lake = str(tmp_path / "landing"), str(tmp_path / "lake")
+    dates = ["--from", "2026-11-08", "--to", "2026-11-09"]
+    assert GENERATE.run(["--landing", landing, "--rows", "300", *dates, "--seed", "5"]) == 0
+    assert RUN_BATCH.run(["--landing", landing, "--lake", lake, *CURRENCIES]) == 0
+    other = str(tmp_path / "other")
+    assert GENERATE.run(["--landing", other, "--rows", "300", *dates, "--seed", "6"]) == 0
+    assert differences_from_truth(spark, lake, str(tmp_path / "truth.json"))
+
+
+@pytest.mark.slow
+@pytest.mark.command
+@pytest.mark.timeout(3600)
+def test_ten_million_lines(spark: SparkSession, tmp_path: Path) -> None:
+    landing, lake = str(tmp_path / "landing"), str(tmp_path / "lake")
+    submit = str(ROOT / "scripts" / "submit.sh")
+    generate = [submit, "generate_sales", "--landing", landing, "--rows", "10000000", *DATES, *DIRT]
+    subprocess.run(generate, check=True)
+    subprocess.run([submit, "run_batch", "--landing", landing, "--lake", lake, *CURRENCIES], check=True)
+    peak_gib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1 << 20)
+    assert differences_from_truth(spark, lake, str(tmp_path / "truth.json")) == []
+    assert peak_gib < 6

@@ -1,0 +1,56 @@
+"""A changed config: published dates change only where asked. And the audit of conflicts."""
+
+from __future__ import annotations
+
+from schemas.tables import LEDGER_RUNS
+from tests.jobs.shop import Shop, line
+
+DATE = "2026-03-02"
+
+
+def test_ranges_change_a_date_only_with_republish_and_late_days_only_with_reingest(shop: Shop) -> None:
+    shop.land(DATE, line("A", f"{DATE}T15:00:00Z"), line("L", "2026-02-28T15:00:00Z", product_name="Hat"))
+    shop.done()
+    ranges = ["--set", "chunks.ranges=[A-M, N-Z]"]
+    before = shop.versions()
+    assert shop.run(*ranges).result["status"] == "unchanged"
+    assert shop.versions() == before
+    assert shop.sales("transaction_id", "chunk") == [("A", "A-G"), ("L", "H-N")]
+    shop.done(*ranges, "--republish")
+    assert shop.sales("transaction_id", "chunk") == [("A", "A-M"), ("L", "A-M")]
+    assert shop.revisions() == {"2026-02-28": 2, DATE: 2}
+    hashes = [row["config_hash"] for row in shop.rows(LEDGER_RUNS, status="done")]
+    assert len(set(hashes)) == 2
+
+    late = [*ranges, "--set", "late.days=1"]
+    assert shop.run(*late).result["status"] == "unchanged"
+    shop.done(*late, "--reingest")
+    moved = [("A", DATE, "False"), ("L", DATE, "True")]
+    assert shop.sales("transaction_id", "business_date", "is_adjustment") == moved
+    assert shop.revisions() == {"2026-02-28": 3, DATE: 3}
+
+
+def test_reingest_under_new_rules_publishes_what_they_change(shop: Shop) -> None:
+    """The files and so their fingerprints are the same: the rules alone make the date stale."""
+    yen = line("Y", f"{DATE}T15:00:00Z", currency="JPY", gross_amount="10", discount_amount="1")
+    shop.land(DATE, line("A", f"{DATE}T15:00:00Z"), yen)
+    half = ["--set", "audit.max_rejected_share=0.5"]
+    shop.done(*half)
+    assert shop.sales("transaction_id") == ["A"]
+    shop.done(*half, "--set", "currencies=[USD, JPY]", "--reingest")
+    assert shop.sales("transaction_id") == ["A", "Y"]
+
+
+def test_too_many_conflicts_block_their_date_alone(shop: Shop) -> None:
+    shop.land(DATE, line("A", f"{DATE}T15:00:00Z"), line("C", "2026-03-01T15:00:00Z"))
+    shop.land("2026-03-03", line("A", f"{DATE}T15:00:00Z", gross_amount="11.00"))
+    ran = shop.run()
+    assert ran.code == 4
+    assert (
+        "date 2026-03-02 is blocked: 50.00% of its lines conflict, audit.max_conflict_share allows 1.00%"
+        in ran.error
+    )
+    assert ran.date_status == {"2026-03-01": "done", DATE: "blocked"}
+    assert shop.sales("transaction_id") == ["C"]
+    shop.done("--set", "audit.max_conflict_share=0.5")
+    assert shop.sales("transaction_id", "gross_amount") == [("A", "10.000"), ("C", "10.000")]

@@ -1,0 +1,152 @@
+"""Crashes between commits, audits that fail, and two runs at once: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+import batch.recording
+from jobs.publish_sales import JOB as PUBLISH_SALES
+from jobs.verify_sales import JOB as VERIFY_SALES
+from lake.ledger import Ledger
+from lake.tables import Lake
+from planning.reconciliation import Cell, Measure
+from schemas.tables import DAILY_SALES, INVOICES, LEDGER_DATES, RECEIVED_SALES, SALES, Table
+from tests.jobs.shop import Ran, Shop, line
+
+Counts = dict[Cell, Measure]
+
+
+class Killed(BaseException):
+    """As a killed driver: nothing of the run goes on after it, not even its error handling."""
+
+
+def land(shop: Shop) -> None:
+    shop.land(
+        "2026-03-02",
+        line("A", "2026-03-02T15:00:00Z"),
+        line("B", "2026-03-01T15:00:00Z", product_name="Zebra"),
+        line("A", "2026-03-02T15:00:00Z"),
+    )
+    shop.land(
+        "2026-03-03",
+        line("A", "2026-03-02T15:00:00Z", gross_amount="11.00"),
+        line("C", "2026-03-03T15:00:00Z"),
+    )
+
+
+def killed_before(
+    shop: Shop, patch: pytest.MonkeyPatch, owner: Any, name: str, table: Table | None = None
+) -> None:
+    """Runs the night, and kills it as it comes to a call (to a write of one table, where one is given)."""
+    real = getattr(owner, name)
+
+    def kill(*arguments: Any, **named: Any) -> Any:
+        if table is None or table in arguments:
+            raise Killed
+        return real(*arguments, **named)
+
+    with patch.context() as patched:
+        patched.setattr(owner, name, kill)
+        with pytest.raises(Killed):
+            shop.run()
+
+
+MILD = ["--set", "audit.max_conflict_share=0.9"]
+
+
+@pytest.fixture(scope="module")
+def clean(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    shop = Shop(spark, tmp_path_factory.mktemp("clean"), MILD)
+    land(shop)
+    shop.done()
+    return shop
+
+
+def test_a_run_killed_between_any_two_commits_is_taken_up(
+    clean: Shop, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.arguments = MILD
+    land(shop)
+    killed_before(shop, monkeypatch, Ledger, "record_drops")  # bronze is committed, the ledger knows nothing
+    assert len(shop.rows(RECEIVED_SALES)) == 5
+    killed_before(shop, monkeypatch, Lake, "replace", SALES)  # conflicts are committed, sales are not
+    assert shop.rows(SALES) == []
+    killed_before(
+        shop, monkeypatch, Ledger, "record_dates"
+    )  # sales are committed and reconciled, not yet done
+    assert len(shop.rows(SALES)) == 3
+    assert shop.rows(LEDGER_DATES) == []
+    killed_before(shop, monkeypatch, Lake, "replace", DAILY_SALES)
+    killed_before(shop, monkeypatch, Ledger, "record_builds")
+    killed_before(shop, monkeypatch, Lake, "replace", INVOICES)
+    shop.done()
+    assert shop.content() == clean.content()
+    assert set(shop.revisions().values()) == {1}
+    # Bronze was parsed and sales were published once: the table's creation and one commit.
+    assert (shop.versions()[RECEIVED_SALES.name], shop.versions()[SALES.name]) == (1, 1)
+    assert shop.run().result["status"] == "unchanged"
+
+
+def test_what_does_not_reconcile_is_put_back(
+    spark: SparkSession, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = line("A", "2026-03-02T15:00:00Z"), line("B", "2026-03-02T15:00:00Z", gross_amount="5.00")
+    other = line("C", "2026-03-03T15:00:00Z")
+    shop.land("2026-03-02", first)
+    shop.done()
+    shop.land("2026-03-02", first, second)
+    shop.land("2026-03-03", other)
+    real = batch.recording.count_sales
+
+    def lose_a_cent(sales: Any) -> tuple[Counts, Counts]:
+        published, duplicates = real(sales)
+        for cell in [cell for cell in published if cell.business_date.day == 2]:
+            measure = published[cell]
+            lines, gross = measure.lines, measure.gross
+            published[cell] = Measure(lines, gross - gross.scaleb(-3), measure.absolute_gross)
+        return published, duplicates
+
+    with monkeypatch.context() as patched:
+        patched.setattr(batch.recording, "count_sales", lose_a_cent)
+        ran = shop.run()
+    assert ran.code == 4
+    assert "date 2026-03-02 does not reconcile, previous content put back" in ran.error
+    assert ran.date_status == {"2026-03-02": "failed", "2026-03-03": "done"}
+    assert shop.sales("transaction_id") == ["A", "C"]
+    assert shop.revisions() == {"2026-03-02": 1, "2026-03-03": 1}
+    built = {(row["business_date"], row["sales_revision"], row["lines"]) for row in shop.rows(DAILY_SALES)}
+    assert built == {("2026-03-02", 1, 1), ("2026-03-03", 1, 1)}
+    shop.done()
+    assert shop.sales("transaction_id") == ["A", "B", "C"]
+    assert shop.revisions() == {"2026-03-02": 2, "2026-03-03": 1}
+
+
+def test_a_run_that_is_outrun_changes_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first plans with a conflict; the second publishes a delivery without it; the first writes."""
+    shop.arguments = MILD
+    land(shop)
+    real = Lake.transaction
+    seen: list[Ran] = []
+    left: list[dict[str, list[str]]] = []
+
+    def let_another_publish(lake: Lake, table: Table, application: str) -> int:
+        number = real(lake, table, application)
+        if not seen:
+            seen.append(Ran(-1, {}, "", ""))
+            shop.land("2026-03-03", line("C", "2026-03-03T15:00:00Z"))
+            seen.append(shop.done())
+            left.append(shop.content())
+        return number
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Lake, "transaction", let_another_publish)
+        ran = shop.run()
+    assert seen[1].code == 0
+    assert ran.code == 75
+    assert "another run" in ran.errors[-1]
+    assert shop.content() == left[0]
+    assert shop.done(job=VERIFY_SALES).errors == []
+    assert shop.run(job=PUBLISH_SALES).result["status"] == "unchanged"

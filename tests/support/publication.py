@@ -1,0 +1,57 @@
+"""Publication put together from its transforms, as a publish does, on any accepted lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+
+from planning.windows import partition_spans
+from schemas.ranges import parse_ranges
+from transforms.publication import (
+    LINE_COLUMNS,
+    ChunkPlan,
+    find_conflicts,
+    find_crossing_keys,
+    find_differing_keys,
+    find_late_resends,
+    published_sales,
+    with_chunk,
+    without_late_resends,
+)
+
+FOUR_RANGES = ("A-G", "H-N", "O-U", "V-Z")
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a publication makes of lines."""
+
+    sales: DataFrame
+    conflicts: DataFrame
+    plan: ChunkPlan
+
+
+def publish_lines(
+    bronze: DataFrame,
+    ranges: Sequence[str] = FOUR_RANGES,
+    target_rows: int = 1_000_000,
+    key: str = "product_name",
+    earlier: DataFrame | None = None,
+) -> Published:
+    """Publishes accepted lines; with ``earlier``, adjustments are looked up among these."""
+    key_ranges = parse_ranges(ranges)
+    lines = with_chunk(bronze.select(*LINE_COLUMNS), key, key_ranges)
+    counts = {row.chunk: row["count"] for row in lines.groupBy("chunk").count().collect()}
+    plan = ChunkPlan(key, key_ranges, partition_spans(counts, target_rows))
+    candidates, late = lines, None
+    if earlier is not None:
+        late = find_late_resends(lines.filter("is_adjustment"), earlier)
+        candidates = without_late_resends(lines, late)
+    differing = find_differing_keys(candidates)
+    conflicts = find_conflicts(candidates, differing)
+    if late is not None:
+        conflicts = conflicts.unionByName(late.drop("key_hash"))
+    crossing = find_crossing_keys(candidates, differing)
+    return Published(published_sales(candidates, plan, crossing), conflicts, plan)

@@ -1,0 +1,206 @@
+"""Chunk of a key, against a plain Python reference; partition of a line."""
+
+from __future__ import annotations
+
+import string
+import unicodedata
+
+import pytest
+from hypothesis import Phase, example, given, settings
+from hypothesis import strategies as st
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from planning.windows import partition_spans
+from schemas.partitions import PartitionSpan
+from schemas.ranges import parse_ranges
+from transforms.chunks import chunk_of, folded_key, partition_id
+
+FOUR = ("A-G", "H-N", "O-U", "V-Z")
+WITH_SEVERAL_LETTERS = ("A-CO", "CP-G", "H-N", "O-U", "V-ZE", "ZG-ZZ")
+WHITE_SPACE = " \t\r\n\f\v\u00a0"
+
+
+def expected_chunk(key: str | None, ranges: tuple[str, ...]) -> str:
+    """The design's words in plain Python: trimmed, NFKD, accents off, upper case, inclusive prefixes."""
+    if key is None:
+        return "other"
+    decomposed = unicodedata.normalize("NFKD", key.strip(WHITE_SPACE))
+    folded = "".join(c for c in decomposed if unicodedata.category(c) != "Mn").upper()
+    if not folded or folded[0] not in string.ascii_uppercase:
+        return "other"
+    for text in ranges:
+        low, high = text.split("-")
+        if low <= folded and (folded <= high or folded.startswith(high)):
+            return text
+    return "other"
+
+
+def chunks(spark: SparkSession, keys: list[str | None], *range_sets: tuple[str, ...]) -> list[tuple[str, ...]]:
+    frame = spark.createDataFrame(list(enumerate(keys)), "n int, key string")
+    columns = [chunk_of(F.col("key"), parse_ranges(ranges)).alias(f"c{n}") for n, ranges in enumerate(range_sets)]
+    return [tuple(row)[1:] for row in sorted(frame.select("n", *columns).collect())]
+
+
+def test_chunk_of_hand_made_keys(spark: SparkSession) -> None:
+    expected: dict[str | None, tuple[str, str]] = {
+        "Apple": ("A-G", "A-CO"),
+        "A": ("A-G", "A-CO"),
+        "apple": ("A-G", "A-CO"),
+        " \t\u00a0Grape \n": ("A-G", "CP-G"),
+        "gz": ("A-G", "CP-G"),
+        "Gzz\uffff": ("A-G", "CP-G"),
+        "H": ("H-N", "H-N"),
+        "N\u00f1": ("H-N", "H-N"),
+        "zebra": ("V-Z", "V-ZE"),
+        "ZZTop": ("V-Z", "ZG-ZZ"),
+        # Between two ranges of several letters: in none of them.
+        "zfa": ("V-Z", "other"),
+        "C": ("A-G", "A-CO"),
+        "Coz": ("A-G", "A-CO"),
+        "CO": ("A-G", "A-CO"),
+        "Cp": ("A-G", "CP-G"),
+        "c\u00d3rn": ("A-G", "A-CO"),
+        "C p": ("A-G", "A-CO"),
+        # What follows a letter folds as well: a superscript to a digit, a no-break space to a space.
+        "C\u00b3": ("A-G", "A-CO"),
+        "C\u00a0p": ("A-G", "A-CO"),
+        "C\u2474": ("A-G", "A-CO"),
+        "C\u4f60": ("A-G", "CP-G"),
+        # Accents, before the letter's case is known and after; composed and combining.
+        "\u00c9clair": ("A-G", "CP-G"),
+        "e\u0301clair": ("A-G", "CP-G"),
+        "\u0301Apple": ("A-G", "A-CO"),
+        "\u00f1ame": ("H-N", "H-N"),
+        "\u017bubr\u00f3wka": ("V-Z", "ZG-ZZ"),
+        "\u1ec6": ("A-G", "CP-G"),
+        # Compatibility forms: ligatures, full width, circled, mathematical, Kelvin, digraph, parenthesized.
+        "\ufb01sh": ("A-G", "CP-G"),
+        "\uff21pple": ("A-G", "A-CO"),
+        "\uff5aebra": ("V-Z", "V-ZE"),
+        "\u24b6": ("A-G", "A-CO"),
+        "\U0001d400": ("A-G", "A-CO"),
+        "\u212a": ("H-N", "H-N"),
+        "\u01c4": ("A-G", "CP-G"),
+        "\u2122": ("O-U", "O-U"),
+        # Letters that NFKD leaves alone, but for their upper case.
+        "\u00df": ("O-U", "O-U"),
+        "\u0131": ("H-N", "H-N"),
+        "\u017f": ("O-U", "O-U"),
+        "\u00d8l": ("other", "other"),
+        "\u0141": ("other", "other"),
+        "\u00c6": ("other", "other"),
+        # No letter first.
+        "7up": ("other", "other"),
+        "\u2460": ("other", "other"),
+        "\u249c": ("other", "other"),
+        "-Apple": ("other", "other"),
+        "'n": ("other", "other"),
+        "_": ("other", "other"),
+        "[": ("other", "other"),
+        "@": ("other", "other"),
+        "\u4f60\u597d": ("other", "other"),
+        "\u042f\u0431\u043b\u043e\u043a\u043e": ("other", "other"),
+        # Cyrillic and Greek capitals that look like A.
+        "\u0410": ("other", "other"),
+        "\u0391": ("other", "other"),
+        "\U0001f34e Apple": ("other", "other"),
+        "\u2003Apple": ("other", "other"),
+        "": ("other", "other"),
+        "   ": ("other", "other"),
+        "\u0301": ("other", "other"),
+        None: ("other", "other"),
+    }
+    found = chunks(spark, list(expected), FOUR, WITH_SEVERAL_LETTERS)
+    assert dict(zip(expected, found, strict=True)) == expected
+
+
+def test_every_character_that_has_an_upper_case_or_a_decomposition(spark: SparkSession) -> None:
+    keys: list[str | None] = [
+        chr(point)
+        for point in range(0x110000)
+        if not 0xD800 <= point < 0xE000
+        and (point < 0x250 or unicodedata.decomposition(chr(point)) or chr(point).upper() != chr(point))
+    ]
+    found = [chunk for (chunk,) in chunks(spark, keys, FOUR)]
+    differing = {
+        f"U+{ord(key or ''):04X}": (chunk, expected_chunk(key, FOUR))
+        for key, chunk in zip(keys, found, strict=True)
+        if chunk != expected_chunk(key, FOUR)
+    }
+    assert not differing
+
+
+# Text that is often near a border: letters with and without accents, marks, white space, then anything.
+_NEAR = st.text(
+    alphabet=st.one_of(
+        st.sampled_from("ACGHNOPUVZacghnopuvz0 -\u00a0\t\u0301\u0327\u00e9\u00c5\ufb03\uff27\u01c6\u00df\u1e9e"),
+        st.characters(exclude_categories=["Cs"]),
+    ),
+    max_size=6,
+)
+
+
+# No shrinking: each try is a Spark job, and what is asserted names the keys that differ.
+@settings(max_examples=3, phases=[Phase.explicit, Phase.generate])
+@given(st.lists(_NEAR, min_size=200, max_size=400))
+@example(["\ufb03x", "C\u0327O", "CO\u0301", "\u0344A", "\u1e9a", "\u0149a", "\u013fa", "a\u030a" * 3])
+def test_chunk_of_any_text_is_that_of_the_reference(spark: SparkSession, keys: list[str]) -> None:
+    found = chunks(spark, list(keys), FOUR, WITH_SEVERAL_LETTERS)
+    wanted = [(expected_chunk(key, FOUR), expected_chunk(key, WITH_SEVERAL_LETTERS)) for key in keys]
+    assert [(k, f, w) for k, f, w in zip(keys, found, wanted, strict=True) if f != w] == []
+
+
+def test_ascii_takes_the_short_way_to_the_same_result(spark: SparkSession) -> None:
+    frame = spark.createDataFrame([(" caf\u00e9 ",), (" cafe ",), ("CAFE\u0301",)], "key string")
+    assert {row[0] for row in frame.select(folded_key(F.col("key"))).collect()} == {"CAFE"}
+
+
+# --- partitions
+
+
+def test_partition_is_in_its_chunks_span_and_every_partition_is_used(spark: SparkSession) -> None:
+    spans = {"A-G": PartitionSpan(0, 3), "H-N": PartitionSpan(3, 1), "other": PartitionSpan(4, 5)}
+    lines = (
+        spark.range(6000)
+        .withColumn("chunk", F.element_at(F.array(*[F.lit(name) for name in spans]), (F.col("id") % 3 + 1).cast("int")))
+        .withColumn("hash", F.xxhash64("id"))
+    )
+    extremes = spark.createDataFrame(
+        [(0, name, value) for name in spans for value in (-(2**63), 2**63 - 1, -1, 0)], "id long, chunk string, hash long"
+    )
+    frame = lines.unionByName(extremes).withColumn("p", partition_id(F.col("chunk"), F.col("hash"), spans))
+    found = frame.groupBy("chunk").agg(F.collect_set("p").alias("partitions")).collect()
+    assert {row.chunk: sorted(row.partitions) for row in found} == {
+        "A-G": [0, 1, 2],
+        "H-N": [3],
+        "other": [4, 5, 6, 7, 8],
+    }
+
+
+def test_one_hot_customer_of_one_letter_is_spread_evenly_and_alike_each_time(spark: SparkSession) -> None:
+    lines = 20_000
+    spans = partition_spans({"A-G": lines}, 2_500)
+    # All lines of one customer, one store, one day, one product: only the receipt's numbers differ.
+    frame = spark.range(lines).withColumn(
+        "hash",
+        F.xxhash64(
+            F.lit("1042"), F.concat(F.lit("T-"), (F.col("id") / 20).cast("int")), (F.col("id") % 20).cast("int"),
+            F.lit("2026-11-27").cast("date"),
+        ),
+    )  # fmt: skip
+    ids = frame.select("id", partition_id(F.lit("A-G"), F.col("hash"), spans).alias("p"))
+    counts = ids.groupBy("p").count()
+    first, second = ({row["p"]: row["count"] for row in counts.collect()} for _ in range(2))
+    assert first == second
+    assert sorted(first) == list(range(8))
+    # Binomial: sd is 47 lines; six of them are never seen by chance.
+    assert max(abs(count - 2500) for count in first.values()) < 6 * 47
+
+
+def test_a_line_of_a_chunk_that_was_not_planned_fails_the_job(spark: SparkSession) -> None:
+    frame = spark.createDataFrame([("H-N", 1)], "chunk string, hash long")
+    ids = frame.select(partition_id(F.col("chunk"), F.col("hash"), {"A-G": PartitionSpan(0, 2)}))
+    with pytest.raises(PySparkException, match="no partition was planned for chunk H-N"):
+        ids.collect()

@@ -1,0 +1,274 @@
+"""Judging received lines: every reason, the typed values, and no line lost whatever it holds."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from decimal import Decimal
+from typing import Any
+
+from chispa import assert_df_equality
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from pyspark.sql import SparkSession
+
+from schemas.landing import RECEIVED_COLUMNS, RECEIVED_NAMES
+from schemas.tables import RECEIVED_SALES
+from tests.support.lines import DROP_DATE, received_frame, received_line
+from tests.support.tables import dicts
+from transforms.received import JudgingTerms, judge_received
+
+TERMS = JudgingTerms(scales={"USD": 2, "JPY": 0, "KWD": 3})
+LINE = received_line
+REPLACEMENT = "\ufffd"
+
+
+def judged(spark: SparkSession, lines: list[dict[str, Any]], terms: JudgingTerms = TERMS) -> list[dict[str, Any]]:
+    """Judged lines in the order given."""
+    numbered = [{**line, "source_file": f"{n:05d}.csv"} for n, line in enumerate(lines)]
+    return sorted(dicts(judge_received(received_frame(spark, numbered), terms)), key=lambda row: row["source_file"])
+
+
+def amounts(gross: str, discount: str | None, currency: str = "USD", **more: str | None) -> dict[str, str | None]:
+    return LINE(gross_amount=gross, discount_amount=discount, currency=currency, **more)
+
+
+def returned(quantity: str, gross: str, discount: str | None = None) -> dict[str, str | None]:
+    return LINE(line_type="RETURN", quantity=quantity, gross_amount=gross, discount_amount=discount)
+
+
+def test_each_reason_alone_and_several_together_sorted(spark: SparkSession) -> None:
+    cases: list[tuple[dict[str, Any], list[str]]] = [
+        (LINE(), []),
+        # --- missing, whatever kind of nothing, and never beside a rule on what is not there
+        *[(LINE(**{c.name: None}), [f"missing_{c.name}"]) for c in RECEIVED_COLUMNS if c.required],
+        *[(LINE(**{c.name: " \u00a0\t"}), [f"missing_{c.name}"]) for c in RECEIVED_COLUMNS if c.required],
+        *[(LINE(**{c.name: None}), []) for c in RECEIVED_COLUMNS if not c.required],
+        # --- bad
+        (LINE(line_number="1.0"), ["bad_line_number"]),
+        (LINE(line_number="-1"), ["bad_line_number"]),
+        (LINE(line_number="2147483648"), ["bad_line_number"]),
+        (LINE(sold_at="2026-11-27T09:30:00"), ["bad_sold_at"]),
+        (LINE(sold_at="2026-02-30T09:30:00Z"), ["bad_sold_at"]),
+        (LINE(quantity="1e3"), ["bad_quantity"]),
+        (LINE(quantity="two"), ["bad_quantity"]),
+        (LINE(quantity="1.2345x"), ["bad_quantity"]),
+        (LINE(gross_amount="$10"), ["bad_gross_amount"]),
+        (LINE(gross_amount="10.0000x"), ["bad_gross_amount"]),
+        (LINE(gross_amount="1000000000000000"), ["bad_gross_amount"]),
+        (LINE(discount_amount="n/a"), ["bad_discount_amount"]),
+        (LINE(line_type="sale"), ["bad_line_type"]),
+        (LINE(line_type="REFUND"), ["bad_line_type"]),
+        (LINE(currency="usd"), ["bad_currency"]),
+        (LINE(currency="US"), ["bad_currency"]),
+        (LINE(currency="\uff35\uff33\uff24"), ["bad_currency"]),
+        (LINE(currency="EUR"), ["currency_not_allowed"]),
+        (LINE(currency="XXX"), ["currency_not_allowed"]),
+        # --- more decimals than the currency has; zeros too, since nobody knows what they were
+        (amounts("10.005", None), ["excess_scale_gross_amount"]),
+        (amounts("10.000", None), ["excess_scale_gross_amount"]),
+        (amounts("10.00", "0.001"), ["excess_scale_discount_amount"]),
+        (amounts("10", None, "JPY"), []),
+        (amounts("10.0", None, "JPY"), ["excess_scale_gross_amount"]),
+        (amounts("10", "1.5", "JPY"), ["excess_scale_discount_amount"]),
+        (amounts("10.005", "0.005", "KWD"), []),
+        (amounts("10.0050", None, "KWD"), ["excess_scale_gross_amount"]),
+        (LINE(quantity="0.001"), []),
+        (LINE(quantity="1.0000"), ["excess_scale_quantity"]),
+        # --- zero, signs
+        (LINE(quantity="0"), ["zero_quantity"]),
+        (LINE(quantity="-0.000"), ["zero_quantity"]),
+        (amounts("0", None), []),
+        (amounts("0.00", "0.00"), []),
+        (LINE(quantity="-1"), ["sign_mismatch"]),
+        (amounts("-10.00", None), ["sign_mismatch"]),
+        (amounts("-10.00", "-1.00"), ["sign_mismatch"]),
+        (amounts("10.00", "-1.00"), ["sign_mismatch"]),
+        (returned("-1", "-10.00", "-1.00"), []),
+        (returned("-1", "0.00", "0"), []),
+        (returned("-1", "-10.00"), []),
+        (returned("1", "-10.00"), ["sign_mismatch"]),
+        (returned("-1", "10.00"), ["sign_mismatch"]),
+        (returned("-1", "-10.00", "1.00"), ["sign_mismatch"]),
+        # --- discount
+        (amounts("10.00", "10.00"), []),
+        (amounts("10.00", "10.01"), ["discount_exceeds_gross"]),
+        (returned("-1", "-10.00", "-10.00"), []),
+        (returned("-1", "-10.00", "-10.01"), ["discount_exceeds_gross"]),
+        (amounts("0.00", "0.01"), ["discount_exceeds_gross"]),
+        # --- the sale is after the drop, on the store's clock
+        (LINE(sold_at="2026-11-27T23:59:59-05:00"), []),
+        (LINE(sold_at="2026-11-28T00:00:00-05:00"), ["future_sale"]),
+        (LINE(sold_at="2026-11-28T04:59:00Z"), []),
+        # --- not text
+        (LINE(product_name=f"Caf{REPLACEMENT}"), ["malformed_line"]),
+        (LINE(store_id=REPLACEMENT), ["malformed_line"]),
+        # --- malformed alone, whatever the fields that were found say
+        ({**LINE(line_number=None, quantity="x"), "malformed_text": "a,b"}, ["malformed_line"]),
+        ({**LINE(), "malformed_text": ""}, ["malformed_line"]),
+        # --- several, sorted
+        (
+            LINE(store_id=None, line_number="x", quantity="0", gross_amount="-1.005", currency="EUR"),
+            ["bad_line_number", "currency_not_allowed", "missing_store_id", "sign_mismatch", "zero_quantity"],
+        ),
+        (
+            LINE(line_type="RETURN", sold_at="2027-01-01T00:00:00Z", quantity="0.0001", gross_amount="1.001",
+                 discount_amount="-2.00"),
+            ["discount_exceeds_gross", "excess_scale_gross_amount", "excess_scale_quantity", "future_sale",
+             "sign_mismatch", "zero_quantity"],
+        ),
+        (dict.fromkeys(RECEIVED_NAMES), sorted(f"missing_{c.name}" for c in RECEIVED_COLUMNS if c.required)),
+    ]  # fmt: skip
+    found = judged(spark, [line for line, _ in cases])
+    for (line, reasons), row in zip(cases, found, strict=True):
+        assert row["reject_reasons"] == reasons, line
+        assert row["validation_status"] == ("rejected" if reasons else "accepted"), line
+        assert (row["raw"] is None) == (not reasons), line
+        assert (row["key_hash"] is None) == bool(reasons), line
+        assert (row["payload_hash"] is None) == bool(reasons), line
+        assert (row["business_date"] is None) == bool(reasons), line
+        assert (row["is_adjustment"] is None) == bool(reasons), line
+
+
+def test_an_accepted_line_is_trimmed_typed_and_dated(spark: SparkSession) -> None:
+    line = LINE(
+        store_id=" 1042 ",
+        line_number="007",
+        sold_at="2026-11-20T23:59:00-05:00",
+        customer_id="\u00a0",
+        product_name=" Caf\u00e9, \"large\" ",
+        category=None,
+        quantity="+2.50",
+        gross_amount="0010.10",
+        discount_amount="",
+    )
+    frame = judge_received(received_frame(spark, [line]), TERMS).drop("key_hash", "payload_hash")
+    expected = {
+        "drop_date": DROP_DATE,
+        "source_file": "sales.csv",
+        "validation_status": "accepted",
+        "reject_reasons": [],
+        "raw": None,
+        "sale_date": dt.date(2026, 11, 20),
+        "business_date": dt.date(2026, 11, 20),
+        "is_adjustment": False,
+        "store_id": "1042",
+        "transaction_id": "T-1",
+        "line_number": 7,
+        "sold_at": dt.datetime(2026, 11, 21, 4, 59, tzinfo=dt.UTC),
+        "customer_id": None,
+        "product_id": "P-1",
+        "product_name": 'Caf\u00e9, "large"',
+        "category": None,
+        "line_type": "SALE",
+        "quantity": Decimal("2.5"),
+        "gross_amount": Decimal("10.1"),
+        "discount_amount": Decimal("0"),
+        "currency": "USD",
+        "payment_method": "card",
+        "channel": "store",
+    }
+    schema = RECEIVED_SALES.schema
+    kept = [field for field in schema.fields if field.name in expected]
+    wanted = spark.createDataFrame([tuple(expected[field.name] for field in kept)], type(schema)(kept))
+    assert_df_equality(frame, wanted, ignore_nullable=True, ignore_column_order=False)
+
+
+def test_judged_lines_have_the_columns_of_bronze(spark: SparkSession) -> None:
+    frame = judge_received(received_frame(spark, []), TERMS)
+    assert [(f.name, f.dataType) for f in frame.schema] == [(f.name, f.dataType) for f in RECEIVED_SALES.schema]
+
+
+def test_a_line_is_dated_by_its_own_stores_clock_and_by_how_late_it_is(spark: SparkSession) -> None:
+    terms = JudgingTerms(
+        scales={"USD": 2},
+        store_time_zones={"2001": "America/Los_Angeles"},
+        day_starts_at=dt.time(4, 0),
+        late_days=7,
+        history_before=dt.date(2026, 11, 1),
+    )
+    cases = [
+        (LINE(sold_at="2026-11-27T02:00:00-05:00"), (26, 26, False)),
+        (LINE(sold_at="2026-11-27T06:59:00-05:00", store_id="2001"), (26, 26, False)),
+        (LINE(sold_at="2026-11-27T07:01:00-05:00", store_id=" 2001 "), (27, 27, False)),
+        # Seven days late restates its date, eight days late does not.
+        (LINE(sold_at="2026-11-20T12:00:00-05:00"), (20, 20, False)),
+        (LINE(sold_at="2026-11-19T12:00:00-05:00"), (19, 27, True)),
+        # The small hours of the 20th are the evening of the 19th: eight days late as well.
+        (LINE(sold_at="2026-11-20T03:59:00-05:00"), (19, 27, True)),
+        (LINE(sold_at="2026-11-01T12:00:00-05:00"), (1, 27, True)),
+        (LINE(sold_at="2026-11-01T03:00:00-05:00"), (31, 31, False)),
+    ]
+    found = judged(spark, [line for line, _ in cases], terms)
+    assert [(r["sale_date"].day, r["business_date"].day, r["is_adjustment"]) for r in found] == [
+        wanted for _, wanted in cases
+    ]
+
+
+def test_a_rejected_line_keeps_what_was_received(spark: SparkSession) -> None:
+    lines = [
+        LINE(quantity=" 1e3 ", product_name='a "b", c\n', customer_id=None),
+        {**LINE(), "malformed_text": 'x,"unclosed\n'},
+        LINE(gross_amount="10.005"),
+    ]
+    found = judged(spark, lines)
+    assert json.loads(found[0]["raw"]) == {k: v for k, v in lines[0].items() if v is not None}
+    assert json.loads(found[1]["raw"]) == {"line": 'x,"unclosed\n'}
+    assert found[1]["gross_amount"] is None
+    assert found[1]["discount_amount"] is None
+    # Never a rounded amount, not even of a rejected line.
+    assert found[2]["gross_amount"] is None
+    assert found[2]["discount_amount"] == Decimal("1.000")
+
+
+# Anything at all, with much that is almost right.
+_TEXT = st.one_of(
+    st.none(),
+    st.sampled_from(["", " ", "0", "-1", "1e9", "9" * 40, "-.5", "SALE", "RETURN", "USD", "JPY", "NaN", "\x00", "null"]),
+    st.decimals(allow_nan=False, allow_infinity=False, places=3).map(str),
+    st.datetimes(min_value=dt.datetime(1, 1, 2)).map(lambda moment: f"{moment.isoformat()}Z"),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
+)
+_ANY_LINE = st.fixed_dictionaries(
+    {**{name: _TEXT for name in RECEIVED_NAMES}, "malformed_text": st.one_of(st.none(), st.none(), _TEXT)}
+)
+_ALMOST_SOUND_LINE = st.dictionaries(st.sampled_from(RECEIVED_NAMES), _TEXT, max_size=2).map(lambda d: LINE(**d))
+
+
+# No shrinking: each try is a Spark job, and what is asserted names the line.
+@settings(max_examples=4, phases=[Phase.explicit, Phase.generate])
+@given(st.lists(st.one_of(_ANY_LINE, _ALMOST_SOUND_LINE), min_size=50, max_size=90))
+def test_any_text_ends_as_accepted_or_rejected(spark: SparkSession, lines: list[dict[str, Any]]) -> None:
+    for line, row in zip(lines, judged(spark, lines), strict=True):
+        if row["validation_status"] == "rejected":
+            assert row["reject_reasons"] == sorted(set(row["reject_reasons"])) != [], line
+            assert row["raw"] is not None, line
+        else:
+            assert row["reject_reasons"] == [], line
+            _assert_sound(row)
+
+
+def _assert_sound(row: dict[str, Any]) -> None:
+    """What the contract says of an accepted line, in plain Python."""
+    for column in RECEIVED_COLUMNS:
+        assert not column.required or row[column.name] not in (None, ""), row
+    sign = 1 if row["line_type"] == "SALE" else -1
+    assert row["quantity"] * sign > 0, row
+    assert row["gross_amount"] * sign >= 0, row
+    assert 0 <= row["discount_amount"] * sign <= row["gross_amount"] * sign, row
+    assert row["gross_amount"] == round(row["gross_amount"], TERMS.scales[row["currency"]]), row
+    assert row["sale_date"] <= row["drop_date"], row
+    assert row["business_date"] == (row["drop_date"] if row["is_adjustment"] else row["sale_date"]), row
+
+
+def test_any_bytes_read_as_text_end_as_accepted_or_rejected(spark: SparkSession) -> None:
+    noise = bytes(range(256)) * 3
+    lines = []
+    for name in RECEIVED_NAMES:
+        for start in (0, 65, 128, 200):
+            lines.append(LINE(**{name: noise[start : start + 40].decode("utf-8", errors="replace")}))
+    found = judged(spark, lines)
+    assert len(found) == len(lines)
+    assert {row["validation_status"] for row in found} == {"rejected", "accepted"}
+    # A field that could not be decoded is never taken for a name.
+    assert not [r for r in found if r["validation_status"] == "accepted" and REPLACEMENT in str(list(r.values()))]
