@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from pyspark.sql import functions as F
 
 from batch.context import Batch, PublishedDate
 from batch.recording import Publication, count_cells, count_left_out, record_publication, recover_publications
+from lake.frames import local_frame
 from lake.tables import filter_dates
 from lake.tasks import ChunkTasks, TaskWatch
 from planning.reconciliation import Cell, Measure, conflict_shares, reconcile
@@ -178,7 +180,7 @@ class _Window:
     def sales(self) -> DataFrame:
         """The lines to publish."""
         if not self.plan.spans:
-            return self.batch.spark.createDataFrame([], SALES.schema)
+            return local_frame(self.batch.spark, SALES.schema)
         crossing = (
             find_crossing_keys(self.candidates, self.differing_keys) if self.has_copies_that_differ else None
         )
@@ -230,7 +232,9 @@ def cause_of(error: Exception) -> str:
     """First cause of an error, in one line."""
     if isinstance(error, SalesBatchError):
         return str(error)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # py4j's own first line names a call, and only the next one what went wrong.
+    text = re.sub(r"^An error occurred while calling .*\n: ", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     causes = [line for line in lines if line.startswith("Caused by:")]
     return (causes[-1] if causes else lines[0] if lines else type(error).__name__)[:500]
 
@@ -279,6 +283,9 @@ def _record_over_conflict_share(
 
 def _commit(batch: Batch, window: _Window, sequence: int, published: Mapping[dt.date, DateState]) -> None:
     publication = _publication(batch, window, sequence, published)
+    if batch.lake.transaction(SALES, JOB) >= sequence:
+        # Before the conflicts, too: those of the run that was first are not ours to replace.
+        raise TryAgainError("silver/sales: another run published first; run again")
     _replace_conflicts(batch, window, publication)
     plan = window.plan
     batch.tell(f"publishing {_span(window.dates)} in {plan.partitions} partitions")

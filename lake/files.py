@@ -9,6 +9,8 @@ from typing import Any
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
+from schemas.errors import UsageError
+
 
 @dataclass(frozen=True)
 class FileStatus:
@@ -39,13 +41,20 @@ class FileStore:
     """Lists and reads files below a root, wherever the root is."""
 
     def __init__(self, spark: SparkSession, root: str) -> None:
-        """Opens the file system of ``root`` (a path or URI); a relative path is one of the working folder."""
+        """Opens the file system of ``root`` (a path or URI); a relative path is one of the working folder.
+
+        Raises:
+            UsageError: there is no such file system, or it cannot be reached.
+        """
         jvm: Any = spark._jvm
         context: Any = spark.sparkContext._jsc.sc()
         self._jvm = jvm
         self._path = jvm.org.apache.hadoop.fs.Path
-        path = self._path(root)
-        self._system = path.getFileSystem(context.hadoopConfiguration())
+        try:
+            path = self._path(root)
+            self._system = path.getFileSystem(context.hadoopConfiguration())
+        except Py4JJavaError as error:
+            raise UsageError(f"{root}: {first_line(error)}") from None
         self._root = path.makeQualified(self._system.getUri(), self._system.getWorkingDirectory())
         self._etags: bool | None = None
 

@@ -15,8 +15,10 @@ from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import DateType, StringType, StructField, StructType
 
 from lake.files import FileStatus, FileStore
+from lake.frames import local_frame
 from schemas.drops import Drop, LandedFile, Manifest, ManifestFile
 from schemas.errors import AuditError, UsageError
 from schemas.landing import DROP_FOLDER_PREFIX, MANIFEST_NAME, RECEIVED_NAMES
@@ -27,7 +29,7 @@ _MANIFEST_LIMIT = 64 << 20
 _MANIFEST_FORM = (
     '{"closed": false, "files": [{"name": "sales.csv", "rows": 2, "gross_amount": {"USD": "12.34"}}]}'
 )
-_NO_MANIFEST = (ValueError, KeyError, TypeError, AttributeError, InvalidOperation, OSError)
+_NO_MANIFEST = (ValueError, KeyError, TypeError, AttributeError, InvalidOperation, OSError, RecursionError)
 _BYTE_ORDER_MARK = "\ufeff"
 # Spark's parser allots this many cells once a file, and gives up on a line with more of them.
 _MAX_FIELDS = 1_000_000
@@ -161,7 +163,10 @@ class Landing:
             return ()
         if file.is_json:
             return _keys_of(line)
-        names = tuple(name.strip() for name in next(csv.reader([line])))
+        try:
+            names = tuple(name.strip() for name in next(csv.reader([line])))
+        except csv.Error as error:
+            raise AuditError(f"{where}: its first line is no header: {error}") from None
         self._check_header(where, names)
         return names
 
@@ -216,7 +221,8 @@ class Landing:
         parsed = F.try_parse_json(F.concat(F.lit("["), stripped, F.lit("]")))
         lines = text.filter(stripped != "").withColumns({"line": stripped, "parsed": parsed})
         is_object = F.col("line").startswith("{") & F.coalesce(
-            F.try_variant_get("parsed", "$[1]", "string").isNull() & F.col("parsed").isNotNull(), F.lit(False)
+            F.try_variant_get("parsed", "$[1]", "variant").isNull() & F.col("parsed").isNotNull(),
+            F.lit(False),
         )
         fields = [
             F.try_variant_get("parsed", f"$[0]['{received}']", "string").alias(name)
@@ -225,8 +231,9 @@ class Landing:
         return lines.select(*fields, F.when(~is_object, F.col("line")).alias("malformed_text"), *_origin())
 
     def _no_lines(self) -> DataFrame:
-        columns = ", ".join(f"`{name}` string" for name in [*RECEIVED_NAMES, "malformed_text"])
-        return self._spark.createDataFrame([], f"{columns}, drop_date date, source_file string")
+        texts = [StructField(name, StringType()) for name in (*RECEIVED_NAMES, "malformed_text")]
+        origin = [StructField("drop_date", DateType()), StructField("source_file", StringType())]
+        return local_frame(self._spark, StructType([*texts, *origin]))
 
 
 def _origin() -> list[Column]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from pyspark.sql import functions as F
@@ -152,7 +153,7 @@ def _drop_row(
     run_id: str, found: IngestedDrop, bronze_version: int | None, at: dt.datetime
 ) -> dict[str, Any]:
     is_held = bronze_version is not None
-    content = [(c.business_date, c.sale_date, c.is_adjustment, c.lines) for c in found.content]
+    content = [asdict(part) for part in found.content]
     return {
         "drop_date": found.drop.date,
         "run_id": run_id,

@@ -6,6 +6,7 @@ import datetime as dt
 import difflib
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,6 +30,7 @@ from schemas.ranges import KeyRange, parse_ranges
 
 DEFAULTS = Path(__file__).resolve().parent.parent / "configs" / "cymbal.yaml"
 _MAX_SCALE = 3
+_TIME_FORM = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
 
 def _known_zone(name: str) -> str:
@@ -43,6 +45,8 @@ def _time_of_day(value: Any) -> Any:
     # YAML 1.1 reads an unquoted 04:30 as the number 270 (sixties).
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
         return f"{value // 60:02d}:{value % 60:02d}"
+    if isinstance(value, str) and not _TIME_FORM.fullmatch(value):
+        raise ValueError("not a local time of the form HH:MM, as 04:00")
     return value
 
 
@@ -74,6 +78,14 @@ class BusinessDay(_Group):
     timezone: TimeZone
     starts_at: TimeOfDay
     store_timezones: dict[str, TimeZone]
+
+    @field_validator("store_timezones", mode="before")
+    @classmethod
+    def _are_named_by_text(cls, zones: Any) -> Any:
+        # Without quotes YAML reads a number, and 0042 as another one.
+        if isinstance(zones, dict) and not all(isinstance(store, str) for store in zones):
+            raise ValueError("a store must stand in quotes, as {'1042': America/Chicago}")
+        return zones
 
 
 class Late(_Group):

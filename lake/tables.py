@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from lake.files import FileStore
+from lake.frames import local_frame
 from schemas.errors import TryAgainError, UsageError
 from schemas.tables import TABLES, Table
 
@@ -112,7 +113,7 @@ class Lake:
             version: version to read, the latest where None.
         """
         if not self.exists(table):
-            return self._spark.createDataFrame([], table.schema)
+            return local_frame(self._spark, table.schema)
         reader = self._spark.read.format("delta")
         if version is not None:
             reader = reader.option("versionAsOf", version)
@@ -123,8 +124,7 @@ class Lake:
         if not rows:
             return
         self._ensure(table)
-        values = [tuple(row.get(name) for name in table.columns) for row in rows]
-        frame = self._spark.createDataFrame(values, table.schema).coalesce(1)
+        frame = local_frame(self._spark, table.schema, rows).coalesce(1)
         self._guarded(lambda: frame.write.format("delta").mode("append").save(self.path(table)), table)
 
     def replace(

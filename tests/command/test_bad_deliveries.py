@@ -33,7 +33,7 @@ BAD_DROPS = {
     "2026-03-08": "drop_date=2026-03-08/manifest.json: not of the form",
     "2026-03-09": "drop_date=2026-03-09/sales.csv: column 'store_id' is missing",
     "2026-03-14": "drop_date=2026-03-14/manifest.json: not of the form",
-    "2026-03-15": "drop_date=2026-03-15/sales.csv: ",
+    "2026-03-15": "drop_date=2026-03-15/sales.csv: its first line is no header: ",
     "2026-03-16": "drop_date=2026-03-16/sales.csv.gz: cannot be read: ",
 }
 FAILED = [date for date in BAD_DROPS if date > "2026-03-04"]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
+from command.job import explain
 from jobs.publish_sales import JOB as PUBLISH_SALES
 from jobs.run_batch import JOB as RUN_BATCH
 from tests.jobs.shop import Shop
@@ -104,12 +106,18 @@ def test_a_landing_that_is_not_there_is_refused(shop: Shop) -> None:
 
 def test_a_lake_that_cannot_be_written_to_is_refused(shop: Shop) -> None:
     (shop.folder / "file").write_text("not a folder")
-    shop.lake = shop.folder / "file" / "lake"
-    ran = Shop.run(shop, "--result", str(shop.folder / "result.json"))
+    ran = shop.run("--lake", str(shop.folder / "file" / "lake"))
     assert ran.code == 2
-    assert "lake file:" in ran.error
+    assert "error: run_batch: lake file:" in ran.error
     assert "/file/lake: cannot be written to: " in ran.error
     assert (shop.folder / "file").read_text() == "not a folder"
+
+
+def test_a_java_error_is_told_by_its_cause(spark: SparkSession) -> None:
+    jvm: Any = spark._jvm
+    with pytest.raises(Py4JJavaError) as raised:
+        jvm.java.lang.Integer.parseInt("many")
+    assert explain(raised.value) == 'java.lang.NumberFormatException: For input string: "many"'
 
 
 def test_a_result_that_cannot_be_written_is_told(shop: Shop) -> None:
@@ -123,20 +131,25 @@ def test_a_result_that_cannot_be_written_is_told(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["run_bach"], ["'run_bach'", "run_batch"]),
-        (["--place", "locall", "run_batch"], ["'locall'", "local"]),
+        (["run_bach"], ["unknown job run_bach", "did you mean run_batch?"]),
+        (["--place", "locall", "run_batch"], ["unknown place locall", "did you mean local?"]),
         (["run_batch", "--lakee", "x"], ["No such option", "--lakee", "--lake"]),
     ],
 )
 def test_submit_refuses_in_one_line(spark: SparkSession, arguments: list[str], parts: list[str]) -> None:
     own = ("CYMBAL_", "JAVA_HOME", "SPARK_", "PYSPARK_", "PYTHONPATH")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+    # In one stream: spark-submit puts what a Python job writes to stderr on its own stdout.
     finished = subprocess.run(
         [str(ROOT / "scripts" / "submit.sh"), *arguments],
-        env=environment, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert finished.returncode == 2, finished.stderr
-    (error,) = [text for text in finished.stderr.splitlines() if text]
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert finished.returncode == 2, finished.stdout
+    (error,) = [text for text in finished.stdout.splitlines() if text]
     assert error.startswith("error: ")
     assert all(part in error for part in parts), error
-    assert "Traceback" not in json.dumps(finished.stdout)

@@ -48,7 +48,7 @@ def received_frame(
     drop_date: dt.date = DROP_DATE,
     source_file: str = "sales.csv",
 ) -> DataFrame:
-    """Received lines as the landing hands them on; a line may bring drop_date, source_file, malformed_text."""
+    """Received lines as the landing hands them on; a line may bring malformed_text and its own origin."""
     texts = [StructField(name, StringType()) for name in (*RECEIVED_NAMES, "malformed_text")]
     origin = [StructField("drop_date", DateType()), StructField("source_file", StringType())]
     schema = StructType([*texts, *origin])

@@ -42,14 +42,15 @@ def publish_lines(
 ) -> Published:
     """Publishes accepted lines; with ``earlier``, adjustments are looked up among these."""
     key_ranges = parse_ranges(ranges)
-    lines = with_chunk(bronze.select(*LINE_COLUMNS), key, key_ranges)
+    # Cut off from how they came about: each plan below would compile all of it again.
+    lines = with_chunk(bronze.select(*LINE_COLUMNS), key, key_ranges).localCheckpoint()
     counts = {row.chunk: row["count"] for row in lines.groupBy("chunk").count().collect()}
     plan = ChunkPlan(key, key_ranges, partition_spans(counts, target_rows))
     candidates, late = lines, None
     if earlier is not None:
-        late = find_late_resends(lines.filter("is_adjustment"), earlier)
-        candidates = without_late_resends(lines, late)
-    differing = find_differing_keys(candidates)
+        late = find_late_resends(lines.filter("is_adjustment"), earlier).localCheckpoint()
+        candidates = without_late_resends(lines, late).localCheckpoint()
+    differing = find_differing_keys(candidates).localCheckpoint()
     conflicts = find_conflicts(candidates, differing)
     if late is not None:
         conflicts = conflicts.unionByName(late.drop("key_hash"))

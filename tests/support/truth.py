@@ -11,6 +11,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+_SUMMED = ("lines", "units", "gross_amount", "discount_amount", "net_amount", "returns_amount")
 SHARES = ("received", "published", "duplicates", "conflicts")
 
 
@@ -134,18 +135,19 @@ def _found_left_out(conflicts: DataFrame) -> dict[Any, Any]:
 
 def _amounts(truth: dict[str, Any]) -> dict[Any, Any]:
     return {
-        (date, currency): (Decimal(net), Decimal(day["returns_amount"][currency]))
+        (date, currency): tuple(Decimal(amounts[name]) for name in _SUMMED)
         for date, day in truth["dates"].items()
-        for currency, net in day["net_amount"].items()
-        if day["lines"]
+        for currency, amounts in day["amounts"].items()
+        if amounts["lines"]
     }
 
 
 def _found_amounts(daily: DataFrame) -> dict[Any, Any]:
-    sums = daily.groupBy("business_date", "currency").agg(
-        F.sum("net_amount").alias("net"), F.sum("returns_amount").alias("returned")
-    )
-    return {(row.business_date.isoformat(), row.currency): (row.net, row.returned) for row in sums.collect()}
+    sums = daily.groupBy("business_date", "currency").agg(*[F.sum(name).alias(name) for name in _SUMMED])
+    return {
+        (row.business_date.isoformat(), row.currency): tuple(Decimal(row[name]) for name in _SUMMED)
+        for row in sums.collect()
+    }
 
 
 def _invoices(truth: dict[str, Any]) -> dict[Any, Any]:

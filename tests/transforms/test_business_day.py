@@ -83,7 +83,10 @@ def test_sale_date_where_the_day_starts_in_the_small_hours(spark: SparkSession) 
         ("2001", "2026-11-28T04:01:00-08:00", "2026-11-28"),
     ]
     check(spark, expected, dt.time(4, 0))
-    half_hours = [("1", "2026-11-28T05:29:00-05:00", "2026-11-27"), ("1", "2026-11-28T05:30:00-05:00", "2026-11-28")]
+    half_hours = [
+        ("1", "2026-11-28T05:29:00-05:00", "2026-11-27"),
+        ("1", "2026-11-28T05:30:00-05:00", "2026-11-28"),
+    ]
     check(spark, half_hours, dt.time(5, 30))
 
 
@@ -139,7 +142,9 @@ def dated(
     late_days: int,
     history_before: dt.date | None,
 ) -> list[tuple[str, str, str, bool]]:
-    frame = spark.createDataFrame([(n, *case[:2]) for n, case in enumerate(cases)], "n int, sale string, drop string")
+    frame = spark.createDataFrame(
+        [(n, *case[:2]) for n, case in enumerate(cases)], "n int, sale string, drop string"
+    )
     sale, drop = F.col("sale").cast("date"), F.col("drop").cast("date")
     late = business_day.is_adjustment(sale, drop, late_days, history_before)
     date = business_day.business_date(sale, drop, late).cast("string")

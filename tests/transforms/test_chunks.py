@@ -37,9 +37,13 @@ def expected_chunk(key: str | None, ranges: tuple[str, ...]) -> str:
     return "other"
 
 
-def chunks(spark: SparkSession, keys: list[str | None], *range_sets: tuple[str, ...]) -> list[tuple[str, ...]]:
+def chunks(
+    spark: SparkSession, keys: list[str | None], *range_sets: tuple[str, ...]
+) -> list[tuple[str, ...]]:
     frame = spark.createDataFrame(list(enumerate(keys)), "n int, key string")
-    columns = [chunk_of(F.col("key"), parse_ranges(ranges)).alias(f"c{n}") for n, ranges in enumerate(range_sets)]
+    columns = [
+        chunk_of(F.col("key"), parse_ranges(ranges)).alias(f"c{n}") for n, ranges in enumerate(range_sets)
+    ]
     return [tuple(row)[1:] for row in sorted(frame.select("n", *columns).collect())]
 
 
@@ -135,7 +139,9 @@ def test_every_character_that_has_an_upper_case_or_a_decomposition(spark: SparkS
 # Text that is often near a border: letters with and without accents, marks, white space, then anything.
 _NEAR = st.text(
     alphabet=st.one_of(
-        st.sampled_from("ACGHNOPUVZacghnopuvz0 -\u00a0\t\u0301\u0327\u00e9\u00c5\ufb03\uff27\u01c6\u00df\u1e9e"),
+        st.sampled_from(
+            "ACGHNOPUVZacghnopuvz0 -\u00a0\u00b3\u2460\u2474\t\u0301\u0327\u00e9\u00c5\ufb03\uff27\u01c6\u00df\u1e9e"
+        ),
         st.characters(exclude_categories=["Cs"]),
     ),
     max_size=6,
@@ -143,7 +149,7 @@ _NEAR = st.text(
 
 
 # No shrinking: each try is a Spark job, and what is asserted names the keys that differ.
-@settings(max_examples=3, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=2, phases=[Phase.explicit, Phase.generate])
 @given(st.lists(_NEAR, min_size=200, max_size=400))
 @example(["\ufb03x", "C\u0327O", "CO\u0301", "\u0344A", "\u1e9a", "\u0149a", "\u013fa", "a\u030a" * 3])
 def test_chunk_of_any_text_is_that_of_the_reference(spark: SparkSession, keys: list[str]) -> None:
@@ -164,11 +170,15 @@ def test_partition_is_in_its_chunks_span_and_every_partition_is_used(spark: Spar
     spans = {"A-G": PartitionSpan(0, 3), "H-N": PartitionSpan(3, 1), "other": PartitionSpan(4, 5)}
     lines = (
         spark.range(6000)
-        .withColumn("chunk", F.element_at(F.array(*[F.lit(name) for name in spans]), (F.col("id") % 3 + 1).cast("int")))
+        .withColumn(
+            "chunk",
+            F.element_at(F.array(*[F.lit(name) for name in spans]), (F.col("id") % 3 + 1).cast("int")),
+        )
         .withColumn("hash", F.xxhash64("id"))
     )
     extremes = spark.createDataFrame(
-        [(0, name, value) for name in spans for value in (-(2**63), 2**63 - 1, -1, 0)], "id long, chunk string, hash long"
+        [(0, name, value) for name in spans for value in (-(2**63), 2**63 - 1, -1, 0)],
+        "id long, chunk string, hash long",
     )
     frame = lines.unionByName(extremes).withColumn("p", partition_id(F.col("chunk"), F.col("hash"), spans))
     found = frame.groupBy("chunk").agg(F.collect_set("p").alias("partitions")).collect()
@@ -186,7 +196,9 @@ def test_one_hot_customer_of_one_letter_is_spread_evenly_and_alike_each_time(spa
     frame = spark.range(lines).withColumn(
         "hash",
         F.xxhash64(
-            F.lit("1042"), F.concat(F.lit("T-"), (F.col("id") / 20).cast("int")), (F.col("id") % 20).cast("int"),
+            F.lit("1042"),
+            F.concat(F.lit("T-"), (F.col("id") / 20).cast("int")),
+            (F.col("id") % 20).cast("int"),
             F.lit("2026-11-27").cast("date"),
         ),
     )  # fmt: skip

@@ -16,7 +16,9 @@ from transforms import fields
 def cast_all(spark: SparkSession, cast: Callable[[Column], Column], cases: dict[str, Any]) -> None:
     """Checks every case of a cast in one query."""
     frame = spark.createDataFrame([(text,) for text in cases], "text string")
-    found = {row.text: row.value for row in frame.select("text", cast(F.col("text")).alias("value")).collect()}
+    found = {
+        row.text: row.value for row in frame.select("text", cast(F.col("text")).alias("value")).collect()
+    }
     assert found == cases
 
 
@@ -34,7 +36,9 @@ def test_trimmed_takes_off_ascii_white_space_and_no_break_spaces_only(spark: Spa
         "\u200ba": "\u200ba",
     }
     frame = spark.createDataFrame([(text,) for text in cases], "text string")
-    found = {row.text: row.value for row in frame.select("text", fields.trimmed("text").alias("value")).collect()}
+    found = {
+        row.text: row.value for row in frame.select("text", fields.trimmed("text").alias("value")).collect()
+    }
     assert found == cases
 
 

@@ -98,7 +98,9 @@ def test_the_earliest_drop_then_the_first_file_then_the_lowest_hash_stays(spark:
     )
 
 
-def test_equal_copies_of_the_loser_are_all_conflicts_and_of_the_winner_all_duplicates(spark: SparkSession) -> None:
+def test_equal_copies_of_the_loser_are_all_conflicts_and_of_the_winner_all_duplicates(
+    spark: SparkSession,
+) -> None:
     lines = [
         on("T", drop_date=DAY, channel="first"),
         on("T", drop_date=AFTER, channel="first"),
@@ -196,7 +198,9 @@ def test_late_resends_are_not_published_again(spark: SparkSession) -> None:
         first("second of two", channel="web"),
         first("second of two", drop=dt.date(2026, 11, 11)),
         # Itself an adjustment of an earlier drop.
-        line(transaction_id="twice late", sale_date=sold, drop_date=dt.date(2026, 11, 20), is_adjustment=True),
+        line(
+            transaction_id="twice late", sale_date=sold, drop_date=dt.date(2026, 11, 20), is_adjustment=True
+        ),
         # Another day's sale with the same numbers is another line.
         line(transaction_id="other day", sale_date=dt.date(2026, 11, 9), drop_date=dt.date(2026, 11, 9)),
         # A later drop cannot be what an earlier one sends again.
@@ -235,7 +239,9 @@ def test_late_resends_are_not_published_again(spark: SparkSession) -> None:
         ("second of two", "store", "late_conflict", sold),
         ("twice late", "store", "late_duplicate", dt.date(2026, 11, 20)),
     ]
-    assert set(values(published.conflicts, "is_adjustment", "business_date", "sale_date")) == {(True, DAY, sold)}
+    assert set(values(published.conflicts, "is_adjustment", "business_date", "sale_date")) == {
+        (True, DAY, sold)
+    }
 
 
 def test_prices_are_exact_and_keep_their_sign(spark: SparkSession) -> None:
@@ -272,7 +278,10 @@ def test_counts_and_control_totals(spark: SparkSession) -> None:
         on("a", gross_amount=Decimal("5.00"), discount_amount=Decimal(0), source_file="z"),
         on("a", gross_amount=Decimal("7.00"), discount_amount=Decimal(0), source_file="zz"),
         on("b", gross_amount=Decimal("-2.50"), discount_amount=Decimal(0)),
-        *[on("b", gross_amount=Decimal("-2.50"), discount_amount=Decimal(0), source_file="z") for _ in range(3)],
+        *[
+            on("b", gross_amount=Decimal("-2.50"), discount_amount=Decimal(0), source_file="z")
+            for _ in range(3)
+        ],
         # Another currency, another chunk: rows of their own.
         on("c", currency="JPY", gross_amount=Decimal("500"), discount_amount=Decimal(0)),
         on("d", product_name="Zucchini", gross_amount=Decimal("1.00"), discount_amount=Decimal(0)),
@@ -317,7 +326,9 @@ _LINE = st.builds(
 
 @settings(max_examples=2, phases=[Phase.explicit, Phase.generate])
 @given(st.lists(_LINE, min_size=60, max_size=120))
-def test_chunked_equals_unchunked_equals_plain_python(spark: SparkSession, lines: list[dict[str, Any]]) -> None:
+def test_chunked_equals_unchunked_equals_plain_python(
+    spark: SparkSession, lines: list[dict[str, Any]]
+) -> None:
     bronze = bronze_frame(spark, lines)
     chunked = publish_lines(bronze, target_rows=3)
     whole = publish_lines(bronze, ranges=("A-Z",))
@@ -330,7 +341,9 @@ def test_chunked_equals_unchunked_equals_plain_python(spark: SparkSession, lines
     _assert_as_in_plain_python(bronze.collect(), dicts(chunked.sales), dicts(chunked.conflicts))
 
 
-def _assert_as_in_plain_python(bronze: list[Any], sales: list[dict[str, Any]], conflicts: list[dict[str, Any]]) -> None:
+def _assert_as_in_plain_python(
+    bronze: list[Any], sales: list[dict[str, Any]], conflicts: list[dict[str, Any]]
+) -> None:
     """The design's words on duplicates and conflicts, over the lines one by one."""
     by_key: dict[tuple[Any, ...], list[Any]] = {}
     for row in bronze:
@@ -338,8 +351,14 @@ def _assert_as_in_plain_python(bronze: list[Any], sales: list[dict[str, Any]], c
     expected_sales, expected_conflicts = [], []
     for key, copies in by_key.items():
         kept = min(copies, key=lambda row: (row.drop_date, row.source_file, row.payload_hash))
-        same = [row for row in copies if (row.product_name, row.gross_amount) == (kept.product_name, kept.gross_amount)]
-        expected_sales.append((*key, kept.product_name, kept.gross_amount, kept.drop_date, kept.source_file, len(same) - 1))
+        same = [
+            row
+            for row in copies
+            if (row.product_name, row.gross_amount) == (kept.product_name, kept.gross_amount)
+        ]
+        expected_sales.append(
+            (*key, kept.product_name, kept.gross_amount, kept.drop_date, kept.source_file, len(same) - 1)
+        )
         expected_conflicts += [
             (*key, row.product_name, row.gross_amount, row.drop_date, row.source_file)
             for row in copies

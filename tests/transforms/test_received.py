@@ -23,13 +23,19 @@ LINE = received_line
 REPLACEMENT = "\ufffd"
 
 
-def judged(spark: SparkSession, lines: list[dict[str, Any]], terms: JudgingTerms = TERMS) -> list[dict[str, Any]]:
+def judged(
+    spark: SparkSession, lines: list[dict[str, Any]], terms: JudgingTerms = TERMS
+) -> list[dict[str, Any]]:
     """Judged lines in the order given."""
     numbered = [{**line, "source_file": f"{n:05d}.csv"} for n, line in enumerate(lines)]
-    return sorted(dicts(judge_received(received_frame(spark, numbered), terms)), key=lambda row: row["source_file"])
+    return sorted(
+        dicts(judge_received(received_frame(spark, numbered), terms)), key=lambda row: row["source_file"]
+    )
 
 
-def amounts(gross: str, discount: str | None, currency: str = "USD", **more: str | None) -> dict[str, str | None]:
+def amounts(
+    gross: str, discount: str | None, currency: str = "USD", **more: str | None
+) -> dict[str, str | None]:
     return LINE(gross_amount=gross, discount_amount=discount, currency=currency, **more)
 
 
@@ -136,7 +142,7 @@ def test_an_accepted_line_is_trimmed_typed_and_dated(spark: SparkSession) -> Non
         line_number="007",
         sold_at="2026-11-20T23:59:00-05:00",
         customer_id="\u00a0",
-        product_name=" Caf\u00e9, \"large\" ",
+        product_name=' Caf\u00e9, "large" ',
         category=None,
         quantity="+2.50",
         gross_amount="0010.10",
@@ -176,7 +182,9 @@ def test_an_accepted_line_is_trimmed_typed_and_dated(spark: SparkSession) -> Non
 
 def test_judged_lines_have_the_columns_of_bronze(spark: SparkSession) -> None:
     frame = judge_received(received_frame(spark, []), TERMS)
-    assert [(f.name, f.dataType) for f in frame.schema] == [(f.name, f.dataType) for f in RECEIVED_SALES.schema]
+    assert [(f.name, f.dataType) for f in frame.schema] == [
+        (f.name, f.dataType) for f in RECEIVED_SALES.schema
+    ]
 
 
 def test_a_line_is_dated_by_its_own_stores_clock_and_by_how_late_it_is(spark: SparkSession) -> None:
@@ -224,15 +232,19 @@ def test_a_rejected_line_keeps_what_was_received(spark: SparkSession) -> None:
 # Anything at all, with much that is almost right.
 _TEXT = st.one_of(
     st.none(),
-    st.sampled_from(["", " ", "0", "-1", "1e9", "9" * 40, "-.5", "SALE", "RETURN", "USD", "JPY", "NaN", "\x00", "null"]),
+    st.sampled_from(
+        ["", " ", "0", "-1", "1e9", "9" * 40, "-.5", "SALE", "RETURN", "USD", "JPY", "NaN", "\x00", "null"]
+    ),
     st.decimals(allow_nan=False, allow_infinity=False, places=3).map(str),
     st.datetimes(min_value=dt.datetime(1, 1, 2)).map(lambda moment: f"{moment.isoformat()}Z"),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
 )
 _ANY_LINE = st.fixed_dictionaries(
-    {**{name: _TEXT for name in RECEIVED_NAMES}, "malformed_text": st.one_of(st.none(), st.none(), _TEXT)}
+    {**dict.fromkeys(RECEIVED_NAMES, _TEXT), "malformed_text": st.one_of(st.none(), st.none(), _TEXT)}
 )
-_ALMOST_SOUND_LINE = st.dictionaries(st.sampled_from(RECEIVED_NAMES), _TEXT, max_size=2).map(lambda d: LINE(**d))
+_ALMOST_SOUND_LINE = st.dictionaries(st.sampled_from(RECEIVED_NAMES), _TEXT, max_size=2).map(
+    lambda d: LINE(**d)
+)
 
 
 # No shrinking: each try is a Spark job, and what is asserted names the line.
@@ -271,4 +283,6 @@ def test_any_bytes_read_as_text_end_as_accepted_or_rejected(spark: SparkSession)
     assert len(found) == len(lines)
     assert {row["validation_status"] for row in found} == {"rejected", "accepted"}
     # A field that could not be decoded is never taken for a name.
-    assert not [r for r in found if r["validation_status"] == "accepted" and REPLACEMENT in str(list(r.values()))]
+    assert not [
+        r for r in found if r["validation_status"] == "accepted" and REPLACEMENT in str(list(r.values()))
+    ]

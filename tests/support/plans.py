@@ -1,0 +1,89 @@
+"""What Spark really ran for a write: its physical plan once adaptive execution was through, and its tasks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+_NODE = re.compile(r"^[\s:|]*(?:\+- |:- )?(?:\* )?(?P<name>.+?) \((?P<number>\d+)\)(?:, .*)?$")
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of a plan: its name, how deep it stands, and its part of the plan's details."""
+
+    name: str
+    depth: int
+    details: str
+
+
+def executed_plans(spark: SparkSession, write: Callable[[], None]) -> list[list[Node]]:
+    """The plans that ran while ``write`` did, but Delta's own over its log, top down."""
+    store = _status_store(spark)
+    before = store.executionsCount()
+    write()
+    listed = _status_store(spark).executionsList()
+    texts = [listed.apply(position).physicalPlanDescription() for position in range(before, listed.size())]
+    plans = [_nodes(text) for text in texts if "SaveIntoDataSourceCommand" not in text]
+    return [plan for plan in plans if plan and not any("_delta_log" in node.name for node in plan)]
+
+
+def operations_of_writing_stage(spark: SparkSession, group: str) -> set[str]:
+    """Names of the operations in the stage of a job group that wrote most; a sort of the writer is one."""
+    _status_store(spark)
+    context: Any = spark.sparkContext._jsc.sc()
+    store = context.statusStore()
+    tracker = spark.sparkContext.statusTracker()
+    jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(group)]
+    stages = {stage for job in jobs if job is not None for stage in job.stageIds}
+    attempts = [store.lastStageAttempt(stage) for stage in stages if tracker.getStageInfo(stage) is not None]
+    writing = max(attempts, key=lambda stage: stage.outputRecords())
+    return _operations(store.operationGraphForStage(writing.stageId()).rootCluster())
+
+
+def main_line(plan: list[Node]) -> list[Node]:
+    """The nodes that every published line passes through: not what is broadcast to them."""
+    kept: list[Node] = []
+    broadcast: int | None = None
+    for node in plan:
+        if broadcast is not None and node.depth > broadcast:
+            continue
+        broadcast = node.depth if node.name.startswith(("BroadcastExchange", "BroadcastQueryStage")) else None
+        if broadcast is None:
+            kept.append(node)
+    return kept
+
+
+def _status_store(spark: SparkSession) -> Any:
+    session: Any = spark._jsparkSession
+    context: Any = spark.sparkContext._jsc.sc()
+    context.listenerBus().waitUntilEmpty()
+    return session.sharedState().statusStore()
+
+
+def _nodes(text: str) -> list[Node]:
+    tree, *sections = text.split("\n\n\n")
+    tree = tree.split("== Initial Plan ==")[0]
+    details = {}
+    for section in "\n\n".join(sections).split("\n\n"):
+        match = re.match(r"\((\d+)\) ", section.strip())
+        if match:
+            details[match.group(1)] = section.strip()
+    nodes = []
+    for line in tree.splitlines():
+        match = _NODE.match(line)
+        if match:
+            nodes.append(Node(match["name"], match.start("name"), details.get(match["number"], "")))
+    return nodes
+
+
+def _operations(cluster: Any) -> set[str]:
+    found = {str(cluster.name())}
+    children = cluster.childClusters()
+    for position in range(children.size()):
+        found |= _operations(children.apply(position))
+    return found

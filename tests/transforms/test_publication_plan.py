@@ -1,0 +1,152 @@
+"""The physical plan of a publish, as it ran: one scan of bronze, one shuffle, one sort, one write."""
+
+from __future__ import annotations
+
+import ast
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from planning.windows import partition_spans
+from schemas.ranges import parse_ranges
+from tests.support.lines import accepted_line, bronze_frame
+from tests.support.plans import Node, executed_plans, main_line, operations_of_writing_stage
+from tests.support.publication import FOUR_RANGES
+from transforms.publication import (
+    LINE_COLUMNS,
+    ChunkPlan,
+    find_crossing_keys,
+    find_differing_keys,
+    find_late_resends,
+    published_sales,
+    with_chunk,
+    without_late_resends,
+)
+
+DAY, LONG_AGO = dt.date(2026, 11, 27), dt.date(2026, 11, 10)
+NAMES = ("Apple", "Honey", "Onion", "Zucchini", "7up")
+
+
+@pytest.fixture(scope="module")
+def bronze(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> DataFrame:
+    """Bronze with two days' lines, copies that cross chunks, and adjustments."""
+    lines = [
+        accepted_line(transaction_id=f"T-{n}", product_name=NAMES[n % 5], drop_date=day)
+        for n in range(40)
+        for day in (DAY, LONG_AGO)
+    ]
+    lines += [
+        accepted_line(transaction_id="T-0", product_name="Zucchini", source_file="z.csv"),
+        accepted_line(transaction_id="T-1", sale_date=LONG_AGO, is_adjustment=True),
+        accepted_line(transaction_id="T-new", sale_date=LONG_AGO, is_adjustment=True),
+    ]
+    path = str(tmp_path_factory.mktemp("plan") / "bronze")
+    bronze_frame(spark, lines).write.format("delta").partitionBy("drop_date").save(path)
+    return spark.read.format("delta").load(path)
+
+
+@pytest.fixture
+def writer_that_sorts(spark: SparkSession) -> Iterator[None]:
+    """With writers open at once a write need not sort; without, it sorts whatever is not sorted yet."""
+    key = "spark.sql.maxConcurrentOutputFileWriters"
+    before = spark.conf.get(key)
+    spark.conf.set(key, "0")
+    yield
+    spark.conf.set(key, str(before))
+
+
+def sales_of(bronze: DataFrame, dates: list[dt.date], with_late: bool) -> DataFrame:
+    """Sales of some dates, put together as a publish does (batch.publish keeps the same frames)."""
+    ranges = parse_ranges(FOUR_RANGES)
+    lines = with_chunk(
+        bronze.filter(F.col("business_date").isin(dates)).select(*LINE_COLUMNS), "product_name", ranges
+    )
+    spans = partition_spans(dict.fromkeys((*FOUR_RANGES, "other"), 20), 10)
+    plan = ChunkPlan("product_name", ranges, spans)
+    if not with_late:
+        return published_sales(lines, plan, None)
+    earlier = bronze.filter(F.col("sale_date") == F.lit(LONG_AGO))
+    late = find_late_resends(lines.filter("is_adjustment"), earlier).persist()
+    candidates = without_late_resends(lines, late)
+    differing = find_differing_keys(candidates).persist()
+    # In a publish the conflicts are committed before, so both are there.
+    assert late.count() == 1
+    assert differing.count() == 1
+    return published_sales(candidates, plan, find_crossing_keys(candidates, differing))
+
+
+def write(spark: SparkSession, frame: DataFrame, path: Path, group: str) -> list[list[Node]]:
+    spark.sparkContext.setJobGroup(group, "test")
+    writer = frame.write.format("delta").partitionBy("business_date")
+    return executed_plans(spark, lambda: writer.save(str(path)))
+
+
+def named(nodes: list[Node], name: str) -> list[Node]:
+    return [node for node in nodes if node.name == name or node.name.startswith(f"{name} ")]
+
+
+def assert_one_shuffle_one_sort_one_scan(plans: list[list[Node]]) -> None:
+    writing = [plan for plan in plans if any("Window" in node.name for node in plan)]
+    assert len(writing) == 1, [[node.name for node in plan] for plan in plans]
+    nodes = main_line(writing[0])
+    names = [node.name for node in nodes]
+    (exchange,) = named(nodes, "Exchange")
+    assert "partition_id" in exchange.details, exchange.details
+    (sort,) = named(nodes, "Sort")
+    assert "business_date" in sort.details.split("Arguments: [")[1].split(",")[0], sort.details
+    assert len(named(nodes, "Scan parquet")) == 1, names
+    # Nothing splits or joins the planned partitions again.
+    assert not named(nodes, "AQEShuffleRead"), names
+    # And no join of the lines themselves, only of what is broadcast.
+    assert not [name for name in names if "SortMergeJoin" in name or "ShuffledHashJoin" in name], names
+
+
+@pytest.mark.usefixtures("writer_that_sorts")
+def test_a_publish_shuffles_once_sorts_once_and_reads_bronze_once(
+    spark: SparkSession, bronze: DataFrame, tmp_path: Path
+) -> None:
+    sales = sales_of(bronze, [DAY, LONG_AGO], with_late=False)
+    plans = write(spark, sales, tmp_path / "sales", "plain")
+    assert_one_shuffle_one_sort_one_scan(plans)
+    assert "Sort" not in operations_of_writing_stage(spark, "plain")
+    # The same look at a write that does sort, so that the line above means something.
+    write(spark, bronze.repartition(2), tmp_path / "unsorted", "unsorted")
+    assert "Sort" in operations_of_writing_stage(spark, "unsorted")
+
+
+@pytest.mark.usefixtures("writer_that_sorts")
+def test_crossing_keys_and_late_resends_add_only_what_is_broadcast(
+    spark: SparkSession, bronze: DataFrame, tmp_path: Path
+) -> None:
+    sales = sales_of(bronze, [DAY], with_late=True)
+    plans = write(spark, sales, tmp_path / "sales", "late")
+    assert_one_shuffle_one_sort_one_scan(plans)
+    assert "Sort" not in operations_of_writing_stage(spark, "late")
+    spark.catalog.clearCache()
+
+
+def test_transforms_use_the_public_dataframe_api_only() -> None:
+    forbidden = {
+        "_jdf",
+        "_jvm",
+        "_jc",
+        "_jsc",
+        "_jsparkSession",
+        "_sc",
+        "rdd",
+        "sparkContext",
+        "sparkSession",
+    }
+    folder = Path(__file__).resolve().parents[2] / "transforms"
+    found: list[Any] = []
+    for path in sorted(folder.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and node.attr in forbidden:
+                found.append((path.name, node.lineno, node.attr))
+    assert found == []
+    assert len(list(folder.glob("*.py"))) > 5

@@ -1,0 +1,199 @@
+"""Gold, receipts and verification on hand-made lines."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from decimal import Decimal
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from schemas.tables import DAILY_SALES, INVOICES, RECEIVED_SALES, SALES
+from tests.support.lines import accepted_line
+from tests.support.tables import values
+from transforms.receipts import count_receipts, count_reject_reasons
+from transforms.totals import daily_sales, invoices
+from transforms.verification import find_repeated_keys, find_reused_numbers, gold_differences
+
+DAY, NEXT = dt.date(2026, 11, 27), dt.date(2026, 11, 28)
+REVISIONS = {DAY: 1, NEXT: 3}
+
+
+def sale(gross: str, discount: str = "0", **more: Any) -> dict[str, Any]:
+    line = accepted_line(gross_amount=Decimal(gross), discount_amount=Decimal(discount), **more)
+    net = line["gross_amount"] - line["discount_amount"]
+    return {**line, "net_amount": net, "chunk": "A-G", "duplicates": 0}
+
+
+def refund(gross: str, discount: str = "0", **more: Any) -> dict[str, Any]:
+    return sale(gross, discount, line_type="RETURN", quantity=Decimal("-1"), **more)
+
+
+def sales_frame(spark: SparkSession, lines: list[dict[str, Any]]) -> DataFrame:
+    return spark.createDataFrame(
+        [tuple(line[name] for name in SALES.columns) for line in lines], SALES.schema
+    )
+
+
+def numbers(text: str) -> tuple[Any, ...]:
+    lines, *amounts = text.split()
+    return (int(lines), *map(Decimal, amounts))
+
+
+def test_daily_sales_by_store_category_and_currency(spark: SparkSession) -> None:
+    lines = [
+        sale("10.00", "1.00"),
+        sale("0.10"),
+        sale("0.20"),
+        refund("-4.00", "-0.50"),
+        # Copies that were left out count once.
+        {**sale("1.00"), "duplicates": 3},
+        sale("5.00", store_id="1043"),
+        sale("7.00", category=None),
+        sale("7.00", category=None, store_id="1043"),
+        sale("500", currency="JPY"),
+        refund("-20", currency="JPY"),
+        sale("0.005", "0.001", currency="KWD"),
+        sale("3.00", drop_date=NEXT),
+    ]
+    frame = daily_sales(sales_frame(spark, lines), REVISIONS)
+    assert frame.schema.simpleString() == DAILY_SALES.schema.simpleString()
+    expected = {
+        # lines, units, gross, discount, net, returns
+        (DAY, "1042", "Fruit", "USD"): ("5 7 7.30 0.50 6.80 -3.50", 1),
+        (DAY, "1043", "Fruit", "USD"): ("1 2 5 0 5 0", 1),
+        (DAY, "1042", None, "USD"): ("1 2 7 0 7 0", 1),
+        (DAY, "1043", None, "USD"): ("1 2 7 0 7 0", 1),
+        (DAY, "1042", "Fruit", "JPY"): ("2 1 480 0 480 -20", 1),
+        (DAY, "1042", "Fruit", "KWD"): ("1 2 0.005 0.001 0.004 0", 1),
+        (NEXT, "1042", "Fruit", "USD"): ("1 2 3 0 3 0", 3),
+    }
+    found = {tuple(row[:4]): (row[4:-1], row[-1]) for row in values(frame)}
+    assert found == {key: (numbers(text), revision) for key, (text, revision) in expected.items()}
+
+
+def test_one_invoice_a_customer_day_and_currency_and_none_for_walk_ins(spark: SparkSession) -> None:
+    lines = [
+        sale("10.00", "1.00"),
+        sale("2.00", store_id="1043", category=None),
+        refund("-4.00"),
+        sale("500", currency="JPY"),
+        sale("1.00", customer_id="C-8"),
+        sale("99.00", customer_id=None),
+        refund("-99.00", drop_date=NEXT),
+    ]
+    frame = invoices(sales_frame(spark, lines), REVISIONS)
+    assert frame.schema.simpleString() == INVOICES.schema.simpleString()
+    expected = {
+        ("2026-11-27", "C-7", "USD"): ("3 3 8 1 7 -4", 1),
+        ("2026-11-27", "C-7", "JPY"): ("1 2 500 0 500 0", 1),
+        ("2026-11-27", "C-8", "USD"): ("1 2 1 0 1 0", 1),
+        # All that came back: a bill below zero.
+        ("2026-11-28", "C-7", "USD"): ("1 -1 -99 0 -99 -99", 3),
+    }
+    found = {row[0]: ((str(row[1]), *row[2:4]), row[4:-1], row[-1]) for row in values(frame)}
+    assert found == {
+        hashlib.sha256("|".join(key).encode()).hexdigest(): (key, numbers(text), revision)
+        for key, (text, revision) in expected.items()
+    }
+
+
+def test_sums_are_never_rounded(spark: SparkSession) -> None:
+    most = "999999999999999.999"
+    frame = daily_sales(sales_frame(spark, [sale(most)] * 2000), REVISIONS)
+    assert values(frame, "gross_amount", "net_amount") == [(Decimal(most) * 2000, Decimal(most) * 2000)]
+
+
+def test_receipts_count_every_line_once_and_reasons_apart(spark: SparkSession) -> None:
+    rejected = {"validation_status": "rejected", "business_date": None, "is_adjustment": None}
+    lines = [
+        accepted_line(),
+        accepted_line(gross_amount=Decimal("2.50")),
+        accepted_line(source_file="b.csv"),
+        accepted_line(sale_date=dt.date(2026, 11, 10), is_adjustment=True),
+        accepted_line(currency="JPY", gross_amount=Decimal(500)),
+        # Rejected, its amount known: it still counts in the control total, whatever its sale date is.
+        {**accepted_line(reject_reasons=["bad_sold_at"]), **rejected, "sale_date": None},
+        {
+            **accepted_line(reject_reasons=["future_sale", "zero_quantity"]),
+            **rejected,
+            "sale_date": dt.date(2030, 1, 1),
+        },
+        # No amount, or no currency: in no control total.
+        {**accepted_line(reject_reasons=["bad_gross_amount"], gross_amount=None), **rejected},
+        {**accepted_line(reject_reasons=["bad_gross_amount"], gross_amount=None, currency="EUR"), **rejected},
+        {**accepted_line(reject_reasons=["malformed_line"], gross_amount=None, currency=None), **rejected},
+    ]
+    schema = RECEIVED_SALES.schema
+    received = spark.createDataFrame(
+        [tuple(line.get(n) for n in schema.fieldNames()) for line in lines], schema
+    )
+    columns = ("source_file", "validation_status", "business_date", "sale_date", "is_adjustment", "currency")
+    assert values(count_receipts(received).drop("drop_date").select(*columns, "lines", "gross")) == [
+        ("b.csv", "accepted", DAY, DAY, False, "USD", 1, Decimal(10)),
+        ("sales.csv", "accepted", DAY, dt.date(2026, 11, 10), True, "USD", 1, Decimal(10)),
+        ("sales.csv", "accepted", DAY, DAY, False, "JPY", 1, Decimal(500)),
+        ("sales.csv", "accepted", DAY, DAY, False, "USD", 2, Decimal("12.5")),
+        ("sales.csv", "rejected", None, None, None, "USD", 2, Decimal(20)),
+        ("sales.csv", "rejected", None, None, None, None, 3, None),
+    ]
+    assert values(count_reject_reasons(received)) == [
+        (DAY, "bad_gross_amount", 2),
+        (DAY, "bad_sold_at", 1),
+        (DAY, "future_sale", 1),
+        (DAY, "malformed_line", 1),
+        (DAY, "zero_quantity", 1),
+    ]
+
+
+def test_verification_finds_what_should_not_be_there(spark: SparkSession) -> None:
+    before = dt.date(2026, 11, 26)
+    lines = [
+        sale("1", transaction_id="once"),
+        sale("1", transaction_id="twice"),
+        # The same key under another business date is the same line, published again.
+        sale("1", transaction_id="twice", sale_date=DAY, drop_date=NEXT, business_date=NEXT),
+        # The same numbers of two days are two lines; of two stores nothing at all.
+        sale("1", transaction_id="reused"),
+        sale("1", transaction_id="reused", sale_date=before),
+        sale("1", transaction_id="stores"),
+        sale("1", transaction_id="stores", store_id="1043", sale_date=before),
+    ]
+    sales = sales_frame(spark, lines)
+    assert values(find_repeated_keys(sales)) == [("1042", "twice", 1, DAY, 2)]
+    reused = [("1042", "reused", 1, [before, DAY])]
+    assert values(find_reused_numbers(sales, sales)) == reused
+    # Looking at one day still finds its fellows on others.
+    assert values(find_reused_numbers(sales, sales.filter(F.col("sale_date") == F.lit(before)))) == reused
+    assert values(find_reused_numbers(sales, sales.filter("transaction_id = 'once'"))) == []
+
+
+def test_gold_that_differs_is_found_in_both_directions(spark: SparkSession) -> None:
+    sales = sales_frame(
+        spark,
+        [
+            sale("1"),
+            sale("2"),
+            sale("5", currency="JPY"),
+            sale("3", drop_date=NEXT),
+            sale("4", drop_date=dt.date(2026, 11, 29)),
+        ],
+    )
+    gold = spark.createDataFrame(
+        [
+            (DAY, "USD", 2, Decimal(3)),
+            (NEXT, "USD", 1, Decimal("3.001")),
+            (dt.date(2026, 11, 29), "USD", 2, Decimal(4)),
+            (dt.date(2026, 11, 30), "USD", 1, Decimal(9)),
+        ],
+        "business_date date, currency string, lines bigint, net_amount decimal(38,3)",
+    )
+    assert values(gold_differences(sales, gold)) == [
+        (DAY, "JPY", 1, Decimal(5), None, None),
+        (NEXT, "USD", 1, Decimal(3), 1, Decimal("3.001")),
+        (dt.date(2026, 11, 29), "USD", 1, Decimal(4), 2, Decimal(4)),
+        (dt.date(2026, 11, 30), "USD", None, None, 1, Decimal(9)),
+    ]
+    assert values(gold_differences(sales, daily_sales(sales, REVISIONS))) == []
