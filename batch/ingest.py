@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
@@ -15,11 +15,14 @@ from batch.context import Batch
 from lake.landing import Landing, read_manifest, unreadable_file
 from lake.tables import Commit, filter_dates
 from planning.audit import audit_drop
+from planning.reconciliation import EXACT, ZERO
 from planning.staleness import DropState
+from planning.windows import partition_spans
 from schemas.drops import DateContent, Drop, IngestedDrop, LandedFile
 from schemas.errors import AuditError, TryAgainError
 from schemas.states import DropStatus, ExitCode, ValidationStatus
 from schemas.tables import RECEIVED_SALES
+from transforms.publication import count_received, with_chunk
 from transforms.receipts import count_receipts, count_reject_reasons
 from transforms.received import judge_received
 
@@ -39,10 +42,10 @@ def ingest(batch: Batch) -> list[dt.date]:
     drops = landing.drops(batch.asked.first, batch.asked.last)
     changed = [landing.with_manifest(drop) for drop in _split_changed(batch, drops)]
     fresh, unready = _split_ready(batch, drops, changed)
-    if batch.dry_run:
-        batch.outcome.planned += [_in_words(drop) for drop in fresh]
-        return unready
     headers = _read_headers(batch, landing, fresh)
+    if batch.dry_run:
+        _plan_only(batch, landing, headers)
+        return unready
     version = _write(batch, landing, headers)
     if version is not None:
         batch.tell("counting what was received")
@@ -65,7 +68,12 @@ def _split_changed(batch: Batch, drops: list[Drop]) -> list[Drop]:
     """Drops whose files differ from those that bronze holds."""
     known = batch.ledger.drops()
     changed = [drop for drop in drops if batch.reingest or not _is_held(drop, known.get(drop.date))]
-    batch.outcome.unchanged_drops += [drop.date for drop in drops if drop not in changed]
+    unchanged = [drop for drop in drops if drop not in changed]
+    batch.outcome.unchanged_drops += [drop.date for drop in unchanged]
+    if batch.asked.days() and not batch.dry_run:
+        # Only of drops asked for by date: a row a night for each drop of years would tell nothing.
+        asked = [IngestedDrop(drop, status=DropStatus.UNCHANGED) for drop in unchanged]
+        batch.ledger.record_drops(batch.run_id, asked, None)
     return changed
 
 
@@ -93,8 +101,30 @@ def _is_held(drop: Drop, state: DropState | None) -> bool:
     return state is not None and state.status is DropStatus.INGESTED and state.fingerprint == drop.fingerprint
 
 
-def _in_words(drop: Drop) -> str:
-    return f"ingest drop {drop.date}: {len(drop.files)} files, {drop.bytes} bytes"
+def _plan_only(batch: Batch, landing: Landing, headers: Headers) -> None:
+    """Says what an ingest of these drops and the publication after it would do; reads their lines once."""
+    if not headers:
+        return
+    chunks = batch.settings.chunks
+    batch.outcome.planned += [
+        f"ingest drop {drop.date}: {len(drop.files)} files, {drop.bytes:,} bytes" for drop in headers
+    ]
+    accepted = judge_received(landing.lines(headers), batch.terms).filter(
+        F.col("validation_status") == ValidationStatus.ACCEPTED.value
+    )
+    by_date: Counter[dt.date] = Counter()
+    by_chunk: Counter[str] = Counter()
+    for row in count_received(with_chunk(accepted, chunks.key, chunks.key_ranges)).collect():
+        by_date[row.business_date] += row.lines
+        by_chunk[row.chunk] += row.lines
+    batch.outcome.planned += [
+        f"publish {date}: {lines:,} new lines" for date, lines in sorted(by_date.items())
+    ]
+    spans = partition_spans(by_chunk, chunks.target_rows_per_partition)
+    batch.outcome.planned += [
+        f"chunk {chunk}: {by_chunk[chunk]:,} lines, {span.count} partitions" for chunk, span in spans.items()
+    ]
+    batch.outcome.spans |= spans
 
 
 def _read_headers(batch: Batch, landing: Landing, drops: list[Drop]) -> Headers:
@@ -120,7 +150,8 @@ def _fail(batch: Batch, drop: Drop, reason: str, code: ExitCode) -> None:
     batch.outcome.drops = [found for found in batch.outcome.drops if found.drop.date != drop.date]
     batch.outcome.drops.append(failed)
     batch.outcome.fail(code, f"drop {drop.date} failed: {reason}")
-    batch.ledger.record_drops(batch.run_id, [failed], None)
+    if not batch.dry_run:
+        batch.ledger.record_drops(batch.run_id, [failed], None)
 
 
 def _write(batch: Batch, landing: Landing, headers: Headers) -> int | None:
@@ -151,6 +182,7 @@ def _metadata(batch: Batch, landing: Landing, headers: Headers) -> dict[str, Any
     return {
         "job": JOB,
         "run_id": batch.run_id,
+        "judged_by": batch.settings.judging_digest,
         "drops": {
             drop.date.isoformat(): {
                 "fingerprint": drop.fingerprint,
@@ -182,7 +214,9 @@ def _counted(
     batch: Batch, version: int, headers: Mapping[Drop, Mapping[str, tuple[str, ...]]], landing: Landing
 ) -> list[IngestedDrop]:
     found = {
-        drop.date: IngestedDrop(drop, extra_columns=landing.extra_columns(files))
+        drop.date: IngestedDrop(
+            drop, judged_by=batch.settings.judging_digest, extra_columns=landing.extra_columns(files)
+        )
         for drop, files in headers.items()
     }
     _count(batch, version, found)
@@ -209,7 +243,7 @@ def _add_receipt(drop: IngestedDrop, row: Any) -> None:
         drop.rejected += row.lines
     if row.currency is not None:
         totals = drop.file_gross.setdefault(row.source_file, {})
-        totals[row.currency] = totals.get(row.currency, Decimal(0)) + row.gross
+        totals[row.currency] = EXACT.add(totals.get(row.currency, ZERO), row.gross)
 
 
 def _add_content(drop: IngestedDrop, more: DateContent) -> None:
@@ -265,7 +299,8 @@ def _record_recovered(batch: Batch, commit: Commit) -> None:
         files = tuple(LandedFile(name, "", size, version) for name, size, version in said["files"])
         manifest = None if said["manifest"] is None else read_manifest(said["manifest"])
         drop = Drop(date, files, manifest, manifest_version=said["manifest_version"])
-        found[date] = IngestedDrop(drop, extra_columns=tuple(said["extra_columns"]))
+        judged_by = str(commit.metadata["judged_by"])
+        found[date] = IngestedDrop(drop, judged_by=judged_by, extra_columns=tuple(said["extra_columns"]))
     _count(batch, commit.version, found)
     for drop_found in found.values():
         drop_found.reason = audit_drop(drop_found, batch.settings.audit.max_rejected_share)

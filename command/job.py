@@ -16,7 +16,7 @@ import click
 from batch.context import Batch, Outcome
 from batch.publish import cause_of
 from command.options import Options, common_options, read_options
-from command.result import result_of, write_result
+from command.result import check_result, result_of, write_result
 from command.version import code_version
 from lake.ledger import Ledger, now
 from lake.session import open_session
@@ -40,6 +40,7 @@ class Job:
         body: its work.
         options: click options of this job alone.
         keeps_ledger: whether its runs are told in ``ledger/runs`` of the lake.
+        can_be_unchanged: whether a run that commits nothing to bronze, silver or gold had nothing to do.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Job:
     body: Body
     options: Sequence[Callable[[Any], Any]] = ()
     keeps_ledger: bool = True
+    can_be_unchanged: bool = True
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
         """Runs the job with the process's arguments and ends the process with its exit code."""
@@ -106,6 +108,8 @@ class _Run:
         batch = None
         with Progress() as progress:
             try:
+                if self._options.result is not None:
+                    check_result(self._options.result)
                 settings = self._settings()
                 batch = self._open(settings, progress)
                 self._begin(batch, settings)
@@ -187,7 +191,7 @@ class _Run:
     def _status(self) -> RunStatus:
         if self._outcome.exit_code is not ExitCode.DONE:
             return RunStatus.FAILED
-        if self._job.keeps_ledger and not self._outcome.did_anything and not self._options.dry_run:
+        if self._job.can_be_unchanged and not self._outcome.did_anything and not self._options.dry_run:
             return RunStatus.UNCHANGED
         return RunStatus.DONE
 

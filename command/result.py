@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from batch.context import Outcome
 from planning.reconciliation import totals_by
 from schemas.drops import IngestedDrop
+from schemas.errors import UsageError
 from schemas.states import ExitCode, RunStatus
 from schemas.tables import RECONCILED_SHARES
 
@@ -35,13 +38,34 @@ def result_of(
     }
 
 
+def check_result(path: str) -> None:
+    """Proves, before any work, that a result can be written.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        part = _part(target)
+        part.touch()
+        part.unlink()
+    except OSError as error:
+        raise UsageError(f"--result {path}: {error.strerror or error}") from None
+
+
 def write_result(path: str, result: dict[str, Any]) -> None:
     """Writes a result, whole or not at all."""
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
+    part = _part(target)
     part.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     part.replace(target)
+
+
+def _part(target: Path) -> Path:
+    return target.with_name(target.name + ".part")
 
 
 def _drop(found: IngestedDrop) -> dict[str, Any]:
@@ -95,6 +119,5 @@ def _totals(outcome: Outcome) -> dict[str, dict[str, str]]:
     totals = {}
     for currency, shares in sorted(by_currency.items()):
         totals[currency] = {name: str(getattr(shares, name).gross) for name in RECONCILED_SHARES}
-        accounted = shares.published + shares.duplicates + shares.conflicts
-        totals[currency]["left_over"] = str(shares.received.gross - accounted.gross)
+        totals[currency]["left_over"] = str(shares.left_over)
     return totals

@@ -48,7 +48,9 @@ def _plan(batch: Batch, options: Options) -> SyntheticPlan:
     }
     said |= {name: options.more[name] for name in _own_fields()}
     try:
-        return SyntheticPlan.model_validate({name: value for name, value in said.items() if value is not None})
+        return SyntheticPlan.model_validate(
+            {name: value for name, value in said.items() if value is not None}
+        )
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = "".join(f"--{part} {problem['input']!r}: ".replace("_", "-") for part in problem["loc"][:1])
@@ -87,6 +89,7 @@ JOB = Job(
         click.option("--overwrite", is_flag=True, help="Replace the drops that the landing holds."),
     ],
     keeps_ledger=False,
+    can_be_unchanged=False,
 )
 
 if __name__ == "__main__":

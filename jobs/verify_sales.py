@@ -14,7 +14,12 @@ def run(batch: Batch, _: Options) -> None:
     print_verification(verify(batch, batch.asked))
 
 
-JOB = Job("verify_sales", "Proves reconciliation and uniqueness again, from the tables alone.", run)
+JOB = Job(
+    "verify_sales",
+    "Proves reconciliation and uniqueness again, from the tables alone.",
+    run,
+    can_be_unchanged=False,
+)
 
 if __name__ == "__main__":
     JOB.main()

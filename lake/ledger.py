@@ -159,6 +159,7 @@ def _drop_row(
         "run_id": run_id,
         "status": found.status.value,
         "fingerprint": found.drop.fingerprint,
+        "judged_by": found.judged_by,
         "files": len(found.drop.files),
         "bytes": found.drop.bytes,
         "lines": found.lines,
@@ -180,9 +181,9 @@ def _drop_state(date: dt.date, rows: Sequence[Any]) -> DropState:
         default=None,
     )
     content = () if held is None else tuple(DateContent(*part) for part in held.content)
-    return DropState(
-        date, DropStatus(last.status), last.fingerprint, None if held is None else held.fingerprint, content
-    )
+    # The same files judged under other terms are other lines.
+    held_input = None if held is None else f"{held.fingerprint}:{held.judged_by}"
+    return DropState(date, DropStatus(last.status), last.fingerprint, held_input, content)
 
 
 def _date_state(date: dt.date, rows: Sequence[Any]) -> DateState:

@@ -176,10 +176,20 @@ class Settings(_Group):
         return {name: self.columns.get(name, name) for name in RECEIVED_NAMES}
 
     @property
+    def judging_digest(self) -> str:
+        """sha256, in hex, of what decides how a received line is read, judged and dated."""
+        return _sha256(
+            self.model_dump(mode="json", include={"business_day", "late", "currencies", "columns"})
+        )
+
+    @property
     def digest(self) -> str:
         """sha256, in hex, of every value but where the data are: a config hashes alike anywhere."""
-        values = self.model_dump(mode="json", exclude={"storage"})
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+        return _sha256(self.model_dump(mode="json", exclude={"storage"}))
+
+
+def _sha256(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _scale(code: str) -> int:

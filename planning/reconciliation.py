@@ -14,7 +14,7 @@ from schemas.tables import RECONCILED_SHARES
 
 ZERO = Decimal(0)
 # decimal(38,3) has more digits than the default context's 28, which would round in silence.
-_EXACT = Context(prec=76)
+EXACT = Context(prec=76)
 Key = TypeVar("Key")
 
 
@@ -36,8 +36,8 @@ class Measure:
         """Sums two measures, of one currency."""
         return Measure(
             self.lines + other.lines,
-            _EXACT.add(self.gross, other.gross),
-            _EXACT.add(self.absolute_gross, other.absolute_gross),
+            EXACT.add(self.gross, other.gross),
+            EXACT.add(self.absolute_gross, other.absolute_gross),
         )
 
 
@@ -63,6 +63,12 @@ class Shares:
     def is_reconciled(self) -> bool:
         """Whether received = published + duplicates + conflicts, in every measure."""
         return self.received == self.published + self.duplicates + self.conflicts
+
+    @property
+    def left_over(self) -> Decimal:
+        """Gross received that is accounted for nowhere; of cells of one currency."""
+        accounted = self.published + self.duplicates + self.conflicts
+        return EXACT.subtract(self.received.gross, accounted.gross)
 
     def as_columns(self) -> dict[str, object]:
         """The columns of ``ledger/chunks``."""

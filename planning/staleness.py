@@ -25,14 +25,15 @@ class DropState:
         date: drop date.
         status: of its last ingest that was not ``unchanged``.
         fingerprint: of the delivery that this ingest saw.
-        held_fingerprint: of the delivery whose lines bronze holds; None where bronze holds none.
+        held_input: fingerprint of the delivery whose lines bronze holds, and digest of the terms under which
+            they were judged; None where bronze holds none.
         content: accepted lines in bronze by business date.
     """
 
     date: dt.date
     status: DropStatus
     fingerprint: str
-    held_fingerprint: str | None
+    held_input: str | None
     content: tuple[DateContent, ...]
 
 
@@ -76,7 +77,7 @@ class DateInputs:
 
 def date_inputs(drops: Iterable[DropState]) -> dict[dt.date, DateInputs]:
     """Inputs of every business date that any drop has lines of."""
-    held = [drop for drop in drops if drop.held_fingerprint is not None]
+    held = [drop for drop in drops if drop.held_input is not None]
     by_date: dict[dt.date, list[tuple[DropState, DateContent]]] = defaultdict(list)
     by_sale_date: dict[dt.date, list[DropState]] = defaultdict(list)
     for drop in held:
@@ -142,7 +143,7 @@ def _inputs(
     deciding = dict(own)
     for sale_date in adjusted:
         deciding |= {drop.date: drop for drop in by_sale_date[sale_date] if drop.date < date}
-    fingerprints = [(drop.date, str(drop.held_fingerprint)) for drop in deciding.values()]
+    fingerprints = [(drop.date, str(drop.held_input)) for drop in deciding.values()]
     lines = sum(content.lines for _, content in parts)
     return DateInputs(date, lines, frozenset(own), adjusted, _hash(fingerprints))
 

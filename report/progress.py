@@ -7,9 +7,10 @@ import time
 from types import TracebackType
 
 from pyspark.sql import SparkSession
-from rich.console import Console
 from rich.live import Live
 from rich.text import Text
+
+from report.streams import errors
 
 _INTERVAL_SECONDS = 0.5
 
@@ -18,7 +19,7 @@ class Progress:
     """Tells steps on stderr: one live line on a terminal, a line a step anywhere else."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = errors()
         self._live = Live(console=self._console, transient=True, auto_refresh=False)
         self._started = time.monotonic()
         self._step = ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from decimal import Decimal
 from typing import Any
 
@@ -11,8 +10,9 @@ from iso4217 import Currency
 from rich.console import Console
 from rich.table import Table as Grid
 
+from report.streams import errors, output
+
 _BAR_WIDTH = 24
-_LOG_WIDTH = 160
 _SHOWN = 20
 _TABLES = (
     "bronze/received_sales",
@@ -26,17 +26,14 @@ _TABLES = (
 
 def print_error(text: str) -> None:
     """Prints one error line on stderr."""
-    Console(stderr=True, highlight=False).print(f"error: {text}", style="red", markup=False, soft_wrap=True)
+    errors().print(f"error: {text}", style="red", markup=False)
 
 
 def print_summary(result: dict[str, Any], lake: str | None, took: dt.timedelta) -> None:
     """Prints what a run did: errors first, then drops, rejects, chunks and totals."""
-    # Where nobody watches there is no width to keep to: a log must not lose a digit.
-    width = None if sys.stdout.isatty() else _LOG_WIDTH
-    console = Console(highlight=False, soft_wrap=True, width=width)
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    console, terminal = output(), errors()
     for warning in result["warnings"][:_SHOWN]:
-        errors.print(f"warning: {warning}", style="yellow", markup=False)
+        terminal.print(f"warning: {warning}", style="yellow", markup=False)
     if result["error"]:
         print_error(f"{result['job']}: {result['error']}")
     for line in result["planned"]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-
 from batch.verify import Verification
+from report.streams import output
 
 
 def print_verification(found: Verification) -> None:
     """Prints how much was verified and what is worth a look; problems are the run's errors."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = output()
     if found.dates:
         state = "hold" if not found.problems else "do NOT hold"
         console.print(

@@ -157,6 +157,7 @@ class IngestedDrop:
         reasons: rejected lines by reason; a line with two reasons counts in both.
         file_lines: lines by file.
         file_gross: gross by file and currency, over the lines whose amount and currency parse.
+        judged_by: digest of the terms under which its lines were judged.
         extra_columns: received columns that are not of the contract, left out.
         status: what became of the drop.
         reason: why it is not ingested, for the user.
@@ -170,6 +171,7 @@ class IngestedDrop:
     reasons: Counter[str] = field(default_factory=Counter)
     file_lines: Counter[str] = field(default_factory=Counter)
     file_gross: dict[str, dict[str, Decimal]] = field(default_factory=dict)
+    judged_by: str = ""
     extra_columns: tuple[str, ...] = ()
     status: DropStatus = DropStatus.INGESTED
     reason: str | None = None

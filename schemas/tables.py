@@ -186,6 +186,7 @@ LEDGER_DROPS = Table(
         run_id=TEXT,
         status=TEXT,
         fingerprint=TEXT,
+        judged_by=TEXT,
         files=COUNT,
         bytes=COUNT,
         lines=COUNT,

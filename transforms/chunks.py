@@ -25,7 +25,11 @@ def chunk_of(key: Column, ranges: Sequence[KeyRange]) -> Column:
         key: text, the chunk key of a line.
         ranges: in order, without overlap (``schemas.ranges.parse_ranges``).
     """
-    folded = folded_key(key)
+    return chunk_of_folded(folded_key(key), ranges)
+
+
+def chunk_of_folded(folded: Column, ranges: Sequence[KeyRange]) -> Column:
+    """As :func:`chunk_of`, of a key that :func:`folded_key` has folded already."""
     chunk = F.lit(OTHER_CHUNK)
     for key_range in ranges:
         chunk = F.when(_is_in_range(folded, key_range), F.lit(key_range.name)).otherwise(chunk)

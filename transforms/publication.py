@@ -13,7 +13,7 @@ from schemas.partitions import PartitionSpan
 from schemas.ranges import KeyRange
 from schemas.states import ConflictOutcome
 from schemas.tables import CONFLICTS, SALES
-from transforms.chunks import chunk_of, partition_id
+from transforms.chunks import chunk_of_folded, folded_key, partition_id
 from transforms.hashing import KEY_COLUMNS
 
 # The order that decides which copy of a key stays.
@@ -53,7 +53,9 @@ class ChunkPlan:
 
 def with_chunk(lines: DataFrame, key: str, ranges: Sequence[KeyRange]) -> DataFrame:
     """Adds ``chunk`` text: the name of the key range that a line's key falls in."""
-    return lines.withColumn("chunk", chunk_of(F.col(key), ranges))
+    # In a column of its own the key is folded once; inside the chunk it would be, twice for each range.
+    folded = lines.withColumn("folded_key", folded_key(F.col(key)))
+    return folded.withColumn("chunk", chunk_of_folded(F.col("folded_key"), ranges)).drop("folded_key")
 
 
 def count_received(chunked: DataFrame) -> DataFrame:

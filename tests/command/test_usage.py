@@ -116,8 +116,8 @@ def test_a_lake_that_cannot_be_written_to_is_refused(shop: Shop) -> None:
 def test_a_java_error_is_told_by_its_cause(spark: SparkSession) -> None:
     jvm: Any = spark._jvm
     with pytest.raises(Py4JJavaError) as raised:
-        jvm.java.lang.Integer.parseInt("many")
-    assert explain(raised.value) == 'java.lang.NumberFormatException: For input string: "many"'
+        jvm.java.util.ArrayList().get(3)
+    assert explain(raised.value).startswith("java.lang.IndexOutOfBoundsException: Index 3")
 
 
 def test_a_result_that_cannot_be_written_is_told(shop: Shop) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from schemas.tables import LEDGER_RUNS
 from tests.jobs.shop import Shop, line
 
@@ -25,14 +23,6 @@ def test_ranges_change_a_date_only_with_republish(shop: Shop) -> None:
     assert len(set(hashes)) == 2
 
 
-REINGEST_LOSES = pytest.mark.xfail(
-    strict=True,
-    reason="the inputs hash covers a drop's files alone, so a date stays as it is when --reingest changes "
-    "what the same files hold of it",
-)
-
-
-@REINGEST_LOSES
 def test_late_days_change_a_date_only_with_reingest(shop: Shop) -> None:
     shop.land(DATE, line("A", f"{DATE}T15:00:00Z"), line("L", "2026-02-28T15:00:00Z"))
     shop.done()
@@ -45,7 +35,6 @@ def test_late_days_change_a_date_only_with_reingest(shop: Shop) -> None:
     assert shop.revisions() == {"2026-02-28": 2, DATE: 2}
 
 
-@REINGEST_LOSES
 def test_reingest_under_new_rules_publishes_what_they_change(shop: Shop) -> None:
     """The files and so their fingerprints are the same: the rules alone make the date stale."""
     yen = line("Y", f"{DATE}T15:00:00Z", currency="JPY", gross_amount="10", discount_amount="1")

@@ -60,7 +60,7 @@ def test_what_was_never_published_is_stale_and_what_was_is_not() -> None:
 
 
 def test_a_drop_that_comes_again_makes_its_dates_stale() -> None:
-    again = replace(D21, fingerprint="f2", held_fingerprint="f2")
+    again = replace(D21, fingerprint="f2", held_input="f2")
     assert stale([D20, again, D29], publish(D20, D21, D29)) == {20, 21, 29}
     # Without an adjustment that looks back at the 20th, the 29th has nothing to do with it.
     alone = drop(29, on_time(29))
@@ -74,7 +74,7 @@ def test_a_late_drop_makes_the_date_that_it_restates_stale() -> None:
 
 def test_a_changed_drop_makes_adjustments_of_its_sale_dates_stale_and_no_others() -> None:
     other_adjustment = drop(30, on_time(30), adjustment(30, 19))
-    again = replace(D20, fingerprint="f2", held_fingerprint="f2")
+    again = replace(D20, fingerprint="f2", held_input="f2")
     published = publish(D20, D21, D29, other_adjustment)
     assert stale([again, D21, D29, other_adjustment], published) == {20, 29}
 
@@ -83,7 +83,7 @@ def test_a_later_drop_of_the_same_sale_date_leaves_an_adjustment_alone() -> None
     later = drop(30, on_time(30), adjustment(30, 20))
     assert stale([D20, D21, D29, later], publish(D20, D21, D29)) == {30}
     # And the earlier adjustment is one of the lines that the later one is checked against.
-    again = replace(D29, fingerprint="f2", held_fingerprint="f2")
+    again = replace(D29, fingerprint="f2", held_input="f2")
     assert stale([D20, D21, again, later], publish(D20, D21, D29, later)) == {29, 30}
 
 

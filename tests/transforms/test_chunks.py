@@ -140,7 +140,7 @@ def test_every_character_that_has_an_upper_case_or_a_decomposition(spark: SparkS
 _NEAR = st.text(
     alphabet=st.one_of(
         st.sampled_from(
-            "ACGHNOPUVZacghnopuvz0 -\u00a0\u00b3\u2460\u2474\t\u0301\u0327\u00e9\u00c5\ufb03\uff27\u01c6\u00df\u1e9e"
+            "ACGHNOPUVZacghnopuvz0 -\u00a0\u00b3\u2474\t\u0301\u0327\u00e9\ufb03\uff27\u01c6\u00df\u1e9e"
         ),
         st.characters(exclude_categories=["Cs"]),
     ),
@@ -201,7 +201,7 @@ def test_one_hot_customer_of_one_letter_is_spread_evenly_and_alike_each_time(spa
             (F.col("id") % 20).cast("int"),
             F.lit("2026-11-27").cast("date"),
         ),
-    )  # fmt: skip
+    )
     ids = frame.select("id", partition_id(F.lit("A-G"), F.col("hash"), spans).alias("p"))
     counts = ids.groupBy("p").count()
     first, second = ({row["p"]: row["count"] for row in counts.collect()} for _ in range(2))

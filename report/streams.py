@@ -1,0 +1,38 @@
+"""The terminal of a run: spark-submit stands between it and the job."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import cache
+from typing import TextIO
+
+from rich.console import Console
+
+# Where nobody watches there is no width to keep to: a log must not lose a digit.
+_LOG_WIDTH = 160
+
+
+@cache
+def _stream(variable: str) -> TextIO | None:
+    """The stream that scripts/submit.sh names; None where it is not to be had (a socket, another system)."""
+    path = os.environ.get(variable)
+    try:
+        return open(path, "a", buffering=1, encoding="utf-8") if path else None  # noqa: PTH123
+    except OSError:
+        return None
+
+
+def output() -> Console:
+    """What a run found goes to stdout."""
+    return _console(_stream("CYMBAL_STDOUT") or sys.stdout)
+
+
+def errors() -> Console:
+    """Progress, warnings and errors go to stderr."""
+    return _console(_stream("CYMBAL_STDERR") or sys.stderr)
+
+
+def _console(stream: TextIO) -> Console:
+    width = None if stream.isatty() else _LOG_WIDTH
+    return Console(file=stream, highlight=False, soft_wrap=True, width=width)
