@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from functools import cache
+from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
@@ -15,12 +17,18 @@ _LOG_WIDTH = 160
 
 @cache
 def _stream(variable: str) -> TextIO | None:
-    """The stream that scripts/submit.sh names; None where it is not to be had (a socket, another system)."""
-    path = os.environ.get(variable)
+    """The stream that scripts/submit.sh names, where it is a terminal or a pipe; else None.
+
+    A regular file opened again has a place of its own to write at: what others write to it would be lost.
+    """
+    path = Path(os.environ.get(variable, os.devnull))
     try:
-        return open(path, "a", buffering=1, encoding="utf-8") if path else None  # noqa: PTH123
+        mode = path.stat().st_mode
+        if stat.S_ISFIFO(mode) or (stat.S_ISCHR(mode) and path != Path(os.devnull)):
+            return path.open("a", buffering=1, encoding="utf-8")
     except OSError:
-        return None
+        pass
+    return None
 
 
 def output() -> Console:
