@@ -25,7 +25,10 @@ def _stream(variable: str) -> TextIO | None:
     try:
         mode = path.stat().st_mode
         if stat.S_ISFIFO(mode) or (stat.S_ISCHR(mode) and path != Path(os.devnull)):
-            return path.open("a", buffering=1, encoding="utf-8")
+            # Without blocking: a pipe that nobody reads any more would be waited for, for ever.
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
+            os.set_blocking(descriptor, True)
+            return os.fdopen(descriptor, "w", buffering=1, encoding="utf-8")
     except OSError:
         pass
     return None
