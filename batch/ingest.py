@@ -22,7 +22,8 @@ from schemas.drops import DateContent, Drop, IngestedDrop, LandedFile
 from schemas.errors import AuditError, TryAgainError
 from schemas.states import DropStatus, ExitCode, ValidationStatus
 from schemas.tables import RECEIVED_SALES
-from transforms.publication import count_received, with_chunk
+from transforms.control_totals import count_received
+from transforms.publication import with_chunk
 from transforms.receipts import count_receipts, count_reject_reasons
 from transforms.received import judge_received
 

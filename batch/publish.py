@@ -23,21 +23,25 @@ from planning.windows import partition_spans, windows
 from schemas.errors import SalesBatchError, TryAgainError
 from schemas.states import DateStatus, ExitCode, ValidationStatus
 from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES
-from transforms.publication import (
-    LINE_COLUMNS,
-    ChunkPlan,
-    count_conflicts,
-    count_received,
+from transforms.control_totals import count_conflicts, count_received
+from transforms.copies import (
     find_conflicts,
     find_crossing_keys,
     find_differing_keys,
     find_late_resends,
-    published_sales,
-    with_chunk,
     without_late_resends,
 )
+from transforms.publication import LINE_COLUMNS, ChunkPlan, published_sales, with_chunk
 
 JOB = "publish_sales"
+
+# Errors that the next date would meet too.
+_OF_THE_PLACE = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "Read-only file system",
+    "SparkContext was",
+)
 
 
 def publish(
@@ -55,7 +59,8 @@ def publish(
         again: business dates that are published again though their inputs are unchanged.
     """
     recover_publications(batch)
-    drops, published = batch.ledger.drops(), batch.ledger.dates()
+    pinned = _pin(batch)
+    drops, published = batch.ledger.drops(), pinned.published
     inputs = date_inputs(drops.values())
     known = set(inputs) | {date for date, state in published.items() if state.revision}
     stale = stale_dates(inputs, published) | {date for date in known if date in again}
@@ -65,9 +70,9 @@ def publish(
     wanted = [inputs.get(date) or no_inputs(date) for date in sorted(stale - set(held))]
     for window in windows(wanted, batch.settings.publish.max_lines_per_window):
         if batch.dry_run:
-            _plan_only(batch, window)
+            _plan_only(batch, window, pinned)
         else:
-            _publish_window(batch, window, published)
+            _publish_window(batch, window, pinned)
     _record_tasks(batch)
 
 
@@ -95,6 +100,32 @@ def _record_held_back(
 def date_row(date: dt.date, status: DateStatus, revision: int, reason: str) -> dict[str, Any]:
     """A row of ``ledger/dates`` of a date that was not published."""
     return {"business_date": date, "status": status.value, "revision": revision, "reason": reason}
+
+
+@dataclass
+class _Pinned:
+    """What a run goes by, as it was when it began: another run's commits after that make it end with 75.
+
+    Attributes:
+        sequence: number of the last publication.
+        bronze_version: version of bronze that the ledger's drops tell of.
+        published: dates as they are published.
+    """
+
+    sequence: int
+    bronze_version: int | None
+    published: Mapping[dt.date, DateState]
+
+    def revision(self, date: dt.date) -> int:
+        """Revision of a date that readers see; 0 where there is none."""
+        return self.published[date].revision if date in self.published else 0
+
+
+def _pin(batch: Batch) -> _Pinned:
+    # The sequence before the ledger: a publication between the two is then found out, not passed over.
+    sequence = batch.lake.transaction(SALES, JOB)
+    version = batch.ledger.last_bronze_version()
+    return _Pinned(sequence, version if version >= 0 else None, batch.ledger.dates())
 
 
 @dataclass
@@ -201,8 +232,8 @@ def _accepted(batch: Batch, version: int | None, drop_dates: set[dt.date] | None
     return received.filter(F.col("validation_status") == ValidationStatus.ACCEPTED.value)
 
 
-def _plan_only(batch: Batch, dates: list[DateInputs]) -> None:
-    window = _Window(batch, dates, batch.lake.version(RECEIVED_SALES))
+def _plan_only(batch: Batch, dates: list[DateInputs], pinned: _Pinned) -> None:
+    window = _Window(batch, dates, pinned.bronze_version)
     for date in dates:
         batch.outcome.planned.append(
             f"publish {date.date}: {date.lines} lines of {len(date.drop_dates)} drops"
@@ -213,19 +244,21 @@ def _plan_only(batch: Batch, dates: list[DateInputs]) -> None:
     batch.outcome.spans = dict(window.plan.spans)
 
 
-def _publish_window(batch: Batch, dates: list[DateInputs], published: Mapping[dt.date, DateState]) -> None:
+def _publish_window(batch: Batch, dates: list[DateInputs], pinned: _Pinned) -> None:
     """Publishes a window; where it fails for its data, its dates one by one, so that only that one stays."""
     try:
-        _publish_dates(batch, dates, published)
+        _publish_dates(batch, dates, pinned)
     except TryAgainError:
         raise
     except Exception as error:
+        if any(text in str(error) for text in _OF_THE_PLACE):
+            raise
         if len(dates) > 1:
             batch.tell("the window failed: publishing its dates one by one")
             for date in dates:
-                _publish_window(batch, [date], published)
+                _publish_window(batch, [date], pinned)
             return
-        _record_failed(batch, dates[0].date, published, cause_of(error))
+        _record_failed(batch, dates[0].date, pinned.revision(dates[0].date), cause_of(error))
 
 
 def cause_of(error: Exception) -> str:
@@ -239,26 +272,24 @@ def cause_of(error: Exception) -> str:
     return (causes[-1] if causes else lines[0] if lines else type(error).__name__)[:500]
 
 
-def _record_failed(batch: Batch, date: dt.date, published: Mapping[dt.date, DateState], cause: str) -> None:
-    revision = published[date].revision if date in published else 0
+def _record_failed(batch: Batch, date: dt.date, revision: int, cause: str) -> None:
     batch.outcome.dates[date] = PublishedDate(DateStatus.FAILED, revision, reason=cause)
     batch.outcome.fail(ExitCode.SOME_DATES_FAILED, f"date {date} failed: {cause}")
     batch.ledger.record_dates(batch.run_id, [date_row(date, DateStatus.FAILED, revision, cause)])
 
 
-def _publish_dates(batch: Batch, dates: list[DateInputs], published: Mapping[dt.date, DateState]) -> None:
-    window = _Window(batch, dates, batch.lake.version(RECEIVED_SALES))
-    sequence = batch.lake.transaction(SALES, JOB) + 1
+def _publish_dates(batch: Batch, dates: list[DateInputs], pinned: _Pinned) -> None:
+    window = _Window(batch, dates, pinned.bronze_version)
     try:
         batch.tell(f"planning {_span(dates)}, {sum(date.lines for date in dates):,} lines")
         over = window.over_conflict_share()
         if over:
-            _record_over_conflict_share(batch, over, published)
+            _record_over_conflict_share(batch, over, pinned)
             rest = [date for date in dates if date.date not in over]
             if rest:
-                _publish_dates(batch, rest, published)
+                _publish_dates(batch, rest, pinned)
             return
-        _commit(batch, window, sequence, published)
+        _commit(batch, window, pinned)
     finally:
         window.release()
 
@@ -267,13 +298,11 @@ def _span(dates: list[DateInputs]) -> str:
     return str(dates[0].date) if len(dates) == 1 else f"{dates[0].date} to {dates[-1].date}"
 
 
-def _record_over_conflict_share(
-    batch: Batch, over: Mapping[dt.date, float], published: Mapping[dt.date, DateState]
-) -> None:
+def _record_over_conflict_share(batch: Batch, over: Mapping[dt.date, float], pinned: _Pinned) -> None:
     rows = []
     allowed = batch.settings.audit.max_conflict_share
     for date, share in sorted(over.items()):
-        revision = published[date].revision if date in published else 0
+        revision = pinned.revision(date)
         reason = f"{share:.2%} of its lines conflict, audit.max_conflict_share allows {allowed:.2%}"
         batch.outcome.dates[date] = PublishedDate(DateStatus.BLOCKED, revision, reason=reason)
         batch.outcome.fail(ExitCode.AUDIT, f"date {date} is blocked: {reason}")
@@ -281,8 +310,9 @@ def _record_over_conflict_share(
     batch.ledger.record_dates(batch.run_id, rows)
 
 
-def _commit(batch: Batch, window: _Window, sequence: int, published: Mapping[dt.date, DateState]) -> None:
-    publication = _publication(batch, window, sequence, published)
+def _commit(batch: Batch, window: _Window, pinned: _Pinned) -> None:
+    sequence = pinned.sequence + 1
+    publication = _publication(batch, window, sequence, pinned)
     if batch.lake.transaction(SALES, JOB) >= sequence:
         # Before the conflicts, too: those of the run that was first are not ours to replace.
         raise TryAgainError("silver/sales: another run published first; run again")
@@ -295,6 +325,7 @@ def _commit(batch: Batch, window: _Window, sequence: int, published: Mapping[dt.
     )
     if version is None:
         raise TryAgainError("silver/sales: another run published first; run again")
+    pinned.sequence = sequence
     for chunk, tasks in watch.chunk_tasks(plan.spans).items():
         batch.outcome.chunks.setdefault(chunk, ChunkTasks()).add(tasks)
     batch.outcome.spans = dict(plan.spans)
@@ -302,13 +333,8 @@ def _commit(batch: Batch, window: _Window, sequence: int, published: Mapping[dt.
     record_publication(batch, publication, version, window.received)
 
 
-def _publication(
-    batch: Batch, window: _Window, sequence: int, published: Mapping[dt.date, DateState]
-) -> Publication:
-    revisions = {
-        date.date: (published[date.date].revision if date.date in published else 0) + 1
-        for date in window.dates
-    }
+def _publication(batch: Batch, window: _Window, sequence: int, pinned: _Pinned) -> Publication:
+    revisions = {date.date: pinned.revision(date.date) + 1 for date in window.dates}
     return Publication(
         run_id=batch.run_id,
         sequence=sequence,

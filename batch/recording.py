@@ -17,7 +17,8 @@ from planning.staleness import DateInputs
 from schemas.ranges import parse_ranges
 from schemas.states import DateStatus, ExitCode, ValidationStatus
 from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES
-from transforms.publication import count_conflicts, count_published, count_received, with_chunk
+from transforms.control_totals import count_conflicts, count_published, count_received
+from transforms.publication import with_chunk
 
 JOB = "publish_sales"
 PUT_BACK = "put_back"

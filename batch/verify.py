@@ -16,7 +16,8 @@ from planning.reconciliation import reconcile, unreconciled_dates
 from planning.staleness import DateState, date_inputs, stale_dates
 from schemas.states import ExitCode, ValidationStatus
 from schemas.tables import DAILY_SALES, INVOICES, RECEIVED_SALES, SALES
-from transforms.publication import count_received, with_chunk
+from transforms.control_totals import count_received
+from transforms.publication import with_chunk
 from transforms.verification import find_repeated_keys, find_reused_numbers, gold_differences
 
 _SHOWN = 20

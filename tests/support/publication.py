@@ -9,17 +9,14 @@ from pyspark.sql import DataFrame
 
 from planning.windows import partition_spans
 from schemas.ranges import parse_ranges
-from transforms.publication import (
-    LINE_COLUMNS,
-    ChunkPlan,
+from transforms.copies import (
     find_conflicts,
     find_crossing_keys,
     find_differing_keys,
     find_late_resends,
-    published_sales,
-    with_chunk,
     without_late_resends,
 )
+from transforms.publication import LINE_COLUMNS, ChunkPlan, published_sales, with_chunk
 
 FOUR_RANGES = ("A-G", "H-N", "O-U", "V-Z")
 

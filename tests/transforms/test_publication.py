@@ -17,15 +17,9 @@ from tests.support.lines import accepted_line as line
 from tests.support.lines import bronze_frame
 from tests.support.publication import publish_lines
 from tests.support.tables import dicts, values
-from transforms.publication import (
-    LINE_COLUMNS,
-    count_conflicts,
-    count_published,
-    count_received,
-    find_differing_keys,
-    with_chunk,
-    with_prices,
-)
+from transforms.control_totals import count_conflicts, count_published, count_received
+from transforms.copies import find_differing_keys
+from transforms.publication import LINE_COLUMNS, with_chunk, with_prices
 
 DAY = dt.date(2026, 11, 27)
 BEFORE, AFTER = dt.date(2026, 11, 26), dt.date(2026, 11, 28)

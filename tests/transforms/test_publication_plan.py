@@ -17,16 +17,8 @@ from schemas.ranges import parse_ranges
 from tests.support.lines import accepted_line, bronze_frame
 from tests.support.plans import Node, executed_plans, main_line, operations_of_writing_stage
 from tests.support.publication import FOUR_RANGES
-from transforms.publication import (
-    LINE_COLUMNS,
-    ChunkPlan,
-    find_crossing_keys,
-    find_differing_keys,
-    find_late_resends,
-    published_sales,
-    with_chunk,
-    without_late_resends,
-)
+from transforms.copies import find_crossing_keys, find_differing_keys, find_late_resends, without_late_resends
+from transforms.publication import LINE_COLUMNS, ChunkPlan, published_sales, with_chunk
 
 DAY, LONG_AGO = dt.date(2026, 11, 27), dt.date(2026, 11, 10)
 NAMES = ("Apple", "Honey", "Onion", "Zucchini", "7up")
