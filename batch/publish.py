@@ -3,45 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
 from batch.context import Batch, PublishedDate
-from batch.recording import Publication, count_cells, count_left_out, record_publication, recover_publications
-from lake.frames import local_frame
+from batch.recording import Publication, record_publication, recover_publications
+from batch.window import Window
+from lake.causes import cause_of, is_of_the_place
 from lake.tables import filter_dates
 from lake.tasks import ChunkTasks, TaskWatch
-from planning.reconciliation import Cell, Measure, conflict_shares, reconcile
 from planning.staleness import DateInputs, DateState, date_inputs, held_back_dates, no_inputs, stale_dates
-from planning.windows import partition_spans, windows
-from schemas.errors import SalesBatchError, TryAgainError
-from schemas.states import DateStatus, ExitCode, ValidationStatus
-from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES
-from transforms.control_totals import count_conflicts, count_received
-from transforms.copies import (
-    find_conflicts,
-    find_crossing_keys,
-    find_differing_keys,
-    find_late_resends,
-    without_late_resends,
-)
-from transforms.publication import LINE_COLUMNS, ChunkPlan, published_sales, with_chunk
+from planning.windows import windows
+from schemas.errors import TryAgainError
+from schemas.states import DateStatus, ExitCode
+from schemas.tables import CONFLICTS, SALES
 
 JOB = "publish_sales"
-
-# Errors that the next date would meet too.
-_OF_THE_PLACE = (
-    "No space left on device",
-    "Disk quota exceeded",
-    "Read-only file system",
-    "SparkContext was",
-)
 
 
 def publish(
@@ -58,7 +36,6 @@ def publish(
         unready: drops that were asked for and are not there yet; their own dates wait for them.
         again: business dates that are published again though their inputs are unchanged.
     """
-    recover_publications(batch)
     pinned = _pin(batch)
     drops, published = batch.ledger.drops(), pinned.published
     inputs = date_inputs(drops.values())
@@ -124,116 +101,14 @@ class _Pinned:
 def _pin(batch: Batch) -> _Pinned:
     # The sequence before the ledger: a publication between the two is then found out, not passed over.
     sequence = batch.lake.transaction(SALES, JOB)
+    batch.ledger.forget()
+    recover_publications(batch)
     version = batch.ledger.last_bronze_version()
     return _Pinned(sequence, version if version >= 0 else None, batch.ledger.dates())
 
 
-@dataclass
-class _Window:
-    """The lines of a window of dates, and what planning found in them."""
-
-    batch: Batch
-    dates: list[DateInputs]
-    bronze_version: int | None
-
-    @cached_property
-    def lines(self) -> DataFrame:
-        """Accepted lines with their chunk, late resends among them."""
-        chunks = self.batch.settings.chunks
-        lines = _accepted(
-            self.batch, self.bronze_version, {d for date in self.dates for d in date.drop_dates}
-        )
-        lines = filter_dates(lines, "business_date", [date.date for date in self.dates])
-        return with_chunk(lines.select(*LINE_COLUMNS), chunks.key, chunks.key_ranges)
-
-    @cached_property
-    def late_resends(self) -> DataFrame | None:
-        """Adjustments that an earlier drop holds already; None where no date has adjustments."""
-        sale_dates = {sale_date for date in self.dates for sale_date in date.adjusted_sale_dates}
-        if not sale_dates:
-            return None
-        earlier = filter_dates(_accepted(self.batch, self.bronze_version, None), "sale_date", sale_dates)
-        adjustments = self.lines.filter("is_adjustment")
-        return find_late_resends(adjustments, earlier).persist()
-
-    @cached_property
-    def candidates(self) -> DataFrame:
-        """Lines that are published or are copies of one that is."""
-        late = self.late_resends
-        return self.lines if late is None else without_late_resends(self.lines, late)
-
-    @cached_property
-    def differing_keys(self) -> DataFrame:
-        """Keys whose copies differ."""
-        return find_differing_keys(self.candidates).persist()
-
-    @cached_property
-    def conflicts(self) -> DataFrame:
-        """Lines for ``silver/conflicts``."""
-        conflicts = find_conflicts(self.candidates, self.differing_keys)
-        late = self.late_resends
-        return (conflicts if late is None else conflicts.unionByName(late.drop("key_hash"))).persist()
-
-    @cached_property
-    def received(self) -> dict[Cell, Measure]:
-        """Lines and control totals received."""
-        return count_cells(count_received(self.lines))
-
-    @cached_property
-    def has_copies_that_differ(self) -> bool:
-        """Whether anything at all is to be left out other than equal copies."""
-        if not self.differing_keys.isEmpty():
-            return True
-        return self.late_resends is not None and not self.late_resends.isEmpty()
-
-    @cached_property
-    def left_out(self) -> dict[tuple[Cell, str], Measure]:
-        """Lines and control totals that go to ``silver/conflicts``, by outcome."""
-        return count_left_out(count_conflicts(self.conflicts)) if self.has_copies_that_differ else {}
-
-    @cached_property
-    def plan(self) -> ChunkPlan:
-        """Chunks and their Spark partitions."""
-        chunks = self.batch.settings.chunks
-        lines: dict[str, int] = {}
-        for cell, measure in self.received.items():
-            lines[cell.chunk] = lines.get(cell.chunk, 0) + measure.lines
-        return ChunkPlan(
-            chunks.key, chunks.key_ranges, partition_spans(lines, chunks.target_rows_per_partition)
-        )
-
-    def over_conflict_share(self) -> dict[dt.date, float]:
-        """Dates whose share of conflicts is more than the config allows."""
-        shares = conflict_shares(reconcile(self.received, {}, {}, self.left_out))
-        allowed = self.batch.settings.audit.max_conflict_share
-        return {date: share for date, share in shares.items() if share > allowed}
-
-    def sales(self) -> DataFrame:
-        """The lines to publish."""
-        if not self.plan.spans:
-            return local_frame(self.batch.spark, SALES.schema)
-        crossing = (
-            find_crossing_keys(self.candidates, self.differing_keys) if self.has_copies_that_differ else None
-        )
-        return published_sales(self.candidates, self.plan, crossing)
-
-    def release(self) -> None:
-        """Frees what was kept in memory."""
-        for frame in ("late_resends", "differing_keys", "conflicts"):
-            kept = self.__dict__.get(frame)
-            if kept is not None:
-                kept.unpersist()
-
-
-def _accepted(batch: Batch, version: int | None, drop_dates: set[dt.date] | None) -> DataFrame:
-    received = batch.lake.read(RECEIVED_SALES, version)
-    if drop_dates is not None:
-        received = filter_dates(received, "drop_date", drop_dates)
-    return received.filter(F.col("validation_status") == ValidationStatus.ACCEPTED.value)
-
-
 def _plan_only(batch: Batch, dates: list[DateInputs], pinned: _Pinned) -> None:
-    window = _Window(batch, dates, pinned.bronze_version)
+    window = Window(batch, dates, pinned.bronze_version)
     for date in dates:
         batch.outcome.planned.append(
             f"publish {date.date}: {date.lines} lines of {len(date.drop_dates)} drops"
@@ -251,7 +126,7 @@ def _publish_window(batch: Batch, dates: list[DateInputs], pinned: _Pinned) -> N
     except TryAgainError:
         raise
     except Exception as error:
-        if any(text in str(error) for text in _OF_THE_PLACE):
+        if is_of_the_place(error):
             raise
         if len(dates) > 1:
             batch.tell("the window failed: publishing its dates one by one")
@@ -261,17 +136,6 @@ def _publish_window(batch: Batch, dates: list[DateInputs], pinned: _Pinned) -> N
         _record_failed(batch, dates[0].date, pinned.revision(dates[0].date), cause_of(error))
 
 
-def cause_of(error: Exception) -> str:
-    """First cause of an error, in one line."""
-    if isinstance(error, SalesBatchError):
-        return str(error)
-    # py4j's own first line names a call, and only the next one what went wrong.
-    text = re.sub(r"^An error occurred while calling .*\n: ", "", str(error))
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    causes = [line for line in lines if line.startswith("Caused by:")]
-    return (causes[-1] if causes else lines[0] if lines else type(error).__name__)[:500]
-
-
 def _record_failed(batch: Batch, date: dt.date, revision: int, cause: str) -> None:
     batch.outcome.dates[date] = PublishedDate(DateStatus.FAILED, revision, reason=cause)
     batch.outcome.fail(ExitCode.SOME_DATES_FAILED, f"date {date} failed: {cause}")
@@ -279,7 +143,7 @@ def _record_failed(batch: Batch, date: dt.date, revision: int, cause: str) -> No
 
 
 def _publish_dates(batch: Batch, dates: list[DateInputs], pinned: _Pinned) -> None:
-    window = _Window(batch, dates, pinned.bronze_version)
+    window = Window(batch, dates, pinned.bronze_version)
     try:
         batch.tell(f"planning {_span(dates)}, {sum(date.lines for date in dates):,} lines")
         over = window.over_conflict_share()
@@ -310,7 +174,7 @@ def _record_over_conflict_share(batch: Batch, over: Mapping[dt.date, float], pin
     batch.ledger.record_dates(batch.run_id, rows)
 
 
-def _commit(batch: Batch, window: _Window, pinned: _Pinned) -> None:
+def _commit(batch: Batch, window: Window, pinned: _Pinned) -> None:
     sequence = pinned.sequence + 1
     publication = _publication(batch, window, sequence, pinned)
     if batch.lake.transaction(SALES, JOB) >= sequence:
@@ -333,7 +197,7 @@ def _commit(batch: Batch, window: _Window, pinned: _Pinned) -> None:
     record_publication(batch, publication, version, window.received)
 
 
-def _publication(batch: Batch, window: _Window, sequence: int, pinned: _Pinned) -> Publication:
+def _publication(batch: Batch, window: Window, sequence: int, pinned: _Pinned) -> Publication:
     revisions = {date.date: pinned.revision(date.date) + 1 for date in window.dates}
     return Publication(
         run_id=batch.run_id,
@@ -346,7 +210,7 @@ def _publication(batch: Batch, window: _Window, sequence: int, pinned: _Pinned) 
     )
 
 
-def _replace_conflicts(batch: Batch, window: _Window, publication: Publication) -> None:
+def _replace_conflicts(batch: Batch, window: Window, publication: Publication) -> None:
     """Commits the lines left out, before the sales: what readers see of a date is accounted for already."""
     dates = publication.dates
     held = filter_dates(batch.lake.read(CONFLICTS), "business_date", dates)

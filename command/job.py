@@ -14,10 +14,10 @@ from typing import Any
 import click
 
 from batch.context import Batch, Outcome
-from batch.publish import cause_of
 from command.options import Options, common_options, read_options
 from command.result import check_result, result_of, write_result
 from command.version import code_version
+from lake.causes import explain
 from lake.ledger import Ledger, now
 from lake.session import open_session
 from lake.settings import Settings, load_settings
@@ -212,16 +212,6 @@ class _Run:
             print_error(f"--result {self._options.result}: {error.strerror or error}")
             return code or ExitCode.USAGE
         return code
-
-
-def explain(error: Exception) -> str:
-    """What went wrong and what to do about it, in one line."""
-    text = str(error)
-    if "No space left on device" in text or "Disk quota exceeded" in text:
-        return "no space left on the disk of the lake or of Spark's local files: free some, then run again"
-    if "java.lang.OutOfMemoryError" in text:
-        return "out of memory: give Spark more (spark.driver.memory, spark.executor.memory), then run again"
-    return cause_of(error)
 
 
 def _keep_trace(log: str | None) -> str:

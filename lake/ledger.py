@@ -138,6 +138,10 @@ class Ledger:
         in_order = sorted(rows, key=lambda row: (row.gold_version, row.at))
         return {row.business_date: row.sales_revision for row in in_order}
 
+    def forget(self) -> None:
+        """Reads the tables again when next asked: other runs may have appended to them."""
+        self._kept.clear()
+
     def _append(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         self._lake.append(table, rows)
         self._kept.pop(table.name, None)

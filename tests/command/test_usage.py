@@ -11,9 +11,9 @@ import pytest
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
-from command.job import explain
 from jobs.publish_sales import JOB as PUBLISH_SALES
 from jobs.run_batch import JOB as RUN_BATCH
+from lake.causes import explain
 from tests.jobs.shop import Shop
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -14,6 +14,8 @@ from jobs.verify_sales import JOB as VERIFY_SALES
 from lake.ledger import Ledger
 from lake.tables import Lake
 from planning.reconciliation import Cell, Measure
+from planning.staleness import DateInputs
+from planning.windows import windows
 from schemas.tables import DAILY_SALES, INVOICES, LEDGER_DATES, RECEIVED_SALES, SALES, Table
 from tests.jobs.shop import Ran, Shop, line
 
@@ -136,21 +138,19 @@ def test_a_run_that_is_outrun_changes_nothing(shop: Shop, monkeypatch: pytest.Mo
     """The first plans with a conflict; the second publishes a delivery without it; the first writes."""
     shop.arguments = MILD
     land(shop)
-    real = Lake.transaction
     seen: list[Ran] = []
     left: list[dict[str, list[str]]] = []
 
-    def let_another_publish(lake: Lake, table: Table, application: str) -> int:
-        number = real(lake, table, application)
+    def let_another_publish(dates: Iterable[DateInputs], max_lines: int) -> list[list[DateInputs]]:
         if not seen:
             seen.append(Ran(-1, {}, "", ""))
             shop.land("2026-03-03", line("C", "2026-03-03T15:00:00Z"))
             seen.append(shop.done())
             left.append(shop.content())
-        return number
+        return windows(dates, max_lines)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Lake, "transaction", let_another_publish)
+        patched.setattr("batch.publish.windows", let_another_publish)
         ran = shop.run()
     assert seen[1].code == 0
     assert ran.code == 75

@@ -1,0 +1,133 @@
+"""A window of business dates: their lines, and what planning a publication finds in them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from functools import cached_property
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from batch.context import Batch
+from batch.recording import count_cells, count_left_out
+from lake.frames import local_frame
+from lake.tables import filter_dates
+from planning.reconciliation import Cell, Measure, conflict_shares, reconcile
+from planning.staleness import DateInputs
+from planning.windows import partition_spans
+from schemas.states import ValidationStatus
+from schemas.tables import RECEIVED_SALES, SALES
+from transforms.control_totals import count_conflicts, count_received
+from transforms.copies import (
+    find_conflicts,
+    find_crossing_keys,
+    find_differing_keys,
+    find_late_resends,
+    without_late_resends,
+)
+from transforms.publication import LINE_COLUMNS, ChunkPlan, published_sales, with_chunk
+
+
+@dataclass
+class Window:
+    """The lines of a window of dates, and what planning found in them."""
+
+    batch: Batch
+    dates: list[DateInputs]
+    bronze_version: int | None
+
+    @cached_property
+    def lines(self) -> DataFrame:
+        """Accepted lines with their chunk, late resends among them."""
+        chunks = self.batch.settings.chunks
+        lines = _accepted(
+            self.batch, self.bronze_version, {d for date in self.dates for d in date.drop_dates}
+        )
+        lines = filter_dates(lines, "business_date", [date.date for date in self.dates])
+        return with_chunk(lines.select(*LINE_COLUMNS), chunks.key, chunks.key_ranges)
+
+    @cached_property
+    def late_resends(self) -> DataFrame | None:
+        """Adjustments that an earlier drop holds already; None where no date has adjustments."""
+        sale_dates = {sale_date for date in self.dates for sale_date in date.adjusted_sale_dates}
+        if not sale_dates:
+            return None
+        earlier = filter_dates(_accepted(self.batch, self.bronze_version, None), "sale_date", sale_dates)
+        adjustments = self.lines.filter("is_adjustment")
+        return find_late_resends(adjustments, earlier).persist()
+
+    @cached_property
+    def candidates(self) -> DataFrame:
+        """Lines that are published or are copies of one that is."""
+        late = self.late_resends
+        return self.lines if late is None else without_late_resends(self.lines, late)
+
+    @cached_property
+    def differing_keys(self) -> DataFrame:
+        """Keys whose copies differ."""
+        return find_differing_keys(self.candidates).persist()
+
+    @cached_property
+    def conflicts(self) -> DataFrame:
+        """Lines for ``silver/conflicts``."""
+        conflicts = find_conflicts(self.candidates, self.differing_keys)
+        late = self.late_resends
+        return (conflicts if late is None else conflicts.unionByName(late.drop("key_hash"))).persist()
+
+    @cached_property
+    def received(self) -> dict[Cell, Measure]:
+        """Lines and control totals received."""
+        return count_cells(count_received(self.lines))
+
+    @cached_property
+    def has_copies_that_differ(self) -> bool:
+        """Whether anything at all is to be left out other than equal copies."""
+        if not self.differing_keys.isEmpty():
+            return True
+        return self.late_resends is not None and not self.late_resends.isEmpty()
+
+    @cached_property
+    def left_out(self) -> dict[tuple[Cell, str], Measure]:
+        """Lines and control totals that go to ``silver/conflicts``, by outcome."""
+        return count_left_out(count_conflicts(self.conflicts)) if self.has_copies_that_differ else {}
+
+    @cached_property
+    def plan(self) -> ChunkPlan:
+        """Chunks and their Spark partitions."""
+        chunks = self.batch.settings.chunks
+        lines: dict[str, int] = {}
+        for cell, measure in self.received.items():
+            lines[cell.chunk] = lines.get(cell.chunk, 0) + measure.lines
+        return ChunkPlan(
+            chunks.key, chunks.key_ranges, partition_spans(lines, chunks.target_rows_per_partition)
+        )
+
+    def over_conflict_share(self) -> dict[dt.date, float]:
+        """Dates whose share of conflicts is more than the config allows."""
+        shares = conflict_shares(reconcile(self.received, {}, {}, self.left_out))
+        allowed = self.batch.settings.audit.max_conflict_share
+        return {date: share for date, share in shares.items() if share > allowed}
+
+    def sales(self) -> DataFrame:
+        """The lines to publish."""
+        if not self.plan.spans:
+            return local_frame(self.batch.spark, SALES.schema)
+        crossing = (
+            find_crossing_keys(self.candidates, self.differing_keys) if self.has_copies_that_differ else None
+        )
+        return published_sales(self.candidates, self.plan, crossing)
+
+    def release(self) -> None:
+        """Frees what was kept in memory."""
+        for frame in ("late_resends", "differing_keys", "conflicts"):
+            kept = self.__dict__.get(frame)
+            if kept is not None:
+                kept.unpersist()
+
+
+def _accepted(batch: Batch, version: int | None, drop_dates: set[dt.date] | None) -> DataFrame:
+    received = batch.lake.read(RECEIVED_SALES, version)
+    if drop_dates is not None:
+        received = filter_dates(received, "drop_date", drop_dates)
+    return received.filter(F.col("validation_status") == ValidationStatus.ACCEPTED.value)
