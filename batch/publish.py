@@ -213,8 +213,9 @@ def _publication(batch: Batch, window: Window, sequence: int, pinned: _Pinned) -
 def _replace_conflicts(batch: Batch, window: Window, publication: Publication) -> None:
     """Commits the lines left out, before the sales: what readers see of a date is accounted for already."""
     dates = publication.dates
+    batch.lake.ensure(CONFLICTS)  # a reader finds it empty, not missing, where nothing ever conflicted
     held = filter_dates(batch.lake.read(CONFLICTS), "business_date", dates)
-    if not window.has_copies_that_differ and (not batch.lake.exists(CONFLICTS) or held.isEmpty()):
+    if not window.has_copies_that_differ and held.isEmpty():
         return
     conflicts = window.conflicts if window.has_copies_that_differ else held.limit(0)
     batch.lake.replace(CONFLICTS, conflicts, dates, publication.as_metadata())

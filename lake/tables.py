@@ -119,11 +119,27 @@ class Lake:
             reader = reader.option("versionAsOf", version)
         return reader.load(self.path(table))
 
+    def ensure(self, table: Table) -> None:
+        """Makes a table, empty, where it is not there."""
+        if self.exists(table):
+            return
+        builder = (
+            DeltaTable.createIfNotExists(self._spark).location(self.path(table)).addColumns(table.schema)
+        )
+        if table.statistics:
+            builder = builder.property("delta.dataSkippingStatsColumns", ",".join(table.statistics))
+        else:
+            builder = builder.property("delta.dataSkippingNumIndexedCols", "0")
+        if table.partition_by:
+            builder = builder.partitionedBy(*table.partition_by)
+        self._guarded(builder.execute, table)
+        self._existing.add(table.name)
+
     def append(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Appends a few rows in one commit; nothing for none."""
         if not rows:
             return
-        self._ensure(table)
+        self.ensure(table)
         frame = local_frame(self._spark, table.schema, rows).coalesce(1)
         self._guarded(lambda: frame.write.format("delta").mode("append").save(self.path(table)), table)
 
@@ -150,7 +166,7 @@ class Lake:
         Raises:
             TryAgainError: another run wrote to the same dates at the same time.
         """
-        self._ensure(table)
+        self.ensure(table)
         before = self.version(table) or 0
         writer = (
             rows.write.format("delta")
@@ -181,21 +197,6 @@ class Lake:
             Commit(row.version, _own_metadata(row.userMetadata)) for row in history if row.version > after
         ]
         return sorted(found, key=lambda commit: commit.version)
-
-    def _ensure(self, table: Table) -> None:
-        if self.exists(table):
-            return
-        builder = (
-            DeltaTable.createIfNotExists(self._spark).location(self.path(table)).addColumns(table.schema)
-        )
-        if table.statistics:
-            builder = builder.property("delta.dataSkippingStatsColumns", ",".join(table.statistics))
-        else:
-            builder = builder.property("delta.dataSkippingNumIndexedCols", "0")
-        if table.partition_by:
-            builder = builder.partitionedBy(*table.partition_by)
-        self._guarded(builder.execute, table)
-        self._existing.add(table.name)
 
     def _check_schema(self, table: Table) -> None:
         schema = StructType.fromJson(json.loads(self._snapshot(table).schema().json()))
