@@ -98,6 +98,7 @@ class _Run:
         self._outcome = Outcome()
         self._ledger: Ledger | None = None
         self._event: dict[str, Any] = {}
+        self._result_path: str | None = None
 
     def execute(self) -> int:
         """Runs the job's body between its first and last event.
@@ -108,8 +109,7 @@ class _Run:
         batch = None
         with Progress() as progress:
             try:
-                if self._options.result is not None:
-                    check_result(self._options.result)
+                self._check_result()
                 settings = self._settings()
                 batch = self._open(settings, progress)
                 self._begin(batch, settings)
@@ -122,6 +122,11 @@ class _Run:
         result = result_of(self._run_id, self._job.name, status, code, self._outcome)
         print_summary(result, batch.lake.root if batch else None, now() - self._started)
         return self._write_result(result, code)
+
+    def _check_result(self) -> None:
+        if self._options.result is not None:
+            check_result(self._options.result)
+            self._result_path = self._options.result
 
     def _settings(self) -> Settings:
         options = self._options
@@ -204,12 +209,12 @@ class _Run:
         self._outcome.fail(ExitCode.UNEXPECTED, f"{explain(error)}{where}")
 
     def _write_result(self, result: dict[str, Any], code: ExitCode) -> int:
-        if self._options.result is None:
+        if self._result_path is None:
             return code
         try:
-            write_result(self._options.result, result)
+            write_result(self._result_path, result)
         except OSError as error:
-            print_error(f"--result {self._options.result}: {error.strerror or error}")
+            print_error(f"--result {self._result_path}: {error.strerror or error}")
             return code or ExitCode.USAGE
         return code
 
