@@ -23,12 +23,15 @@ class Node:
 
 def executed_plans(spark: SparkSession, write: Callable[[], None]) -> list[list[Node]]:
     """The plans that ran while ``write`` did, but Delta's own over its log, top down."""
-    store = _status_store(spark)
-    before = store.executionsCount()
+    # By id, not by position: Spark forgets the oldest executions once there are a thousand.
+    last = max(_executions(spark), default=-1)
     write()
-    listed = _status_store(spark).executionsList()
-    texts = [listed.apply(position).physicalPlanDescription() for position in range(before, listed.size())]
-    plans = [_nodes(text) for text in texts if "SaveIntoDataSourceCommand" not in text]
+    texts = [
+        execution.physicalPlanDescription()
+        for number, execution in sorted(_executions(spark).items())
+        if number > last and "SaveIntoDataSourceCommand" not in execution.physicalPlanDescription()
+    ]
+    plans = [_nodes(text) for text in texts]
     return [plan for plan in plans if plan and not any("_delta_log" in node.name for node in plan)]
 
 
@@ -56,6 +59,12 @@ def main_line(plan: list[Node]) -> list[Node]:
         if broadcast is None:
             kept.append(node)
     return kept
+
+
+def _executions(spark: SparkSession) -> dict[int, Any]:
+    listed = _status_store(spark).executionsList()
+    executions = [listed.apply(position) for position in range(listed.size())]
+    return {int(execution.executionId()): execution for execution in executions}
 
 
 def _status_store(spark: SparkSession) -> Any:
