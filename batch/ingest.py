@@ -24,7 +24,7 @@ from schemas.states import DropStatus, ExitCode, ValidationStatus
 from schemas.tables import RECEIVED_SALES
 from transforms.control_totals import count_received
 from transforms.publication import with_chunk
-from transforms.receipts import count_receipts, count_reject_reasons
+from transforms.receipts import count_receipts, count_reject_reasons, filter_accepted
 from transforms.received import judge_received
 
 JOB = "ingest_sales"
@@ -110,9 +110,7 @@ def _plan_only(batch: Batch, landing: Landing, headers: Headers) -> None:
     batch.outcome.planned += [
         f"ingest drop {drop.date}: {len(drop.files)} files, {drop.bytes:,} bytes" for drop in headers
     ]
-    accepted = judge_received(landing.lines(headers), batch.terms).filter(
-        F.col("validation_status") == ValidationStatus.ACCEPTED.value
-    )
+    accepted = filter_accepted(judge_received(landing.lines(headers), batch.terms))
     by_date: Counter[dt.date] = Counter()
     by_chunk: Counter[str] = Counter()
     for row in count_received(with_chunk(accepted, chunks.key, chunks.key_ranges)).collect():

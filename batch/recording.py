@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from batch.context import Batch, PublishedDate
 from lake.tables import Commit, filter_dates
 from planning.reconciliation import Cell, Measure, Shares, reconcile, totals_by, unreconciled_dates
 from planning.staleness import DateInputs
 from schemas.ranges import parse_ranges
-from schemas.states import DateStatus, ExitCode, ValidationStatus
+from schemas.states import DateStatus, ExitCode
 from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES
 from transforms.control_totals import count_conflicts, count_published, count_received
 from transforms.publication import with_chunk
+from transforms.receipts import filter_accepted
 
 JOB = "publish_sales"
 PUT_BACK = "put_back"
@@ -167,7 +167,7 @@ def count_accepted(batch: Batch, publication: Publication) -> dict[Cell, Measure
     received = filter_dates(
         batch.lake.read(RECEIVED_SALES, publication.bronze_version), "drop_date", drop_dates
     )
-    accepted = received.filter(F.col("validation_status") == ValidationStatus.ACCEPTED.value)
+    accepted = filter_accepted(received)
     lines = filter_dates(accepted, "business_date", publication.dates)
     chunked = with_chunk(lines, publication.chunk_key, parse_ranges(publication.chunk_ranges))
     return count_cells(count_received(chunked))

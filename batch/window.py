@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from batch.context import Batch
 from batch.recording import count_cells, count_left_out
@@ -16,7 +15,6 @@ from lake.tables import filter_dates
 from planning.reconciliation import Cell, Measure, conflict_shares, reconcile
 from planning.staleness import DateInputs
 from planning.windows import partition_spans
-from schemas.states import ValidationStatus
 from schemas.tables import RECEIVED_SALES, SALES
 from transforms.control_totals import count_conflicts, count_received
 from transforms.copies import (
@@ -27,6 +25,7 @@ from transforms.copies import (
     without_late_resends,
 )
 from transforms.publication import LINE_COLUMNS, ChunkPlan, published_sales, with_chunk
+from transforms.receipts import filter_accepted
 
 
 @dataclass
@@ -130,4 +129,4 @@ def _accepted(batch: Batch, version: int | None, drop_dates: set[dt.date] | None
     received = batch.lake.read(RECEIVED_SALES, version)
     if drop_dates is not None:
         received = filter_dates(received, "drop_date", drop_dates)
-    return received.filter(F.col("validation_status") == ValidationStatus.ACCEPTED.value)
+    return filter_accepted(received)

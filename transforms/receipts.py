@@ -8,6 +8,15 @@ from pyspark.sql import functions as F
 from schemas.states import ValidationStatus
 
 
+def filter_accepted(received: DataFrame) -> DataFrame:
+    """Keeps accepted lines.
+
+    Args:
+        received: ``bronze/received_sales``.
+    """
+    return received.filter(F.col("validation_status") == ValidationStatus.ACCEPTED.value)
+
+
 def count_receipts(received: DataFrame) -> DataFrame:
     """Lines and control totals of received lines.
 
