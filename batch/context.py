@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from pyspark.sql import SparkSession
@@ -12,8 +13,8 @@ from pyspark.sql import SparkSession
 from lake.ledger import Ledger
 from lake.settings import Settings
 from lake.tables import Lake
-from lake.tasks import ChunkTasks
 from planning.reconciliation import Cell, Shares
+from planning.recovery import ChunkTasks
 from schemas.drops import IngestedDrop
 from schemas.partitions import PartitionSpan
 from schemas.states import EXIT_CODE_PRECEDENCE, DateStatus, ExitCode
@@ -73,6 +74,8 @@ class Outcome:
         errors: what went wrong, one line each.
         warnings: what a user may want to know, one line each.
         planned: what a dry run would do, one line each.
+        removed: files that maintenance deleted, by table.
+        run_again: the command that does what is left; None where nothing is, or where it would not help.
     """
 
     drops: list[IngestedDrop] = field(default_factory=list)
@@ -86,6 +89,8 @@ class Outcome:
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     planned: list[str] = field(default_factory=list)
+    removed: dict[str, int] = field(default_factory=dict)
+    run_again: str | None = None
 
     @property
     def exit_code(self) -> ExitCode:
@@ -108,8 +113,16 @@ class Outcome:
         self.errors.append(error)
 
 
+Look = Callable[[], Mapping[str, ChunkTasks]]
+
+
 def _silent(_: str) -> None:
     """Tells nobody."""
+
+
+def _unfollowed(_: Look) -> AbstractContextManager[None]:
+    """Nobody looks."""
+    return nullcontext()
 
 
 @dataclass
@@ -128,6 +141,7 @@ class Batch:
         reingest: whether drops are ingested again whose files are unchanged.
         outcome: what came out so far.
         tell: says what is being done now, for a person who watches.
+        following: shows how chunks go, as a look at them tells, as long as its context lasts.
     """
 
     run_id: str
@@ -141,6 +155,7 @@ class Batch:
     reingest: bool = False
     outcome: Outcome = field(default_factory=Outcome)
     tell: Callable[[str], None] = _silent
+    following: Callable[[Look], AbstractContextManager[None]] = _unfollowed
 
     @property
     def terms(self) -> JudgingTerms:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Container, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from batch.context import Batch, PublishedDate
 from batch.recording import Publication, record_publication, recover_publications
 from batch.window import Window
+from batch.writing import write_sales
 from lake.causes import cause_of, is_of_the_place
 from lake.tables import filter_dates
-from lake.tasks import ChunkTasks, TaskWatch
+from planning.recovery import is_lost_worker
 from planning.staleness import DateInputs, DateState, date_inputs, held_back_dates, no_inputs, stale_dates
 from planning.windows import windows
 from schemas.errors import TryAgainError
@@ -45,11 +47,17 @@ def publish(
     held = held_back_dates(drops.values(), published, set(unready))
     _record_held_back(batch, stale & set(held), held, published)
     wanted = [inputs.get(date) or no_inputs(date) for date in sorted(stale - set(held))]
-    for window in windows(wanted, batch.settings.publish.max_lines_per_window):
-        if batch.dry_run:
-            _plan_only(batch, window, pinned)
-        else:
-            _publish_window(batch, window, pinned)
+    try:
+        for window in windows(wanted, batch.settings.publish.max_lines_per_window):
+            if batch.dry_run:
+                _plan_only(batch, window, pinned)
+            else:
+                _publish_window(batch, window, pinned)
+    except Exception:
+        # Which chunk, where, why: asked above all of a run that failed. Its own error goes before this one's.
+        with suppress(Exception):
+            _record_tasks(batch)
+        raise
     _record_tasks(batch)
 
 
@@ -126,7 +134,7 @@ def _publish_window(batch: Batch, dates: list[DateInputs], pinned: _Pinned) -> N
     except TryAgainError:
         raise
     except Exception as error:
-        if is_of_the_place(error):
+        if is_of_the_place(error) or is_lost_worker(str(error)):
             raise
         if len(dates) > 1:
             batch.tell("the window failed: publishing its dates one by one")
@@ -145,7 +153,7 @@ def _record_failed(batch: Batch, date: dt.date, revision: int, cause: str) -> No
 def _publish_dates(batch: Batch, dates: list[DateInputs], pinned: _Pinned) -> None:
     window = Window(batch, dates, pinned.bronze_version)
     try:
-        batch.tell(f"planning {_span(dates)}, {sum(date.lines for date in dates):,} lines")
+        batch.tell(f"planning {window.span}, {sum(date.lines for date in dates):,} lines")
         over = window.over_conflict_share()
         if over:
             _record_over_conflict_share(batch, over, pinned)
@@ -156,10 +164,6 @@ def _publish_dates(batch: Batch, dates: list[DateInputs], pinned: _Pinned) -> No
         _commit(batch, window, pinned)
     finally:
         window.release()
-
-
-def _span(dates: list[DateInputs]) -> str:
-    return str(dates[0].date) if len(dates) == 1 else f"{dates[0].date} to {dates[-1].date}"
 
 
 def _record_over_conflict_share(batch: Batch, over: Mapping[dt.date, float], pinned: _Pinned) -> None:
@@ -181,19 +185,11 @@ def _commit(batch: Batch, window: Window, pinned: _Pinned) -> None:
         # Before the conflicts, too: those of the run that was first are not ours to replace.
         raise TryAgainError("silver/sales: another run published first; run again")
     _replace_conflicts(batch, window, publication)
-    plan = window.plan
-    batch.tell(f"publishing {_span(window.dates)} in {plan.partitions} partitions")
-    watch = TaskWatch(batch.spark, f"{batch.run_id}-{sequence}", f"publish {_span(window.dates)}")
-    version = batch.lake.replace(
-        SALES, window.sales(), publication.dates, publication.as_metadata(), transaction=(JOB, sequence)
-    )
+    version = write_sales(batch, window, publication.dates, publication.as_metadata(), (JOB, sequence))
     if version is None:
         raise TryAgainError("silver/sales: another run published first; run again")
     pinned.sequence = sequence
-    for chunk, tasks in watch.chunk_tasks(plan.spans).items():
-        batch.outcome.chunks.setdefault(chunk, ChunkTasks()).add(tasks)
-    batch.outcome.spans = dict(plan.spans)
-    batch.tell(f"reconciling {_span(window.dates)}")
+    batch.tell(f"reconciling {window.span}")
     record_publication(batch, publication, version, window.received)
 
 

@@ -30,11 +30,25 @@ from transforms.receipts import filter_accepted
 
 @dataclass
 class Window:
-    """The lines of a window of dates, and what planning found in them."""
+    """The lines of a window of dates, and what planning found in them.
+
+    Attributes:
+        batch: the run.
+        dates: business dates of the window, in order.
+        bronze_version: version of bronze that it reads; None where there is none.
+        doubled: whether chunks were lost to memory and are tried in twice as many partitions.
+    """
 
     batch: Batch
     dates: list[DateInputs]
     bronze_version: int | None
+    doubled: bool = False
+
+    @property
+    def span(self) -> str:
+        """Its dates, for a person."""
+        first, last = self.dates[0].date, self.dates[-1].date
+        return str(first) if first == last else f"{first} to {last}"
 
     @cached_property
     def lines(self) -> DataFrame:
@@ -108,14 +122,14 @@ class Window:
         allowed = self.batch.settings.audit.max_conflict_share
         return {date: share for date, share in shares.items() if share > allowed}
 
-    def sales(self) -> DataFrame:
-        """The lines to publish."""
-        if not self.plan.spans:
+    def sales(self, plan: ChunkPlan) -> DataFrame:
+        """The lines to publish, in the partitions of a plan."""
+        if not plan.spans:
             return local_frame(self.batch.spark, SALES.schema)
         crossing = (
             find_crossing_keys(self.candidates, self.differing_keys) if self.has_copies_that_differ else None
         )
-        return published_sales(self.candidates, self.plan, crossing)
+        return published_sales(self.candidates, plan, crossing)
 
     def release(self) -> None:
         """Frees what was kept in memory."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import traceback
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +21,18 @@ from command.result import check_result, result_of, write_result
 from command.version import code_version
 from lake.causes import explain
 from lake.ledger import Ledger, now
+from lake.presence import Presence
 from lake.session import open_session
 from lake.settings import Settings, load_settings
 from lake.tables import Lake
+from planning.recovery import is_lost_to_memory, is_lost_worker
 from report.progress import Progress
 from report.summary import print_error, print_summary
 from schemas.errors import SalesBatchError
 from schemas.states import DateStatus, ExitCode, RunStatus
+
+# Of a wrong command, or of input that is not there, the same command would come to the same.
+_WORTH_ANOTHER_RUN = (ExitCode.UNEXPECTED, ExitCode.SOME_DATES_FAILED, ExitCode.TRY_AGAIN)
 
 Body = Callable[[Batch, Options], None]
 
@@ -40,6 +47,7 @@ class Job:
         body: its work.
         options: click options of this job alone.
         keeps_ledger: whether its runs are told in ``ledger/runs`` of the lake.
+        is_exclusive: whether no other run may be at work in the lake beside it.
         can_be_unchanged: whether a run that commits nothing to bronze, silver or gold had nothing to do.
     """
 
@@ -48,6 +56,7 @@ class Job:
     body: Body
     options: Sequence[Callable[[Any], Any]] = ()
     keeps_ledger: bool = True
+    is_exclusive: bool = False
     can_be_unchanged: bool = True
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
@@ -99,6 +108,7 @@ class _Run:
         self._ledger: Ledger | None = None
         self._event: dict[str, Any] = {}
         self._result_path: str | None = None
+        self._presence: Presence | None = None
 
     def execute(self) -> int:
         """Runs the job's body between its first and last event.
@@ -119,6 +129,8 @@ class _Run:
             self._settle_partial_failure()
             self._end()
         code, status = self._outcome.exit_code, self._status()
+        if code in _WORTH_ANOTHER_RUN:
+            self._outcome.run_again = _command_line(self._job.name, self._arguments)
         result = result_of(self._run_id, self._job.name, status, code, self._outcome)
         print_summary(result, batch.lake.root if batch else None, now() - self._started)
         return self._write_result(result, code)
@@ -151,6 +163,7 @@ class _Run:
             reingest=bool(self._options.more.get("reingest")),
             outcome=self._outcome,
             tell=progress.tell,
+            following=progress.following,
         )
 
     def _begin(self, batch: Batch, settings: Settings) -> None:
@@ -159,6 +172,10 @@ class _Run:
         if not batch.dry_run:
             batch.lake.prepare()
         batch.lake.check_schemas()
+        if not batch.dry_run:
+            presence = Presence(batch.lake.files, self._run_id, is_exclusive=self._job.is_exclusive)
+            presence.begin()
+            self._presence = presence
         self._event = {
             "run_id": self._run_id,
             "job": self._job.name,
@@ -174,8 +191,13 @@ class _Run:
             self._ledger = batch.ledger
 
     def _end(self) -> None:
-        if self._ledger is None:
-            return
+        if self._ledger is not None:
+            self._record_end(self._ledger)
+        if self._presence is not None:
+            with suppress(OSError):  # it goes stale by itself
+                self._presence.end()
+
+    def _record_end(self, ledger: Ledger) -> None:
         event = self._event | {
             "status": self._status().value,
             "ended_at": now(),
@@ -183,7 +205,7 @@ class _Run:
             "error": "; ".join(self._outcome.errors)[:4000] or None,
         }
         try:
-            self._ledger.record_run(event)
+            ledger.record_run(event)
         except Exception as error:
             self._note(error)
 
@@ -204,6 +226,9 @@ class _Run:
         if isinstance(error, SalesBatchError):
             self._outcome.fail(error.exit_code, str(error))
             return
+        if is_lost_worker(str(error)) and not is_lost_to_memory(str(error)):
+            self._outcome.fail(ExitCode.TRY_AGAIN, f"workers were lost: {explain(error)}; run again")
+            return
         log = os.environ.get("CYMBAL_LOG_FILE")
         where = _keep_trace(log)
         self._outcome.fail(ExitCode.UNEXPECTED, f"{explain(error)}{where}")
@@ -217,6 +242,11 @@ class _Run:
             print_error(f"--result {self._result_path}: {error.strerror or error}")
             return code or ExitCode.USAGE
         return code
+
+
+def _command_line(job: str, arguments: Sequence[str]) -> str:
+    place = os.environ.get("CYMBAL_PLACE", "local")
+    return shlex.join(["scripts/submit.sh", "--place", place, job, *arguments])
 
 
 def _keep_trace(log: str | None) -> str:

@@ -32,8 +32,10 @@ def result_of(
         "totals": _totals(outcome),
         "rejected": dict(sorted(outcome.rejected.items())),
         "built": {table: [date.isoformat() for date in dates] for table, dates in outcome.built.items()},
+        "removed": outcome.removed,
         "planned": outcome.planned,
         "warnings": outcome.warnings,
+        "run_again": outcome.run_again,
         "error": "; ".join(outcome.errors) or None,
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from planning.recovery import first_cause
 from schemas.errors import SalesBatchError
 
 # Errors of the machine, not of the data: the next date would meet them too.
@@ -11,7 +12,6 @@ _OF_THE_PLACE = (
     "No space left on device",
     "Disk quota exceeded",
     "Read-only file system",
-    "SparkContext was shut down",
 )
 
 
@@ -26,9 +26,7 @@ def cause_of(error: Exception) -> str:
         return str(error)
     # py4j's own first line names a call, and only the next one what went wrong.
     text = re.sub(r"^An error occurred while calling .*\n: ", "", str(error))
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    causes = [line for line in lines if line.startswith("Caused by:")]
-    return (causes[-1] if causes else lines[0] if lines else type(error).__name__)[:500]
+    return first_cause(text or type(error).__name__)
 
 
 def explain(error: Exception) -> str:

@@ -20,11 +20,13 @@ class FileStatus:
         path: full URI.
         size: bytes.
         version: modification time in milliseconds, or the etag where the file system has them.
+        modified_ms: modification time, by the clock of the file system.
     """
 
     path: str
     size: int
     version: str
+    modified_ms: int
 
     @property
     def name(self) -> str:
@@ -102,7 +104,12 @@ class FileStore:
         statuses = self._system.listFiles(self._below(folder), True)
         while statuses.hasNext():
             status = statuses.next()
-            yield FileStatus(status.getPath().toString(), status.getLen(), self._version(status))
+            yield FileStatus(
+                status.getPath().toString(),
+                status.getLen(),
+                self._version(status),
+                status.getModificationTime(),
+            )
 
     def read(self, path: str, limit: int, decompress: bool = False) -> bytes:
         """First bytes of a file.
@@ -123,6 +130,32 @@ class FileStore:
                 return bytes(stream.readNBytes(limit))
             finally:
                 stream.close()
+        except Py4JJavaError as error:
+            raise OSError(first_line(error)) from None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes a small file below the root, whole.
+
+        Raises:
+            OSError: the file system refuses.
+        """
+        try:
+            stream = self._system.create(self._below(name), True)
+            try:
+                stream.write(content)
+            finally:
+                stream.close()
+        except Py4JJavaError as error:
+            raise OSError(first_line(error)) from None
+
+    def delete(self, name: str) -> None:
+        """Deletes a file below the root; one that is not there is none.
+
+        Raises:
+            OSError: the file system refuses.
+        """
+        try:
+            self._system.delete(self._below(name), False)
         except Py4JJavaError as error:
             raise OSError(first_line(error)) from None
 

@@ -31,6 +31,10 @@ _MANIFEST_FORM = (
 )
 _NO_MANIFEST = (ValueError, KeyError, TypeError, AttributeError, InvalidOperation, OSError, RecursionError)
 _BYTE_ORDER_MARK = "\ufeff"
+# A line of nothing else is blank to Spark's reader; white space that only Unicode knows is content to it.
+_CSV_BLANK = "".join(map(chr, range(0x21)))
+_JSON_BLANK = " \t\r"
+_MAX_CHARACTERS = 2**31 - 1
 # Spark's parser allots this many cells once a file, and gives up on a line with more of them.
 _MAX_FIELDS = 1_000_000
 
@@ -177,7 +181,7 @@ class Landing:
                 start = self._files.read(file.path, limit, decompress=file.is_compressed)
             except OSError as error:
                 raise AuditError(f"{where}: cannot be read: {error}") from None
-            line, is_whole = _first_line(start)
+            line, is_whole = _first_line(start, _JSON_BLANK if file.is_json else _CSV_BLANK)
             if is_whole or len(start) < limit:
                 return line
         return line
@@ -215,7 +219,10 @@ class Landing:
 
     def _json_lines(self, paths: list[str]) -> DataFrame:
         text = self._spark.read.option("basePath", self.root).text(paths)
-        stripped = F.btrim(F.col("value"), F.lit(" \t\r" + _BYTE_ORDER_MARK))
+        # By prefix, not among the characters to trim: of those Spark takes single bytes of the mark, too.
+        marked = F.col("value").startswith(_BYTE_ORDER_MARK)
+        value = F.when(marked, F.substring("value", 2, _MAX_CHARACTERS)).otherwise(F.col("value"))
+        stripped = F.btrim(value, F.lit(_JSON_BLANK))
         # In brackets, a second object on the line is an error too; alone, the parser would pass over it.
         # A variant keeps a number's digits, where a JSON parse to text goes through floating point.
         parsed = F.try_parse_json(F.concat(F.lit("["), stripped, F.lit("]")))
@@ -255,11 +262,11 @@ def _drop_date(folder: str) -> dt.date | None:
         return None
 
 
-def _first_line(start: bytes) -> tuple[str | None, bool]:
-    """First line that is not blank, as Spark's reader finds it, and whether its end is there."""
+def _first_line(start: bytes, blank: str) -> tuple[str | None, bool]:
+    """First line that holds more than blanks, as Spark's reader finds it, and whether its end is there."""
     lines = re.split(r"\r\n|\r|\n", start.decode("utf-8", errors="replace").removeprefix(_BYTE_ORDER_MARK))
     for position, line in enumerate(lines):
-        if line.strip():
+        if line.strip(blank):
             return line, position + 1 < len(lines)
     return None, False
 

@@ -84,6 +84,11 @@ class Lake:
             if self.exists(table):
                 self._check_schema(table)
 
+    @property
+    def files(self) -> FileStore:
+        """Files below the root."""
+        return self._files
+
     def path(self, table: Table) -> str:
         """Full URI of a table."""
         return f"{self.root.rstrip('/')}/{table.name}"
@@ -181,6 +186,26 @@ class Lake:
         # Delta passes over an outrun transaction in silence: only our own commit proves the write.
         own = [commit for commit in self.commits(table, before) if commit.metadata == metadata]
         return own[-1].version if own else None
+
+    def vacuum(self, table: Table, retain_hours: float, *, dry_run: bool) -> int:
+        """Deletes files that no version of the last hours refers to: replaced ones, and what crashes left.
+
+        Args:
+            table: contract.
+            retain_hours: how old such a file must be; below 168 only where no run is at work.
+            dry_run: whether only to count.
+
+        Returns:
+            How many.
+        """
+        if not self.exists(table):
+            return 0
+        self._spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
+        command = f"VACUUM delta.`{self.path(table)}` RETAIN {retain_hours:f} HOURS"
+        found = self._spark.sql(f"{command} DRY RUN").count()
+        if found and not dry_run:
+            self._spark.sql(command)
+        return found
 
     def commits(self, table: Table, after: int) -> list[Commit]:
         """Commits of a table after a version, oldest first."""

@@ -36,12 +36,15 @@ def print_summary(result: dict[str, Any], lake: str | None, took: dt.timedelta) 
         terminal.print(f"warning: {warning}", style="yellow", markup=False)
     if result["error"]:
         print_error(f"{result['job']}: {result['error']}")
+    if result["run_again"]:
+        terminal.print(f"what is left is done by: {result['run_again']}", markup=False)
     for line in result["planned"]:
         console.print(line, markup=False)
     _print_drops(console, result)
     _print_dates(console, result)
     _print_chunks(console, result)
     _print_totals(console, result)
+    _print_removed(console, result)
     if lake is not None and (result["dates"] or result["drops"]):
         console.print(f"\ntables under {lake}: {', '.join(_TABLES)}", markup=False)
     seconds = took.total_seconds()
@@ -112,6 +115,15 @@ def _print_totals(console: Console, result: dict[str, Any]) -> None:
     for currency, totals in result["totals"].items():
         names = ("received", "published", "duplicates", "conflicts")
         grid.add_row(currency, *[_money(totals[name], currency) for name in (*names, "left_over")])
+    console.print(grid)
+
+
+def _print_removed(console: Console, result: dict[str, Any]) -> None:
+    if not result["removed"]:
+        return
+    grid = _grid("files no longer referred to", "deleted")
+    for table, count in result["removed"].items():
+        grid.add_row(table, f"{count:,}")
     console.print(grid)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from schemas.states import ExitCode
 
 
@@ -27,6 +29,23 @@ class NotReadyError(SalesBatchError):
     """The input is not there yet."""
 
     exit_code = ExitCode.NOT_READY
+
+
+class ChunkError(SalesBatchError):
+    """Chunks of a publication failed for good.
+
+    Attributes:
+        chunks: their names.
+        is_lost_to_memory: whether a task of theirs had too little memory.
+    """
+
+    exit_code = ExitCode.SOME_DATES_FAILED
+
+    def __init__(self, text: str, chunks: Sequence[str], *, is_lost_to_memory: bool = False) -> None:
+        """Takes the line for the user and the names of the chunks."""
+        super().__init__(text)
+        self.chunks = tuple(chunks)
+        self.is_lost_to_memory = is_lost_to_memory
 
 
 class TryAgainError(SalesBatchError):

@@ -111,6 +111,7 @@ if [[ -n ${CYMBAL_SPARK_ARGS:-} ]]; then # split as a shell does, quotes and all
     spark_args+=("${more_args[@]}")
 fi
 
+export CYMBAL_PLACE=$place
 # spark-submit hands a job's stderr on as stdout, and neither is a terminal to it: these are the real ones.
 export CYMBAL_STDOUT=/proc/$$/fd/1 CYMBAL_STDERR=/proc/$$/fd/2
 

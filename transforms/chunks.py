@@ -18,18 +18,13 @@ from transforms.fields import WHITESPACE
 _LAST_FOLDED_CODE_POINT = 0x20000
 
 
-def chunk_of(key: Column, ranges: Sequence[KeyRange]) -> Column:
+def chunk_of_folded(folded: Column, ranges: Sequence[KeyRange]) -> Column:
     """text: name of the range that a key falls in; ``other`` where it is empty or in none.
 
     Args:
-        key: text, the chunk key of a line.
+        folded: text, the chunk key of a line as :func:`folded_key` folds it.
         ranges: in order, without overlap (``schemas.ranges.parse_ranges``).
     """
-    return chunk_of_folded(folded_key(key), ranges)
-
-
-def chunk_of_folded(folded: Column, ranges: Sequence[KeyRange]) -> Column:
-    """As :func:`chunk_of`, of a key that :func:`folded_key` has folded already."""
     chunk = F.lit(OTHER_CHUNK)
     for key_range in ranges:
         chunk = F.when(_is_in_range(folded, key_range), F.lit(key_range.name)).otherwise(chunk)

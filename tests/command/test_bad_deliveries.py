@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.ingest_sales import JOB as INGEST_SALES
 from lake.landing import Landing
 from schemas.landing import RECEIVED_NAMES
 from schemas.tables import LEDGER_DROPS, RECEIVED_SALES, SALES
@@ -218,55 +217,3 @@ def test_a_file_that_changes_while_it_is_read_waits(shop: Shop, monkeypatch: pyt
     assert shop.sales("transaction_id") == []
     shop.done()
     assert shop.sales("transaction_id") == ["2026-03-02/1", "2026-03-02/2"]
-
-
-def test_every_line_of_any_bytes_ends_accepted_or_rejected(shop: Shop) -> None:
-    """What hypothesis would draw, drawn at once: a job a file would take minutes."""
-    draw = random.Random(7)
-    alphabet = [
-        b"\x00",
-        b"\r",
-        b"\n",
-        b"\r\n",
-        b",",
-        b'"',
-        b"'",
-        b"\\",
-        b"\xff",
-        b"\xc3",
-        b" ",
-        b"\t",
-        b"#",
-        b"{",
-        b"a",
-    ]
-    header = csv_text([]).encode()
-    sound = csv_text([line("H", "2026-03-02T15:00:00Z")]).encode().removeprefix(header)
-    expected = {}
-    for number in range(60):
-        parts = [
-            draw.choice([*alphabet, sound, draw.randbytes(draw.randrange(1, 9))])
-            for _ in range(draw.randrange(80))
-        ]
-        body = b"".join(parts)
-        date = f"2026-03-{2 + number // 10:02d}"
-        name = f"{number}.csv"
-        shop.land_bytes(date, header + body, name)
-        expected[date, name] = count_lines(body)
-    ran = shop.done("--set", "audit.max_rejected_share=1", job=INGEST_SALES)
-    found: dict[tuple[str, str], int] = dict.fromkeys(expected, 0)
-    for row in shop.rows(RECEIVED_SALES):
-        assert row["validation_status"] in ("accepted", "rejected")
-        assert (row["raw"] is None) == (row["validation_status"] == "accepted")
-        found[row["drop_date"], row["source_file"]] += 1
-    assert found == expected
-    drops = ran.result["drops"]
-    assert sum(drop["lines"] for drop in drops) == sum(expected.values())
-    assert all(drop["lines"] == drop["accepted"] + drop["rejected"] for drop in drops)
-    assert sum(drop["accepted"] for drop in drops) > 10
-
-
-def count_lines(body: bytes) -> int:
-    """Lines that are not blank, where blank is nothing but spaces and control characters."""
-    lines = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-    return sum(1 for text in lines if text.strip(bytes(range(33))))

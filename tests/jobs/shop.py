@@ -65,7 +65,9 @@ class Ran:
         assert "\tat " not in self.stderr, self.stderr
         assert len(self.errors) == 1, self.stderr
         told = [line for line in self.stderr.splitlines() if not _is_step(line)]
-        assert all(line.startswith(("error:", "warning:")) for line in told), self.stderr
+        assert all(line.startswith(("error:", "warning:", "what is left is done by: ")) for line in told), (
+            self.stderr
+        )
         return self.errors[0]
 
     @property

@@ -26,10 +26,10 @@ def test_windows_failing_dates_and_the_limits_of_a_command(
     sales = batch.window.Window.sales
     failing = set(days(4, 5))
 
-    def fail(window: Any) -> Any:
+    def fail(window: Any, plan: Any) -> Any:
         if failing & {str(date.date) for date in window.dates}:
             raise RuntimeError("a value of this date cannot be written\n\tat its.stack.Trace")
-        return sales(window)
+        return sales(window, plan)
 
     with monkeypatch.context() as patched:
         patched.setattr(batch.window.Window, "sales", fail)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import DateType, StringType, StructField, StructType
+from pyspark.sql.types import DateType, IntegerType, StringType, StructField, StructType
 
+from lake.frames import local_frame
 from schemas.landing import RECEIVED_NAMES
 from schemas.tables import RECEIVED_SALES
 from transforms.hashing import key_hash, payload_hash
@@ -52,9 +53,8 @@ def received_frame(
     texts = [StructField(name, StringType()) for name in (*RECEIVED_NAMES, "malformed_text")]
     origin = [StructField("drop_date", DateType()), StructField("source_file", StringType())]
     schema = StructType([*texts, *origin])
-    defaults = {"malformed_text": None, "drop_date": drop_date, "source_file": source_file}
-    rows = [{**defaults, **line} for line in lines]
-    return spark.createDataFrame([tuple(row[name] for name in schema.fieldNames()) for row in rows], schema)
+    defaults = {"drop_date": drop_date, "source_file": source_file}
+    return _in_a_task(local_frame(spark, schema, [{**defaults, **line} for line in lines]))
 
 
 def accepted_line(**values: Any) -> dict[str, Any]:
@@ -96,7 +96,17 @@ def accepted_line(**values: Any) -> dict[str, Any]:
 
 def bronze_frame(spark: SparkSession, lines: Iterable[Mapping[str, Any]]) -> DataFrame:
     """Accepted lines with the columns of ``bronze/received_sales``, hashed as an ingest hashes them."""
-    schema = RECEIVED_SALES.schema
-    rows = [tuple(line.get(name) for name in schema.fieldNames()) for line in lines]
-    frame = spark.createDataFrame(rows, schema)
+    frame = local_frame(spark, RECEIVED_SALES.schema, list(lines))
     return frame.withColumns({"key_hash": key_hash(), "payload_hash": payload_hash()})
+
+
+def texts_frame(spark: SparkSession, *columns: str, rows: Iterable[Sequence[str | None]]) -> DataFrame:
+    """Rows of texts, in this order by column ``n``."""
+    schema = StructType([StructField("n", IntegerType()), *[StructField(c, StringType()) for c in columns]])
+    numbered = [{"n": n, **dict(zip(columns, row, strict=True))} for n, row in enumerate(rows)]
+    return _in_a_task(local_frame(spark, schema, numbered))
+
+
+def _in_a_task(frame: DataFrame) -> DataFrame:
+    # Of rows of the driver alone, Spark's optimizer works columns out itself, not by the code it compiles.
+    return frame.coalesce(1)

@@ -23,8 +23,9 @@ FOUR_RANGES = ("A-G", "H-N", "O-U", "V-Z")
 
 @dataclass(frozen=True)
 class Published:
-    """What a publication makes of lines."""
+    """What a publication makes of lines, and the lines with their chunk."""
 
+    chunked: DataFrame
     sales: DataFrame
     conflicts: DataFrame
     plan: ChunkPlan
@@ -52,4 +53,4 @@ def publish_lines(
     if late is not None:
         conflicts = conflicts.unionByName(late.drop("key_hash"))
     crossing = find_crossing_keys(candidates, differing)
-    return Published(published_sales(candidates, plan, crossing), conflicts, plan)
+    return Published(lines, published_sales(candidates, plan, crossing), conflicts, plan)

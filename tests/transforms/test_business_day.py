@@ -7,6 +7,7 @@ import datetime as dt
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from tests.support.lines import texts_frame
 from transforms import business_day
 from transforms.fields import as_timestamp
 
@@ -18,9 +19,9 @@ def sale_dates(
     spark: SparkSession, times: list[tuple[str, str]], starts_at: dt.time = MIDNIGHT
 ) -> list[tuple[str, str, str]]:
     """Sale date of each (store, sold_at), as text."""
-    frame = spark.createDataFrame(list(enumerate(times)), "n int, sale struct<store: string, at: string>")
-    zone = business_day.store_time_zone(F.col("sale.store"), "America/New_York", ZONES)
-    date = business_day.sale_date(as_timestamp(F.col("sale.at")), zone, starts_at)
+    frame = texts_frame(spark, "store", "at", rows=times)
+    zone = business_day.store_time_zone(F.col("store"), "America/New_York", ZONES)
+    date = business_day.sale_date(as_timestamp(F.col("at")), zone, starts_at)
     rows = frame.select("n", date.cast("string").alias("date")).collect()
     return [(*times[row.n], row.date) for row in sorted(rows)]
 
@@ -142,9 +143,7 @@ def dated(
     late_days: int,
     history_before: dt.date | None,
 ) -> list[tuple[str, str, str, bool]]:
-    frame = spark.createDataFrame(
-        [(n, *case[:2]) for n, case in enumerate(cases)], "n int, sale string, drop string"
-    )
+    frame = texts_frame(spark, "sale", "drop", rows=[case[:2] for case in cases])
     sale, drop = F.col("sale").cast("date"), F.col("drop").cast("date")
     late = business_day.is_adjustment(sale, drop, late_days, history_before)
     date = business_day.business_date(sale, drop, late).cast("string")

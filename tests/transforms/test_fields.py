@@ -10,16 +10,15 @@ from typing import Any
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
+from tests.support.lines import texts_frame
 from transforms import fields
 
 
 def cast_all(spark: SparkSession, cast: Callable[[Column], Column], cases: dict[str, Any]) -> None:
     """Checks every case of a cast in one query."""
-    frame = spark.createDataFrame([(text,) for text in cases], "text string")
-    found = {
-        row.text: row.value for row in frame.select("text", cast(F.col("text")).alias("value")).collect()
-    }
-    assert found == cases
+    frame = texts_frame(spark, "text", rows=[(text,) for text in cases])
+    rows = frame.select("text", cast(F.col("text")).alias("value")).collect()
+    assert {row.text: row.value for row in rows} == cases
 
 
 def test_trimmed_takes_off_ascii_white_space_and_no_break_spaces_only(spark: SparkSession) -> None:
@@ -35,11 +34,7 @@ def test_trimmed_takes_off_ascii_white_space_and_no_break_spaces_only(spark: Spa
         "\u2003a": "\u2003a",
         "\u200ba": "\u200ba",
     }
-    frame = spark.createDataFrame([(text,) for text in cases], "text string")
-    found = {
-        row.text: row.value for row in frame.select("text", fields.trimmed("text").alias("value")).collect()
-    }
-    assert found == cases
+    cast_all(spark, lambda _: fields.trimmed("text"), cases)
 
 
 def test_integer_is_digits_alone_up_to_two_to_the_31(spark: SparkSession) -> None:

@@ -25,8 +25,20 @@ NAMES = ("Apple", "Honey", "Onion", "Zucchini", "7up")
 
 
 @pytest.fixture(scope="module")
-def bronze(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> DataFrame:
-    """Bronze with two days' lines, copies that cross chunks, and adjustments."""
+def writer_that_sorts(spark: SparkSession) -> Iterator[None]:
+    """With writers open at once a write need not sort; without, it sorts whatever is not sorted yet."""
+    key = "spark.sql.maxConcurrentOutputFileWriters"
+    before = spark.conf.get(key)
+    spark.conf.set(key, "0")
+    yield
+    spark.conf.set(key, str(before))
+
+
+@pytest.fixture(scope="module")
+def bronze(
+    spark: SparkSession, writer_that_sorts: None, tmp_path_factory: pytest.TempPathFactory
+) -> DataFrame:
+    """Bronze with two days' lines, copies that cross chunks, and adjustments; written unsorted."""
     lines = [
         accepted_line(transaction_id=f"T-{n}", product_name=NAMES[n % 5], drop_date=day)
         for n in range(40)
@@ -38,18 +50,9 @@ def bronze(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Dat
         accepted_line(transaction_id="T-new", sale_date=LONG_AGO, is_adjustment=True),
     ]
     path = str(tmp_path_factory.mktemp("plan") / "bronze")
+    spark.sparkContext.setJobGroup("unsorted", "test")
     bronze_frame(spark, lines).write.format("delta").partitionBy("drop_date").save(path)
     return spark.read.format("delta").load(path)
-
-
-@pytest.fixture
-def writer_that_sorts(spark: SparkSession) -> Iterator[None]:
-    """With writers open at once a write need not sort; without, it sorts whatever is not sorted yet."""
-    key = "spark.sql.maxConcurrentOutputFileWriters"
-    before = spark.conf.get(key)
-    spark.conf.set(key, "0")
-    yield
-    spark.conf.set(key, str(before))
 
 
 def sales_of(bronze: DataFrame, dates: list[dt.date], with_late: bool) -> DataFrame:
@@ -98,7 +101,6 @@ def assert_one_shuffle_one_sort_one_scan(plans: list[list[Node]]) -> None:
     assert not [name for name in names if "SortMergeJoin" in name or "ShuffledHashJoin" in name], names
 
 
-@pytest.mark.usefixtures("writer_that_sorts")
 def test_a_publish_shuffles_once_sorts_once_and_reads_bronze_once(
     spark: SparkSession, bronze: DataFrame, tmp_path: Path
 ) -> None:
@@ -107,11 +109,9 @@ def test_a_publish_shuffles_once_sorts_once_and_reads_bronze_once(
     assert_one_shuffle_one_sort_one_scan(plans)
     assert "Sort" not in operations_of_writing_stage(spark, "plain")
     # The same look at a write that does sort, so that the line above means something.
-    write(spark, bronze.repartition(2), tmp_path / "unsorted", "unsorted")
     assert "Sort" in operations_of_writing_stage(spark, "unsorted")
 
 
-@pytest.mark.usefixtures("writer_that_sorts")
 def test_crossing_keys_and_late_resends_add_only_what_is_broadcast(
     spark: SparkSession, bronze: DataFrame, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from lake.frames import local_frame
 from schemas.tables import DAILY_SALES, INVOICES, RECEIVED_SALES, SALES
 from tests.support.lines import accepted_line
 from tests.support.tables import values
@@ -32,9 +33,7 @@ def refund(gross: str, discount: str = "0", **more: Any) -> dict[str, Any]:
 
 
 def sales_frame(spark: SparkSession, lines: list[dict[str, Any]]) -> DataFrame:
-    return spark.createDataFrame(
-        [tuple(line[name] for name in SALES.columns) for line in lines], SALES.schema
-    )
+    return local_frame(spark, SALES.schema, lines)
 
 
 def numbers(text: str) -> tuple[Any, ...]:
@@ -126,10 +125,7 @@ def test_receipts_count_every_line_once_and_reasons_apart(spark: SparkSession) -
         {**accepted_line(reject_reasons=["bad_gross_amount"], gross_amount=None, currency="EUR"), **rejected},
         {**accepted_line(reject_reasons=["malformed_line"], gross_amount=None, currency=None), **rejected},
     ]
-    schema = RECEIVED_SALES.schema
-    received = spark.createDataFrame(
-        [tuple(line.get(n) for n in schema.fieldNames()) for line in lines], schema
-    )
+    received = local_frame(spark, RECEIVED_SALES.schema, lines)
     columns = ("source_file", "validation_status", "business_date", "sale_date", "is_adjustment", "currency")
     assert values(count_receipts(received).drop("drop_date").select(*columns, "lines", "gross")) == [
         ("b.csv", "accepted", DAY, DAY, False, "USD", 1, Decimal(10)),

@@ -1,0 +1,106 @@
+"""Writing the chunks of a window: watched while it runs, and what became of each chunk noted."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from batch.context import Batch
+from batch.window import Window
+from lake.causes import cause_of, is_of_the_place
+from lake.tasks import TaskWatch
+from planning.recovery import (
+    ChunkTasks,
+    first_cause,
+    given_up,
+    is_lost_to_memory,
+    is_lost_worker,
+    tasks_by_chunk,
+    with_doubled,
+)
+from schemas.errors import ChunkError, SalesBatchError, TryAgainError
+from schemas.tables import SALES
+from transforms.publication import ChunkPlan
+
+
+def write_sales(
+    batch: Batch,
+    window: Window,
+    dates: Mapping[dt.date, Any],
+    metadata: Mapping[str, Any],
+    transaction: tuple[str, int],
+) -> int | None:
+    """Writes the sales of a window; chunks lost to memory are tried once more, in twice as many partitions.
+
+    Args:
+        batch: the run.
+        window: lines and plan.
+        dates: business dates of the window.
+        metadata: kept with the commit.
+        transaction: application and number of the publication.
+
+    Returns:
+        Version of ``silver/sales``; None where another run published first.
+
+    Raises:
+        ChunkError: a chunk failed for good, for its data or its size.
+        TryAgainError: workers were lost, or another run wrote to the same dates.
+    """
+    plan = window.plan
+    try:
+        return _write(batch, window, plan, dates, metadata, transaction)
+    except ChunkError as error:
+        if not error.is_lost_to_memory or window.doubled:
+            raise
+        batch.outcome.warnings.append(f"{error}: tried once more in twice as many partitions")
+        window.doubled = True
+        doubled = replace(plan, spans=with_doubled(plan.spans, error.chunks))
+        return _write(batch, window, doubled, dates, metadata, transaction)
+
+
+def _write(
+    batch: Batch,
+    window: Window,
+    plan: ChunkPlan,
+    dates: Mapping[dt.date, Any],
+    metadata: Mapping[str, Any],
+    transaction: tuple[str, int],
+) -> int | None:
+    description = f"publishing {window.span} in {plan.partitions} partitions"
+    batch.tell(description)
+    group = f"{batch.run_id}-{transaction[1]}-{plan.partitions}"
+    watch = TaskWatch(batch.spark, group, description, plan.partitions)
+    try:
+        with batch.following(lambda: tasks_by_chunk(watch.attempts(), plan.spans)):
+            return batch.lake.replace(SALES, window.sales(plan), dates, metadata, transaction=transaction)
+    except SalesBatchError:
+        raise
+    except Exception as error:
+        raise _explained(watch, plan, error) from error
+    finally:
+        _note_tasks(batch, watch, plan)
+
+
+def _note_tasks(batch: Batch, watch: TaskWatch, plan: ChunkPlan) -> None:
+    for chunk, tasks in tasks_by_chunk(watch.attempts(), plan.spans).items():
+        batch.outcome.chunks.setdefault(chunk, ChunkTasks()).add(tasks)
+    batch.outcome.spans = dict(plan.spans)
+
+
+def _explained(watch: TaskWatch, plan: ChunkPlan, error: Exception) -> Exception:
+    """The error that names the chunks Spark gave up; the error itself where no chunk is to blame."""
+    if is_of_the_place(error):
+        return error
+    lost = given_up(watch.attempts(), plan.spans)
+    if not lost:
+        return TryAgainError(f"workers were lost: {cause_of(error)}") if is_lost_worker(str(error)) else error
+    names = ", ".join(sorted(lost))
+    causes = sorted({first_cause(cause) for cause in lost.values()})
+    text = f"chunk {names} failed: {'; '.join(causes)}"
+    if any(is_lost_to_memory(cause) for cause in lost.values()):
+        return ChunkError(text, sorted(lost), is_lost_to_memory=True)
+    if all(is_lost_worker(cause) for cause in lost.values()):
+        return TryAgainError(f"{text}: workers were lost; run again")
+    return ChunkError(text, sorted(lost))
