@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 from pyspark.sql import SparkSession
 
@@ -74,6 +75,7 @@ class Outcome:
         errors: what went wrong, one line each.
         warnings: what a user may want to know, one line each.
         planned: what a dry run would do, one line each.
+        drill: evidence of a drill, one row a fault.
         removed: files that maintenance deleted, by table.
         run_again: the command that does what is left; None where nothing is, or where it would not help.
     """
@@ -89,6 +91,7 @@ class Outcome:
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     planned: list[str] = field(default_factory=list)
+    drill: list[dict[str, Any]] = field(default_factory=list)
     removed: dict[str, int] = field(default_factory=dict)
     run_again: str | None = None
 

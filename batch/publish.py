@@ -185,6 +185,7 @@ def _commit(batch: Batch, window: Window, pinned: _Pinned) -> None:
         # Before the conflicts, too: those of the run that was first are not ours to replace.
         raise TryAgainError("silver/sales: another run published first; run again")
     _replace_conflicts(batch, window, publication)
+    window.prepare()
     version = write_sales(batch, window, publication.dates, publication.as_metadata(), (JOB, sequence))
     if version is None:
         raise TryAgainError("silver/sales: another run published first; run again")

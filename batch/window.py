@@ -116,6 +116,21 @@ class Window:
             chunks.key, chunks.key_ranges, partition_spans(lines, chunks.target_rows_per_partition)
         )
 
+    @cached_property
+    def crossing_keys(self) -> DataFrame | None:
+        """Keys whose copies lie in several chunks; None where there are none: no line need look them up."""
+        if self.differing_keys.isEmpty():
+            return None
+        crossing = find_crossing_keys(self.candidates, self.differing_keys).persist()
+        if not crossing.isEmpty():
+            return crossing
+        crossing.unpersist()
+        return None
+
+    def prepare(self) -> None:
+        """Finds out all that a write goes by, so that the write itself is one scan and one shuffle."""
+        _ = self.plan, self.crossing_keys
+
     def over_conflict_share(self) -> dict[dt.date, float]:
         """Dates whose share of conflicts is more than the config allows."""
         shares = conflict_shares(reconcile(self.received, {}, {}, self.left_out))
@@ -126,14 +141,11 @@ class Window:
         """The lines to publish, in the partitions of a plan."""
         if not plan.spans:
             return local_frame(self.batch.spark, SALES.schema)
-        crossing = (
-            find_crossing_keys(self.candidates, self.differing_keys) if self.has_copies_that_differ else None
-        )
-        return published_sales(self.candidates, plan, crossing)
+        return published_sales(self.candidates, plan, self.crossing_keys)
 
     def release(self) -> None:
         """Frees what was kept in memory."""
-        for frame in ("late_resends", "differing_keys", "conflicts"):
+        for frame in ("late_resends", "differing_keys", "conflicts", "crossing_keys"):
             kept = self.__dict__.get(frame)
             if kept is not None:
                 kept.unpersist()

@@ -48,6 +48,7 @@ class Job:
         options: click options of this job alone.
         keeps_ledger: whether its runs are told in ``ledger/runs`` of the lake.
         is_exclusive: whether no other run may be at work in the lake beside it.
+        master: where its own session runs; None for the place that was asked for.
         can_be_unchanged: whether a run that commits nothing to bronze, silver or gold had nothing to do.
     """
 
@@ -57,6 +58,7 @@ class Job:
     options: Sequence[Callable[[Any], Any]] = ()
     keeps_ledger: bool = True
     is_exclusive: bool = False
+    master: str | None = None
     can_be_unchanged: bool = True
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
@@ -148,7 +150,7 @@ class _Run:
 
     def _open(self, settings: Settings, progress: Progress) -> Batch:
         progress.tell("starting Spark")
-        spark = open_session(f"cymbal {self._job.name}")
+        spark = open_session(f"cymbal {self._job.name}", self._job.master)
         progress.watch(spark)
         lake = Lake(spark, settings.storage.lake)
         return Batch(

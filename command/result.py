@@ -32,6 +32,7 @@ def result_of(
         "totals": _totals(outcome),
         "rejected": dict(sorted(outcome.rejected.items())),
         "built": {table: [date.isoformat() for date in dates] for table, dates in outcome.built.items()},
+        "drill": outcome.drill,
         "removed": outcome.removed,
         "planned": outcome.planned,
         "warnings": outcome.warnings,

@@ -148,6 +148,20 @@ class FileStore:
         except Py4JJavaError as error:
             raise OSError(first_line(error)) from None
 
+    def copy_folder(self, source: str, target: str) -> None:
+        """Copies a folder below the root to another one below it.
+
+        Raises:
+            OSError: the file system refuses.
+        """
+        configuration = self._system.getConf()
+        copy = self._jvm.org.apache.hadoop.fs.FileUtil.copy
+        system, start, end = self._system, self._below(source), self._below(target)
+        try:
+            copy(system, start, system, end, False, configuration)
+        except Py4JJavaError as error:
+            raise OSError(first_line(error)) from None
+
     def delete(self, name: str) -> None:
         """Deletes a file below the root; one that is not there is none.
 

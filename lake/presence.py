@@ -58,6 +58,8 @@ class Presence:
                     f"run {other.run_id} is at work in this lake (last heard of {other.silent_seconds:.0f} s "
                     "ago): run again when it has ended"
                 )
+        if self._is_exclusive:
+            self._clear_dead()
 
     def end(self) -> None:
         """Takes the sign away.
@@ -82,12 +84,8 @@ class Presence:
                 found.append(Present(run_id, kind == _EXCLUSIVE, silent_seconds))
         return found
 
-    def clear_dead(self) -> None:
-        """Removes the signs of runs that were killed.
-
-        Raises:
-            OSError: the file system refuses.
-        """
+    def _clear_dead(self) -> None:
+        """Removes the signs of runs that were killed."""
         for sign, silent_seconds in self._signs().items():
             if silent_seconds >= STALE_SECONDS:
                 self._files.delete(f"{_FOLDER}/{sign}")

@@ -21,13 +21,16 @@ REQUIRED = {
 }
 
 
-def open_session(application: str) -> SparkSession:
+def open_session(application: str, master: str | None = None) -> SparkSession:
     """Starts Spark, or takes up the session that spark-submit prepared.
 
     Args:
         application: name shown by the cluster.
+        master: where it runs; None for where spark-submit was told.
     """
     builder = SparkSession.builder.appName(application)
+    if master is not None:
+        builder = builder.master(master)
     for key, value in REQUIRED.items():
         builder = builder.config(key, value)
     for column in HIGH_CARDINALITY_COLUMNS:

@@ -44,7 +44,7 @@ class FaultyExecutor implements ExecutorPlugin {
         TaskContext task = TaskContext.get();
         String job = task.getLocalProperty("spark.job.description");
         for (int i = 0; i < rules.length; i++) {
-            String[] rule = rules[i].split("\\|", -1);
+            String[] rule = rules[i].split("\\|", 5);
             if (rule.length == 5 && job != null && isMet(rule, job, task)) {
                 act(rule[4], task);
             }

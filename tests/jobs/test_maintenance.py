@@ -1,0 +1,129 @@
+"""Files that nothing refers to go, and never beside a run."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.maintain_tables import JOB as MAINTAIN_TABLES
+from jobs.publish_sales import JOB as PUBLISH_SALES
+from lake.ledger import Ledger
+from lake.presence import STALE_SECONDS, Presence
+from lake.tables import Lake
+from schemas.tables import LEDGER_DATES, LEDGER_RUNS, SALES
+from tests.jobs.shop import Shop, line
+
+DATE = "2026-03-02"
+NOW = ("--retain-hours", "0")
+
+
+def data_files(shop: Shop) -> set[str]:
+    return {str(path) for path in shop.lake.rglob("*.parquet") if "_delta_log" not in path.parts}
+
+
+@contextmanager
+def at_work(shop: Shop, *, is_exclusive: bool = False) -> Iterator[str]:
+    presence = Presence(
+        Lake(shop.spark, str(shop.lake)).files, "20260302T010203-another", is_exclusive=is_exclusive
+    )
+    presence.begin()
+    yield "20260302T010203-another"
+    presence.end()
+
+
+def signs(shop: Shop) -> list[Path]:
+    return sorted((shop.lake / "ledger" / "_running").iterdir())
+
+
+def test_what_nothing_refers_to_goes_and_all_else_stays(shop: Shop) -> None:
+    shop.land(DATE, line("A", f"{DATE}T15:00:00Z"))
+    shop.done()
+    shop.land(DATE, line("A", f"{DATE}T15:00:00Z"), line("B", f"{DATE}T15:00:00Z"))
+    shop.done()
+    orphan = shop.lake / "silver" / "sales" / f"business_date={DATE}" / "part-00000-of-a-killed-run.parquet"
+    orphan.write_bytes(b"half a file")
+    content, before = shop.content(), data_files(shop)
+    # Within the days that are safe for everybody, nothing goes.
+    assert sum(shop.done(job=MAINTAIN_TABLES).result["removed"].values()) == 0
+    told = shop.done(*NOW, "--dry-run", job=MAINTAIN_TABLES)
+    # Replaced: a file each of bronze, sales, daily sales and invoices.
+    assert "silver/sales: 2 files would be deleted" in told.result["planned"]
+    assert "silver/conflicts: 0 files would be deleted" in told.result["planned"]
+    assert data_files(shop) >= before
+    ran = shop.done(*NOW, job=MAINTAIN_TABLES)
+    assert {table: count for table, count in ran.result["removed"].items() if count} == {
+        "bronze/received_sales": 1,
+        "silver/sales": 2,
+        "gold/daily_sales": 1,
+        "gold/invoices": 1,
+    }
+    assert not orphan.exists()
+    assert len(before - data_files(shop)) == 5
+    assert shop.content() == content
+    assert shop.run().result["status"] == "unchanged"
+    assert signs(shop) == []
+
+
+def test_maintenance_and_runs_keep_out_of_each_others_way(shop: Shop) -> None:
+    shop.land(DATE, line("A", f"{DATE}T15:00:00Z"))
+    shop.done()
+    runs = len(shop.rows(LEDGER_RUNS))
+    with at_work(shop) as other:
+        refused = shop.run(*NOW, job=MAINTAIN_TABLES)
+        assert refused.code == 75
+        assert f"run {other} is at work in this lake" in refused.error
+        # Runs bear each other: the tables' own rules settle who was first.
+        assert shop.done(job=PUBLISH_SALES).result["status"] == "unchanged"
+    with at_work(shop, is_exclusive=True) as other:
+        refused = shop.run(job=PUBLISH_SALES)
+        assert refused.code == 75
+        assert f"run {other} is at work in this lake" in refused.error
+    assert len(shop.rows(LEDGER_RUNS)) == runs + 2  # of what was refused there was no run
+    assert signs(shop) == []
+
+
+def test_the_sign_of_a_killed_run_goes_stale(shop: Shop) -> None:
+    shop.land(DATE, line("A", f"{DATE}T15:00:00Z"))
+    shop.done()
+    dead = shop.lake / "ledger" / "_running" / "shared.of-a-killed-run"
+    dead.write_bytes(b"")
+    assert shop.run(*NOW, job=MAINTAIN_TABLES).code == 75
+    then = time.time() - STALE_SECONDS - 1
+    os.utime(dead, (then, then))
+    shop.done(*NOW, job=MAINTAIN_TABLES)
+    assert signs(shop) == []
+
+
+def test_what_a_killed_run_left_to_be_recorded_is_recorded_before_its_files_go(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    shop.land(DATE, line("A", f"{DATE}T15:00:00Z"))
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "record_dates", lambda *rows: kill() if rows[-1] else None)
+        with pytest.raises(Killed):
+            shop.run()
+    assert shop.rows(LEDGER_DATES) == []
+    assert len(shop.rows(SALES)) == 1
+    for sign in signs(shop):
+        sign.unlink()
+    shop.done(*NOW, job=MAINTAIN_TABLES)
+    assert [row["status"] for row in shop.rows(LEDGER_DATES)] == ["done"]
+    assert shop.done().date_status == {}
+
+
+def test_it_takes_no_dates(spark: SparkSession, shop: Shop) -> None:
+    refused = shop.run("--date", DATE, job=MAINTAIN_TABLES)
+    assert refused.code == 2
+    assert "maintain_tables is of whole tables: it takes no dates" in refused.error
