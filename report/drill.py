@@ -10,7 +10,6 @@ from rich.table import Table as Grid
 
 from report.streams import output
 
-
 _WIDTH = 320
 
 

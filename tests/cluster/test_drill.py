@@ -21,7 +21,6 @@ def drill(cluster: Cluster, folder: Path, *names: str) -> dict[str, dict[str, An
         "drill", "--reports", str(folder), "--result", str(result), "--stop-seconds", "45", *faults
     )
     assert code == 0, said
-    print(said)
     rows: dict[str, dict[str, Any]] = {row["fault"]: row for row in read_json(result)["drill"]}
     assert set(rows) == {"none", *names}
     assert all(row["tables_equal"] and row["problem"] is None for row in rows.values())
