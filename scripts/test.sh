@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Sets the checkout up with what the tests need, then runs pytest; arguments are pytest's.
+# Sets the checkout up with what the tests need, then runs pytest; arguments are pytest's, but for --cluster:
+# recovery on a real cluster of processes on this machine, the drill and the crash loop, and nothing else.
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
@@ -9,5 +10,14 @@ set_up --dev
 export PYSPARK_PYTHON=$python PYSPARK_DRIVER_PYTHON=$python
 export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
 
+arguments=()
+for argument in "$@"; do
+    if [[ $argument == --cluster ]]; then
+        arguments+=(-m cluster --override-ini "testpaths=tests/cluster")
+    else
+        arguments+=("$argument")
+    fi
+done
+
 cd "$root"
-exec "$python" -m pytest -q "$@"
+exec "$python" -m pytest -q ${arguments[@]+"${arguments[@]}"}

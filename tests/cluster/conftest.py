@@ -71,20 +71,27 @@ class Cluster:
             name, _, value = text.removeprefix("export ").partition("=")
             self.variables[name] = value.strip("'")
 
-    def submit(self, job: str, *arguments: str, **settings: str) -> subprocess.Popen[str]:
+    def submit(
+        self, job: str, *arguments: str, place: str = "standalone", log: Path | None = None, **settings: str
+    ) -> subprocess.Popen[str]:
         """Starts a job, in a process group of its own, so that all of a driver can be killed at once."""
+        environment = self.environment(**settings)
+        if place == "local":
+            environment |= {"CYMBAL_CORES": "2"}
+        if log is not None:
+            environment |= {"CYMBAL_LOG_FILE": str(log)}
         return subprocess.Popen(
-            [str(ROOT / "scripts" / "submit.sh"), "--place", "standalone", job, *arguments],
-            env=self.environment(**settings),
+            [str(ROOT / "scripts" / "submit.sh"), "--place", place, job, *arguments],
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
         )
 
-    def run(self, job: str, *arguments: str, **settings: str) -> tuple[int, str]:
+    def run(self, job: str, *arguments: str, place: str = "standalone", **settings: str) -> tuple[int, str]:
         """Runs a job to its end: exit code, and what it said."""
-        process = self.submit(job, *arguments, **settings)
+        process = self.submit(job, *arguments, place=place, **settings)
         said, _ = process.communicate(timeout=1200)
         return process.returncode, said
 

@@ -1,0 +1,120 @@
+"""Two runs at once, and readers beside them: one wins, the other says so, nobody sees half of anything."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.conftest import Cluster
+from tests.cluster.nights import Nights
+
+HALF = {"spark.cores.max": "2"}
+
+
+@pytest.fixture
+def nights(tmp_path: Path) -> Nights:
+    found = Nights(tmp_path, tmp_path / "lake")
+    for night in range(2):
+        found.deliver(night)
+    return found
+
+
+def clean_content(cluster: Cluster, nights: Nights) -> dict[str, list[str]]:
+    clean = Nights(nights.folder, nights.folder / "clean")
+    code, said = cluster.run("run_batch", *clean.arguments, place="local")
+    assert code == 0, said
+    return clean.content()
+
+
+def at_once(cluster: Cluster, *commands: list[str]) -> list[tuple[int, str]]:
+    processes = [cluster.submit(command[0], *command[1:], **HALF) for command in commands]
+    found = []
+    for process in processes:
+        said, _ = process.communicate(timeout=600)
+        found.append((process.returncode, said))
+    return found
+
+
+def test_two_runs_of_the_same_dates(cluster: Cluster, nights: Nights) -> None:
+    command = ["run_batch", *nights.arguments]
+    ended = at_once(cluster, command, command)
+    codes = sorted(code for code, _ in ended)
+    assert codes in ([0, 0], [0, 75]), ended
+    code, said = cluster.run("run_batch", *nights.arguments, place="local")
+    assert code == 0, said
+    assert nights.content() == clean_content(cluster, nights)
+
+
+def test_two_runs_of_different_dates(cluster: Cluster, nights: Nights) -> None:
+    code, said = cluster.run("ingest_sales", *nights.arguments, place="local")
+    assert code == 0, said
+    first, second = (["publish_sales", *nights.arguments, "--date", f"2026-03-0{day}"] for day in (2, 3))
+    for (code, said), command in zip(at_once(cluster, first, second), (first, second), strict=True):
+        assert code in (0, 75), said
+        if code == 75:
+            assert "another run" in said
+            assert cluster.run(command[0], *command[1:], place="local")[0] == 0
+    code, said = cluster.run("run_batch", *nights.arguments, place="local")
+    assert code == 0, said
+    assert nights.content() == clean_content(cluster, nights)
+
+
+def test_one_that_planned_before_the_other_published_and_writes_after_it(
+    cluster: Cluster, nights: Nights
+) -> None:
+    slow = cluster.submit("run_batch", *nights.arguments, place="local")
+    assert slow.stdout is not None
+    for text in slow.stdout:
+        if "publishing" in text:
+            os.killpg(slow.pid, signal.SIGSTOP)
+            break
+    nights.deliver(2)
+    code, said = cluster.run("run_batch", *nights.arguments, place="local")
+    assert code == 0, said
+    content = nights.content()
+    os.killpg(slow.pid, signal.SIGCONT)
+    said, _ = slow.communicate(timeout=300)
+    assert slow.returncode == 75, said
+    assert "another run" in said
+    assert nights.content() == content == clean_content(cluster, nights)
+
+
+def test_readers_see_the_old_or_the_new(cluster: Cluster, nights: Nights) -> None:
+    code, said = cluster.run("run_batch", *nights.arguments, place="local")
+    assert code == 0, said
+    seen: list[frozenset[tuple[str, str]]] = [nights.sales_of(1)]
+    polls, ended = 0, threading.Event()
+
+    def poll() -> None:
+        nonlocal polls
+        while not ended.wait(0.05):
+            polls += 1
+            now = nights.sales_of(1)
+            if now != seen[-1]:
+                seen.append(now)
+
+    reader = threading.Thread(target=poll)
+    reader.start()
+    try:
+        for night in (
+            2,
+            3,
+        ):  # each brings a late line, a copy and a conflict of the night before; 3 changes 2
+            nights.deliver(night)
+            started = time.monotonic()
+            code, said = cluster.run("run_batch", *nights.arguments, place="local")
+            assert code == 0, said
+            assert time.monotonic() - started > 1
+    finally:
+        ended.set()
+        reader.join()
+    assert polls > 100
+    # One revision: the late line of the second night. Nothing between it and the one before.
+    assert len(seen) == 2
+    assert seen[1] == nights.sales_of(1)
+    assert len(seen[1] - seen[0]) == 1
