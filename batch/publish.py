@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batch.context import Batch, PublishedDate
-from batch.recording import Publication, record_publication, recover_publications
+from batch.recording import JOB, Publication, record_publication, recover_publications
 from batch.window import Window
 from batch.writing import write_sales
 from lake.causes import cause_of, is_of_the_place
@@ -20,8 +20,6 @@ from planning.windows import windows
 from schemas.errors import TryAgainError
 from schemas.states import DateStatus, ExitCode
 from schemas.tables import CONFLICTS, SALES
-
-JOB = "publish_sales"
 
 
 def publish(
@@ -186,7 +184,7 @@ def _commit(batch: Batch, window: Window, pinned: _Pinned) -> None:
         raise TryAgainError("silver/sales: another run published first; run again")
     _replace_conflicts(batch, window, publication)
     window.prepare()
-    version = write_sales(batch, window, publication.dates, publication.as_metadata(), (JOB, sequence))
+    version = write_sales(batch, window, publication)
     if version is None:
         raise TryAgainError("silver/sales: another run published first; run again")
     pinned.sequence = sequence

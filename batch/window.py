@@ -36,13 +36,11 @@ class Window:
         batch: the run.
         dates: business dates of the window, in order.
         bronze_version: version of bronze that it reads; None where there is none.
-        doubled: whether chunks were lost to memory and are tried in twice as many partitions.
     """
 
     batch: Batch
     dates: list[DateInputs]
     bronze_version: int | None
-    doubled: bool = False
 
     @property
     def span(self) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from batch.context import Batch
+from batch.recording import JOB, Publication
 from batch.window import Window
 from lake.causes import cause_of, is_of_the_place
 from lake.tasks import TaskWatch
@@ -25,21 +23,13 @@ from schemas.tables import SALES
 from transforms.publication import ChunkPlan
 
 
-def write_sales(
-    batch: Batch,
-    window: Window,
-    dates: Mapping[dt.date, Any],
-    metadata: Mapping[str, Any],
-    transaction: tuple[str, int],
-) -> int | None:
+def write_sales(batch: Batch, window: Window, publication: Publication) -> int | None:
     """Writes the sales of a window; chunks lost to memory are tried once more, in twice as many partitions.
 
     Args:
         batch: the run.
         window: lines and plan.
-        dates: business dates of the window.
-        metadata: kept with the commit.
-        transaction: application and number of the publication.
+        publication: what the commit says of itself.
 
     Returns:
         Version of ``silver/sales``; None where another run published first.
@@ -48,33 +38,31 @@ def write_sales(
         ChunkError: a chunk failed for good, for its data or its size.
         TryAgainError: workers were lost, or another run wrote to the same dates.
     """
-    plan = window.plan
     try:
-        return _write(batch, window, plan, dates, metadata, transaction)
+        return _write(batch, window, publication, window.plan)
     except ChunkError as error:
-        if not error.is_lost_to_memory or window.doubled:
+        if not error.is_lost_to_memory:
             raise
         batch.outcome.warnings.append(f"{error}: tried once more in twice as many partitions")
-        window.doubled = True
-        doubled = replace(plan, spans=with_doubled(plan.spans, error.chunks))
-        return _write(batch, window, doubled, dates, metadata, transaction)
+        doubled = replace(window.plan, spans=with_doubled(window.plan.spans, error.chunks))
+    return _write(batch, window, publication, doubled)
 
 
-def _write(
-    batch: Batch,
-    window: Window,
-    plan: ChunkPlan,
-    dates: Mapping[dt.date, Any],
-    metadata: Mapping[str, Any],
-    transaction: tuple[str, int],
-) -> int | None:
-    description = f"publishing {window.span} in {plan.partitions} partitions"
-    batch.tell(description)
-    group = f"{batch.run_id}-{transaction[1]}-{plan.partitions}"
-    watch = TaskWatch(batch.spark, group, description, plan.partitions)
+def _write(batch: Batch, window: Window, publication: Publication, plan: ChunkPlan) -> int | None:
+    step = f"publishing {window.span} in {plan.partitions} partitions"
+    batch.tell(step)
+    # Of this write alone: what failed before it, or comes after, is not counted as its own.
+    group = f"{batch.run_id} {publication.sequence} {step}"
+    watch = TaskWatch(batch.spark, group, step, plan.partitions)
     try:
         with batch.following(lambda: tasks_by_chunk(watch.attempts(), plan.spans)):
-            return batch.lake.replace(SALES, window.sales(plan), dates, metadata, transaction=transaction)
+            return batch.lake.replace(
+                SALES,
+                window.sales(plan),
+                publication.dates,
+                publication.as_metadata(),
+                transaction=(JOB, publication.sequence),
+            )
     except SalesBatchError:
         raise
     except Exception as error:

@@ -193,6 +193,7 @@ class Drill:
             settings = {
                 f"spark.delta.logStore.{scheme}.impl": "cymbal.drill.HaltingLogStore",
                 "spark.hadoop.cymbal.fault.halt": point,
+                "spark.cores.max": "1",  # it is about the driver: one executor starts sooner than many
             }
             ran = self._batch(row.fault, settings=settings)
             runs.append(ran)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -24,8 +26,12 @@ class TaskWatch:
             partitions: tasks of the stage that writes.
         """
         self._context = spark.sparkContext
-        self._jvm: Any = spark._jvm
+        jvm: Any = spark._jvm
+        self._jvm = jvm
         self._gateway: Any = spark.sparkContext._gateway
+        jackson = jvm.com.fasterxml.jackson
+        scala = jackson.module.scala.DefaultScalaModule()
+        self._mapper = jackson.databind.ObjectMapper().registerModule(scala)
         self._group = group
         self._partitions = partitions
         self._context.setJobGroup(group, description)
@@ -39,12 +45,12 @@ class TaskWatch:
         sized = [attempts for attempts in stages if attempts and attempts[0].numTasks() == self._partitions]
         if not sized:
             return []
-        writing = max(sized, key=_written)
-        found = []
-        for attempt in writing:
+        found: list[dict[str, Any]] = []
+        for attempt in max(sized, key=_written):
+            # As JSON, in one call: a call for each value of each task takes seconds for thousands.
             listed = store.taskList(attempt.stageId(), attempt.attemptId(), _ALL_TASKS)
-            found += [listed.apply(position) for position in range(listed.size())]
-        return [_attempt(task) for task in sorted(found, key=lambda task: int(task.taskId()))]
+            found += json.loads(self._mapper.writeValueAsString(listed))
+        return [_attempt(task) for task in sorted(found, key=lambda task: task["taskId"])]
 
     def _stage_attempts(self, store: Any, stage: int) -> list[Any]:
         """All attempts of a stage, the first one first."""
@@ -64,13 +70,12 @@ def _written(attempts: list[Any]) -> tuple[int, int]:
     return sum(int(attempt.outputBytes()) for attempt in attempts), int(attempts[0].stageId())
 
 
-def _attempt(task: Any) -> TaskAttempt:
+def _attempt(task: Mapping[str, Any]) -> TaskAttempt:
     # The partition id, not the index: of a stage tried again the index counts only what is left.
-    duration, message = task.duration(), task.errorMessage()
     return TaskAttempt(
-        partition=int(task.partitionId()),
-        host=str(task.host()),
-        state=str(task.status()),
-        seconds=duration.get() / 1000 if duration.isDefined() else 0.0,
-        cause=str(message.get()) if message.isDefined() else None,
+        partition=task["partitionId"],
+        host=task["host"],
+        state=task["status"],
+        seconds=(task["duration"] or 0) / 1000,
+        cause=task["errorMessage"],
     )

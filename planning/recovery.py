@@ -13,7 +13,7 @@ from schemas.partitions import PartitionSpan
 # What Spark and the cluster managers say of a process that ran out of memory; 52 is Spark's own exit code for
 # it, 137 the kernel's or a container's kill.
 _LOST_TO_MEMORY = re.compile(
-    r"OutOfMemoryError|exited with code (52|137)\b|exit(ed with)? code:? (52|137)\b|OOMKilled"
+    r"OutOfMemoryError|exit(ed with)? code:? (52|137)\b|OOMKilled"
     r"|exceeding (physical|virtual|the) memory|running beyond (physical|virtual) memory"
 )
 _LOST_WORKER = re.compile(

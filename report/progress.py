@@ -18,7 +18,7 @@ from report.streams import errors
 
 _INTERVAL_SECONDS = 0.5
 # Off a terminal only news are told, and each look asks the driver for every task.
-_LOG_INTERVAL_SECONDS = 2.0
+_LOG_INTERVAL_SECONDS = 5.0
 _IDLE_SECONDS = 30.0
 
 

@@ -62,6 +62,8 @@ def healthy() -> list[dict[str, Any]]:
         *[task(8, p) for p in range(3)],
         stage(9, 2),
         *[task(9, p, shuffled=50) for p in range(2)],
+        stage(10, 1),  # between the two, and of no shuffle
+        task(10, 0),
         stage(11, 3),
         *[task(11, p, written=100) for p in range(3)],
     ]
@@ -75,7 +77,7 @@ def test_a_healthy_run_repeats_nothing() -> None:
         {},
         {},
     )
-    assert (found.seconds, found.task_seconds) == (0, 16)
+    assert (found.seconds, found.task_seconds) == (0, 18)
 
 
 def test_a_killed_worker_costs_its_tasks_and_its_map_outputs() -> None:
@@ -100,6 +102,12 @@ def test_a_killed_worker_costs_its_tasks_and_its_map_outputs() -> None:
     assert found.map_side == (1, 2)
     assert found.causes == {LOST: 2, FETCH: 1}
     assert found.seconds == 6
+
+
+def test_a_second_write_in_more_partitions_is_not_the_one_that_was_planned() -> None:
+    events = [*healthy(), task(11, 2, "1", "ExceptionFailure"), stage(12, 4)]
+    events += [task(12, p, written=500) for p in range(4)]
+    assert repeats_of(read_events(events), SPANS).chunks == {"A-G": 0, "H-N": 1}
 
 
 def test_every_repeat_has_a_cause() -> None:

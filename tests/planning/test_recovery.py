@@ -30,6 +30,7 @@ def test_attempts_are_told_by_the_chunk_of_their_partition() -> None:
         [
             attempt(0),
             attempt(1, "FAILED", "java.io.IOException: disk\n\tat some.Trace", "b"),
+            attempt(1, "FAILED", "java.io.IOException: disk\n\tat another.Trace", "b"),
             attempt(1, "RUNNING"),
             attempt(2, host="c"),
             attempt(2, host="d"),  # the second copy of a slow task
@@ -38,15 +39,15 @@ def test_attempts_are_told_by_the_chunk_of_their_partition() -> None:
         SPANS,
     )
     assert found == {
-        "A-G": ChunkTasks(2, 1, 3, 1, ["b: java.io.IOException: disk"], 4.5, {"a", "b"}),
+        "A-G": ChunkTasks(2, 1, 4, 2, ["b: java.io.IOException: disk"], 6.0, {"a", "b"}),
         "H-N": ChunkTasks(1, 1, 2, 0, [], 3.0, {"c", "d"}),
     }
     assert found["A-G"].as_columns() == {
         "partitions": 2,
-        "tasks": 3,
-        "failed_attempts": 1,
+        "tasks": 4,
+        "failed_attempts": 2,
         "failures": ["b: java.io.IOException: disk"],
-        "task_seconds": 4.5,
+        "task_seconds": 6.0,
         "hosts": ["a", "b"],
     }
 
