@@ -131,6 +131,7 @@ def faults(aim: Aim) -> list[Fault]:
     stop = f"{_WORKER}; kill -STOP $w $PPID; sleep {aim.stop_seconds}; kill -CONT $w $PPID"
     alone = aim.last_date_spans[chunk]
     of_date = range(alone.first, alone.first + alone.count)
+    alone_tasks = sum(span.count for span in aim.last_date_spans.values())
     return [
         _fault(
             "worker_killed_in_ingest",
@@ -147,8 +148,10 @@ def faults(aim: Aim) -> list[Fault]:
         _fault(
             "chunk_always_fails",
             [
-                Rule(publishing, write, partitions, RAISE, _ALWAYS),
-                Rule(f"publishing {aim.last_date} in .*", 0, list(of_date), RAISE, _ALWAYS),
+                # Aimed at the write alone, of the window and then of the one date: other stages of a step may
+                # have as many tasks.
+                Rule(r"publishing \S+ to .*", write, partitions, RAISE, _ALWAYS),
+                Rule(f"publishing {aim.last_date} in .*", alone_tasks, list(of_date), RAISE, _ALWAYS),
             ],
             needs_workers=False,
             code=3,
