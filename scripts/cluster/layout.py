@@ -107,7 +107,9 @@ class Layout:
         }
 
     def _master(self) -> Daemon:
-        options = f"-Dspark.port.maxRetries=0 -Dspark.worker.timeout={WORKER_TIMEOUT_SECONDS}"
+        # Its REST port is always the same one: of two clusters on a machine the second would only stand by.
+        options = "-Dspark.port.maxRetries=0 -Dspark.master.rest.enabled=false "
+        options += f"-Dspark.worker.timeout={WORKER_TIMEOUT_SECONDS}"
         arguments = ["--host", MASTER_HOST, "--port", str(self.port), "--webui-port", str(self.port + 1)]
         command = _spark_class("deploy.master.Master", *arguments)
         return Daemon("master", command, {"SPARK_MASTER_OPTS": options, "SPARK_LOCAL_IP": MASTER_HOST})

@@ -1,0 +1,162 @@
+"""The work of a run, counted: a regression shows on any machine, however fast or busy it is.
+
+Where the code comes to do with less, its change lowers the bound here as well; a change that needs more says
+here why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from jobs.generate_sales import JOB as GENERATE
+from jobs.run_batch import JOB as RUN_BATCH
+from schemas.tables import TABLES
+from tests.support.counted_work import StageWork, Work, counted
+from tests.support.plans import main_line
+from tests.support.runs import run_job
+from tests.support.tables import table_versions
+
+# Three dates of one window, with copies, conflicts and rejects; the gates are open, such dirt is meant.
+GENERATED = ["--rows", "4000", "--from", "2026-11-02", "--to", "2026-11-04", "--formats", "[csv]"]
+ASKED = ["currencies=[USD, JPY, KWD]", "audit.max_rejected_share=1", "audit.max_conflict_share=1"]
+# A chunk of about 1,000 lines gets partitions of its own, so that a task too many for each shows.
+SETTINGS = [part for value in (*ASKED, "chunks.target_rows_per_partition=500") for part in ("--set", value)]
+# A stage that reads fewer rows reads a table's log or the ledger, not lines.
+FEWEST_LINES = 1000
+
+
+@dataclass(frozen=True)
+class Exactly:
+    """A count that is what it is for a reason."""
+
+    count: float
+    why: str
+
+    def __contains__(self, found: float) -> bool:
+        return found == self.count
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """A count that may go down at any time."""
+
+    count: float
+    why: str
+
+    def __contains__(self, found: float) -> bool:
+        return found <= self.count
+
+
+Bounds = dict[str, Exactly | AtMost]
+
+# Jobs and tasks: what was counted (113 and 150; 15 and 17 where nothing is new) and a tenth more, so that one
+# more query over the ledger passes and one for each date or chunk does not.
+FIRST_RUN: Bounds = {
+    "bytes of the landing read, by its bytes": Exactly(1, "the text is read once: parsing it costs most"),
+    "bronze read to count it, by its lines": AtMost(2, "lines by drop, and reasons of those rejected"),
+    "bronze read to plan and publish, by its lines": AtMost(
+        5, "totals, keys that differ, the conflicts, keys that cross chunks; the publish itself"
+    ),
+    "silver read, by its lines": AtMost(3, "reconciled once, then once for each gold table"),
+    "exchanges of published lines": Exactly(1, "a line goes to its chunk's partition, and stays there"),
+    "scans of bronze by the publish": Exactly(1, "what else it looks up is broadcast"),
+    "jobs": AtMost(124, "each costs the driver a round to the executors"),
+    "tasks": AtMost(165, "each costs a launch, and those that write a file"),
+}
+UNCHANGED_RUN: Bounds = {
+    "rows read": AtMost(100, "the ledger and the logs tell that nothing is new: no line is read"),
+    "jobs": AtMost(17, "each costs the driver a round to the executors"),
+    "tasks": AtMost(19, "each costs a launch"),
+}
+# A table's first run makes it, which is a commit of its own.
+FIRST_COMMITS = {
+    "bronze/received_sales": 2,
+    "silver/sales": 2,
+    "silver/conflicts": 2,
+    "gold/daily_sales": 2,
+    "gold/invoices": 2,
+    "ledger/drops": 2,
+    "ledger/dates": 2,
+    "ledger/runs": 3,  # running, done
+    "ledger/chunks": 2,
+    "ledger/tasks": 2,
+    "ledger/builds": 3,  # one for each gold table
+}
+UNCHANGED_COMMITS = {"ledger/runs": 2}  # running, unchanged
+
+
+def test_a_run_does_no_more_than_it_must_and_an_unchanged_one_next_to_nothing(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    landing, lake = tmp_path / "landing", tmp_path / "lake"
+    assert GENERATE.run(["--landing", str(landing), *GENERATED]) == 0
+
+    def run() -> None:
+        assert run_job(RUN_BATCH, landing, lake, *SETTINGS).code == 0
+
+    first = counted(spark, run)
+    made = table_versions(lake, TABLES)
+    assert {name: version + 1 for name, version in made.items()} == FIRST_COMMITS
+    assert beyond(FIRST_RUN, figures(first, landing)) == []
+
+    again = counted(spark, run)
+    now = table_versions(lake, TABLES)
+    assert {name: now[name] - made[name] for name in now if now[name] != made[name]} == UNCHANGED_COMMITS
+    read = sum(stage.rows_read for stage in again.stages)
+    assert beyond(UNCHANGED_RUN, {"rows read": read, "jobs": again.jobs, "tasks": again.tasks}) == []
+
+
+def test_what_is_beyond_a_bound_is_told_with_its_reason() -> None:
+    bounds: Bounds = {"passes": Exactly(1, "once"), "jobs": AtMost(10, "rounds"), "tasks": AtMost(5, "files")}
+    assert beyond(bounds, {"passes": 1, "jobs": 10, "tasks": 4}) == []
+    assert beyond(bounds, {"passes": 2, "jobs": 11, "tasks": 5}) == [
+        "passes: 2, must be Exactly 1: once",
+        "jobs: 11, must be AtMost 10: rounds",
+    ]
+
+
+def figures(work: Work, landing: Path) -> dict[str, float]:
+    """What the bounds are about."""
+    ingesting = reading_lines(work, "listing", "reading the headers", "ingesting")
+    lines = max(stage.rows_written for stage in ingesting)
+    published = max(stage.rows_written for stage in work.of_step("publishing"))
+    landed = sum(path.stat().st_size for path in landing.glob("*/*.csv"))
+    (plan,) = [
+        main_line(plan)
+        for plan in work.plans
+        if any(node.name.startswith("Exchange") and "partition_id" in node.details for node in plan)
+    ]
+    return {
+        "bytes of the landing read, by its bytes": sum(stage.bytes_read for stage in ingesting) / landed,
+        "bronze read to count it, by its lines": rows(reading_lines(work, "counting")) / lines,
+        "bronze read to plan and publish, by its lines": rows(reading_lines(work, "planning", "publishing"))
+        / lines,
+        "silver read, by its lines": rows(reading_lines(work, "reconciling", "building")) / published,
+        "exchanges of published lines": sum(node.name.startswith("Exchange") for node in plan),
+        "scans of bronze by the publish": sum(node.name.startswith("Scan parquet") for node in plan),
+        "jobs": work.jobs,
+        "tasks": work.tasks,
+    }
+
+
+def reading_lines(work: Work, *steps: str) -> list[StageWork]:
+    """The stages of some steps that read lines."""
+    return [stage for stage in work.of_step(*steps) if stage.rows_read >= FEWEST_LINES]
+
+
+def rows(stages: list[StageWork]) -> int:
+    """Rows that they read."""
+    return sum(stage.rows_read for stage in stages)
+
+
+def beyond(bounds: Bounds, found: dict[str, float]) -> list[str]:
+    """What is not as it should be, in words; an empty list is well."""
+    assert bounds.keys() == found.keys()
+    return [
+        f"{name}: {found[name]:g}, must be {type(bound).__name__} {bound.count:g}: {bound.why}"
+        for name, bound in bounds.items()
+        if found[name] not in bound
+    ]
