@@ -19,6 +19,7 @@ from schemas.tables import RECEIVED_SALES, SALES
 from transforms.control_totals import count_conflicts, count_received
 from transforms.copies import (
     find_conflicts,
+    find_copies,
     find_crossing_keys,
     find_differing_keys,
     find_late_resends,
@@ -80,9 +81,19 @@ class Window:
         return find_differing_keys(self.candidates).persist()
 
     @cached_property
+    def has_differing_keys(self) -> bool:
+        """Whether any key has copies that differ."""
+        return not self.differing_keys.isEmpty()
+
+    @cached_property
+    def differing_copies(self) -> DataFrame:
+        """All copies of these keys: few lines, found in one scan, from which all else about them follows."""
+        return find_copies(self.candidates, self.differing_keys).persist()
+
+    @cached_property
     def conflicts(self) -> DataFrame:
         """Lines for ``silver/conflicts``."""
-        conflicts = find_conflicts(self.candidates, self.differing_keys)
+        conflicts = find_conflicts(self.differing_copies, self.differing_keys)
         late = self.late_resends
         return (conflicts if late is None else conflicts.unionByName(late.drop("key_hash"))).persist()
 
@@ -94,7 +105,7 @@ class Window:
     @cached_property
     def has_copies_that_differ(self) -> bool:
         """Whether anything at all is to be left out other than equal copies."""
-        if not self.differing_keys.isEmpty():
+        if self.has_differing_keys:
             return True
         return self.late_resends is not None and not self.late_resends.isEmpty()
 
@@ -117,9 +128,9 @@ class Window:
     @cached_property
     def crossing_keys(self) -> DataFrame | None:
         """Keys whose copies lie in several chunks; None where there are none: no line need look them up."""
-        if self.differing_keys.isEmpty():
+        if not self.has_differing_keys:
             return None
-        crossing = find_crossing_keys(self.candidates, self.differing_keys).persist()
+        crossing = find_crossing_keys(self.differing_copies, self.differing_keys).persist()
         if not crossing.isEmpty():
             return crossing
         crossing.unpersist()
@@ -143,7 +154,7 @@ class Window:
 
     def release(self) -> None:
         """Frees what was kept in memory."""
-        for frame in ("late_resends", "differing_keys", "conflicts", "crossing_keys"):
+        for frame in ("late_resends", "differing_keys", "differing_copies", "conflicts", "crossing_keys"):
             kept = self.__dict__.get(frame)
             if kept is not None:
                 kept.unpersist()

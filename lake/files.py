@@ -103,13 +103,7 @@ class FileStore:
         """Files below a folder of the root, at any depth; on an object store in few requests."""
         statuses = self._system.listFiles(self._below(folder), True)
         while statuses.hasNext():
-            status = statuses.next()
-            yield FileStatus(
-                status.getPath().toString(),
-                status.getLen(),
-                self._version(status),
-                status.getModificationTime(),
-            )
+            yield self._status(statuses.next())
 
     def read(self, path: str, limit: int, decompress: bool = False) -> bytes:
         """First bytes of a file.
@@ -133,18 +127,20 @@ class FileStore:
         except Py4JJavaError as error:
             raise OSError(first_line(error)) from None
 
-    def write(self, name: str, content: bytes) -> None:
+    def write(self, name: str, content: bytes) -> FileStatus:
         """Writes a small file below the root, whole.
 
         Raises:
             OSError: the file system refuses.
         """
+        path = self._below(name)
         try:
-            stream = self._system.create(self._below(name), True)
+            stream = self._system.create(path, True)
             try:
                 stream.write(content)
             finally:
                 stream.close()
+            return self._status(self._system.getFileStatus(path))
         except Py4JJavaError as error:
             raise OSError(first_line(error)) from None
 
@@ -175,6 +171,14 @@ class FileStore:
 
     def _below(self, name: str) -> Any:
         return self._path(self._root, name) if name else self._root
+
+    def _status(self, status: Any) -> FileStatus:
+        return FileStatus(
+            status.getPath().toString(),
+            status.getLen(),
+            self._version(status),
+            status.getModificationTime(),
+        )
 
     def _version(self, status: Any) -> str:
         if self._etags is None:

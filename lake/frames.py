@@ -19,7 +19,11 @@ def local_frame(spark: SparkSession, schema: StructType, rows: Sequence[Mapping[
         schema: columns.
         rows: values by column name; a column that a row lacks is null.
     """
-    complete = [{name: row.get(name) for name in schema.fieldNames()} for row in rows]
     # Arrow, where plain rows would be pickled and read again by a Python worker on an executor.
-    table = pa.Table.from_pylist(complete, schema=to_arrow_schema(schema, timezone="UTC"))
-    return spark.createDataFrame(table, schema)
+    return spark.createDataFrame(local_table(schema, rows), schema)
+
+
+def local_table(schema: StructType, rows: Sequence[Mapping[str, Any]] = ()) -> pa.Table:
+    """Rows of the driver as an Arrow table: see :func:`local_frame`."""
+    complete = [{name: row.get(name) for name in schema.fieldNames()} for row in rows]
+    return pa.Table.from_pylist(complete, schema=to_arrow_schema(schema, timezone="UTC"))

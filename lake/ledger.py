@@ -10,9 +10,8 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from types import SimpleNamespace
 from typing import Any
-
-from pyspark.sql import functions as F
 
 from lake.tables import Lake
 from planning.reconciliation import Cell, Shares
@@ -66,8 +65,7 @@ class Ledger:
 
     def record_chunks(self, run_id: str, cells: Mapping[Cell, Shares]) -> None:
         """Appends the reconciliation of a publication, once: what a run cut off had recorded stays."""
-        recorded = self._lake.read(LEDGER_CHUNKS).filter(F.col("run_id") == run_id)
-        there = {row.business_date for row in recorded.select("business_date").distinct().collect()}
+        there = {row["business_date"] for row in self._lake.rows(LEDGER_CHUNKS, run_id)}
         rows = [
             {
                 "run_id": run_id,
@@ -149,7 +147,7 @@ class Ledger:
     def _rows(self, table: Table) -> list[Any]:
         """All rows of a table of few rows a date; read once, until this run appends to it."""
         if table.name not in self._kept:
-            self._kept[table.name] = self._lake.read(table).collect()
+            self._kept[table.name] = [SimpleNamespace(**row) for row in self._lake.rows(table)]
         return self._kept[table.name]
 
 
@@ -184,7 +182,7 @@ def _drop_state(date: dt.date, rows: Sequence[Any]) -> DropState:
         key=lambda row: (row.bronze_version, row.at),
         default=None,
     )
-    content = () if held is None else tuple(DateContent(*part) for part in held.content)
+    content = () if held is None else tuple(DateContent(**part) for part in held.content)
     # The same files judged under other terms are other lines.
     held_input = None if held is None else f"{held.fingerprint}:{held.judged_by}"
     return DropState(date, DropStatus(last.status), last.fingerprint, held_input, content)

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import delta.exceptions as delta_errors  # converts Delta's Java errors: must be imported before they occur
-from delta import DeltaTable
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
+from lake.delta_log import DeltaLog
 from lake.files import FileStore
-from lake.frames import local_frame
+from lake.frames import local_frame, local_table
 from schemas.errors import TryAgainError, UsageError
 from schemas.tables import TABLES, Table
 
@@ -107,8 +108,7 @@ class Lake:
         """Last transaction number that an application committed to a table; 0 where none."""
         if not self.exists(table):
             return 0
-        number = self._snapshot(table).transactions().get(application)
-        return int(number.get()) if number.isDefined() else 0
+        return self._log(table).transaction(application)
 
     def read(self, table: Table, version: int | None = None) -> DataFrame:
         """A table's rows, none where it is not there.
@@ -124,20 +124,29 @@ class Lake:
             reader = reader.option("versionAsOf", version)
         return reader.load(self.path(table))
 
+    def rows(self, table: Table, run_id: str | None = None) -> list[dict[str, Any]]:
+        """Rows of a small table, by column name; times carry their zone.
+
+        Args:
+            table: contract.
+            run_id: only rows of this run; None for all.
+        """
+        if not self.exists(table):
+            return []
+        found = self._log(table).rows(local_table(table.schema).schema)
+        if found is None:
+            rows = self.read(table)
+            found = (rows if run_id is None else rows.filter(F.col("run_id") == run_id)).toArrow()
+        elif run_id is not None:
+            found = found.filter(pc.field("run_id") == run_id)
+        listed: list[dict[str, Any]] = found.to_pylist()
+        return listed
+
     def ensure(self, table: Table) -> None:
         """Makes a table, empty, where it is not there."""
         if self.exists(table):
             return
-        builder = (
-            DeltaTable.createIfNotExists(self._spark).location(self.path(table)).addColumns(table.schema)
-        )
-        if table.statistics:
-            builder = builder.property("delta.dataSkippingStatsColumns", ",".join(table.statistics))
-        else:
-            builder = builder.property("delta.dataSkippingNumIndexedCols", "0")
-        if table.partition_by:
-            builder = builder.partitionedBy(*table.partition_by)
-        self._guarded(builder.execute, table)
+        self._guarded(lambda: self._log(table).create(_properties(table)), table)
         self._existing.add(table.name)
 
     def append(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -145,8 +154,7 @@ class Lake:
         if not rows:
             return
         self.ensure(table)
-        frame = local_frame(self._spark, table.schema, rows).coalesce(1)
-        self._guarded(lambda: frame.write.format("delta").mode("append").save(self.path(table)), table)
+        self._guarded(lambda: self._log(table).append(local_table(table.schema, rows)), table)
 
     def replace(
         self,
@@ -212,16 +220,11 @@ class Lake:
         latest = self.version(table)
         if latest is None or latest <= after:
             return []
-        history = (
-            DeltaTable.forPath(self._spark, self.path(table))
-            .history(latest - after)
-            .select("version", "userMetadata")
-            .collect()
-        )
-        found = [
-            Commit(row.version, _own_metadata(row.userMetadata)) for row in history if row.version > after
+        log = self._log(table)
+        return [
+            Commit(version, _own_metadata(log.commit_metadata(version)))
+            for version in range(after + 1, latest + 1)
         ]
-        return sorted(found, key=lambda commit: commit.version)
 
     def _check_schema(self, table: Table) -> None:
         schema = StructType.fromJson(json.loads(self._snapshot(table).schema().json()))
@@ -240,10 +243,10 @@ class Lake:
                 )
 
     def _snapshot(self, table: Table) -> Any:
-        jvm: Any = self._spark._jvm
-        log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self._spark._jsparkSession, self.path(table))
-        nothing = jvm.scala.Option.empty()
-        return log.update(False, nothing, nothing)
+        return self._log(table).snapshot()
+
+    def _log(self, table: Table) -> DeltaLog:
+        return DeltaLog(self._spark, self._files, table)
 
     def _guarded(self, action: Any, table: Table) -> None:
         try:
@@ -252,6 +255,19 @@ class Lake:
             raise TryAgainError(
                 f"table {table.name}: another run wrote to it at the same time; run again"
             ) from None
+
+
+def _properties(table: Table) -> dict[str, str]:
+    """Delta's settings of a table."""
+    properties = (
+        {"delta.dataSkippingStatsColumns": ",".join(table.statistics)}
+        if table.statistics
+        else {"delta.dataSkippingNumIndexedCols": "0"}
+    )
+    if not table.partition_by:
+        # A checkpoint is a Spark query; each ten commits, as Delta has it, some run of three waits for one.
+        properties["delta.checkpointInterval"] = "100"
+    return properties
 
 
 def date_condition(column: str, dates: Iterable[dt.date]) -> str:

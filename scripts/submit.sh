@@ -100,9 +100,27 @@ export CYMBAL_LOG_FILE=${CYMBAL_LOG_FILE:-$root/var/log/spark-$(date +%Y%m%dT%H%
 export LOG4J_CONFIGURATION_FILE=$root/configs/log4j2.properties
 
 spark_args=()
+jars=("$root"/var/jars/*.jar)
 if [[ -n ${JAVA_TOOL_OPTIONS:-} ]]; then # handed on as arguments: from the environment, Java announces them
     spark_args+=(--driver-java-options "$JAVA_TOOL_OPTIONS")
     unset JAVA_TOOL_OPTIONS
+fi
+if [[ $place == local ]]; then
+    # 25,000 classes, parsed and verified at each start, or mapped from an archive that the first batch leaves
+    # behind: 27 CPU seconds instead of 37 for a run with nothing to do. Only the class path is archived.
+    spark_args+=(--driver-class-path "$(IFS=:; echo "${jars[*]}")")
+    archive=$root/var/java/classes.jsa
+    sharing=
+    # An archive of other jars would be passed over in silence, and that of a run that soon ended is small.
+    if [[ -n $(find "$archive" -size +100M -newer "$root/.venv/installed.json" -newer "$root/var/java/stamp.json" \
+        -newer "$root/var/jars/stamp" 2>/dev/null) ]]; then
+        sharing="-XX:SharedArchiveFile=\"$archive\" -Xlog:disable"
+    elif [[ $job == run_batch ]]; then
+        sharing="-XX:ArchiveClassesAtExit=\"$archive\" -Xlog:disable"
+    fi
+    # Beside the place's own default options, so that spark.driver.extraJavaOptions stays the user's.
+    default_options=$(sed -n 's/^spark.driver.defaultJavaOptions *//p' "$root/configs/places/$place.conf")
+    spark_args+=(--conf "spark.driver.defaultJavaOptions=$default_options $sharing")
 fi
 if [[ -n ${CYMBAL_SPARK_ARGS:-} ]]; then # split as a shell does, quotes and all
     split=$("$python" -S -c 'import shlex, sys; print(*shlex.split(sys.argv[1]), sep="\n")' "$CYMBAL_SPARK_ARGS" 2>/dev/null) ||
@@ -115,7 +133,6 @@ export CYMBAL_PLACE=$place
 # spark-submit hands a job's stderr on as stdout, and neither is a terminal to it: these are the real ones.
 export CYMBAL_STDOUT=/proc/$$/fd/1 CYMBAL_STDERR=/proc/$$/fd/2
 
-jars=("$root"/var/jars/*.jar)
 exec "$SPARK_HOME/bin/spark-submit" \
     --master "$master" \
     --name "cymbal-sales $job" \

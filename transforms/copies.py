@@ -29,6 +29,16 @@ def find_differing_keys(lines: DataFrame) -> DataFrame:
     return payloads.filter(F.col("lowest") != F.col("highest")).select("business_date", "key_hash")
 
 
+def find_copies(lines: DataFrame, keys: DataFrame) -> DataFrame:
+    """All lines of some keys.
+
+    Args:
+        lines: accepted lines.
+        keys: business_date, key_hash; few.
+    """
+    return lines.join(F.broadcast(keys), ["business_date", "key_hash"], "left_semi")
+
+
 def find_crossing_keys(chunked: DataFrame, differing_keys: DataFrame) -> DataFrame:
     """Keys whose copies lie in several chunks.
 
@@ -39,7 +49,7 @@ def find_crossing_keys(chunked: DataFrame, differing_keys: DataFrame) -> DataFra
     Returns:
         business_date, key_hash, home_chunk (chunk of the copy that stays), one row a key.
     """
-    copies = _copies_of(chunked, differing_keys)
+    copies = find_copies(chunked, differing_keys)
     homes = copies.groupBy("business_date", "key_hash").agg(
         F.min_by("chunk", F.struct(*COPY_ORDER)).alias("home_chunk"),
         (F.min("chunk") != F.max("chunk")).alias("crosses_chunks"),
@@ -57,7 +67,7 @@ def find_conflicts(chunked: DataFrame, differing_keys: DataFrame) -> DataFrame:
     Returns:
         The columns of ``silver/conflicts``, one row a line, outcome ``conflict``.
     """
-    copies = _copies_of(chunked, differing_keys)
+    copies = find_copies(chunked, differing_keys)
     in_order = Window.partitionBy("business_date", *KEY_COLUMNS).orderBy(*COPY_ORDER)
     kept = copies.withColumns(
         {
@@ -110,7 +120,3 @@ def without_late_resends(lines: DataFrame, late_resends: DataFrame) -> DataFrame
     """
     keys = late_resends.select("business_date", *KEY_COLUMNS).distinct()
     return lines.join(keys, ["business_date", *KEY_COLUMNS], "left_anti")
-
-
-def _copies_of(lines: DataFrame, keys: DataFrame) -> DataFrame:
-    return lines.join(F.broadcast(keys), ["business_date", "key_hash"], "left_semi")
