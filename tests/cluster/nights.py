@@ -67,7 +67,7 @@ class Nights:
     def sales_of(self, night: int) -> frozenset[tuple[str, str]]:
         """Transactions and amounts of a business date, as a reader sees them now."""
         table = DeltaTable(str(table_path(self.lake, SALES)))
-        rows = table.to_pyarrow_table(partitions=[("business_date", "=", str(_date(night)))]).to_pylist()
+        rows = table.to_pyarrow_table(filters=[("business_date", "=", _date(night))]).to_pylist()
         assert len({row["transaction_id"] for row in rows}) == len(rows)
         return frozenset((row["transaction_id"], str(row["gross_amount"])) for row in rows)
 

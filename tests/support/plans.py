@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from pyspark.sql import SparkSession
 
 _NODE = re.compile(r"^[\s:|]*(?:\+- |:- )?(?:\* )?(?P<name>.+?) \((?P<number>\d+)\)(?:, .*)?$")
+
+
+_BROADCAST = ("BroadcastExchange", "BroadcastQueryStage")
 
 
 @dataclass(frozen=True)
@@ -49,16 +53,12 @@ def operations_of_writing_stage(spark: SparkSession, group: str) -> set[str]:
 
 
 def main_line(plan: list[Node]) -> list[Node]:
-    """The nodes that every published line passes through: not what is broadcast to them."""
-    kept: list[Node] = []
-    broadcast: int | None = None
-    for node in plan:
-        if broadcast is not None and node.depth > broadcast:
-            continue
-        broadcast = node.depth if node.name.startswith(("BroadcastExchange", "BroadcastQueryStage")) else None
-        if broadcast is None:
-            kept.append(node)
-    return kept
+    """The nodes that every published line passes through: not what is broadcast to them.
+
+    Lines come from the left of each join, and a plan tells its left sides first: what is told from the first
+    broadcast on is looked up, and so is what those tables were computed from, wherever the text puts it.
+    """
+    return list(takewhile(lambda node: not node.name.startswith(_BROADCAST), plan))
 
 
 def _executions(spark: SparkSession) -> dict[int, Any]:
