@@ -30,8 +30,10 @@ def print_drill(rows: Iterable[Mapping[str, Any]]) -> None:
         grid.add_column(header, no_wrap=True)
     for row in rows:
         grid.add_row(*_cells(row))
+    console = output()
     # Whole lines, however narrow the terminal: a table cut off is no evidence.
-    output().print(grid, width=_WIDTH, crop=False)
+    console.width = _WIDTH
+    console.print(grid, crop=False)
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
