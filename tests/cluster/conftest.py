@@ -41,6 +41,7 @@ class Cluster:
 
     home: Path
     variables: dict[str, str] = field(default_factory=dict)
+    has_small_disk: bool = False
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """scripts/cluster.sh."""
@@ -65,7 +66,11 @@ class Cluster:
 
     def start(self, *arguments: str) -> None:
         """Starts it, on ports that are free."""
-        ran = self.command("start", "--port", str(_free_port()), "--restart-seconds", "3", *arguments)
+        started = ["start", "--port", str(_free_port()), "--restart-seconds", "3", *arguments]
+        ran = self.command(*started, "--small-disk", "300")
+        self.has_small_disk = ran.returncode == 0
+        if "--small-disk" in ran.stderr:  # not allowed to mount one here
+            ran = self.command(*started)
         assert ran.returncode == 0, ran.stderr
         for text in (self.home / "env.sh").read_text().splitlines():
             name, _, value = text.removeprefix("export ").partition("=")
@@ -110,7 +115,7 @@ def read_json(path: Path) -> Any:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """One cluster for all tests; its last worker has a disk of 300 MB where that may be mounted."""
     found = Cluster(tmp_path_factory.mktemp("cluster") / "home")
-    found.start(*(["--small-disk", "300"] if os.geteuid() == 0 else []))
+    found.start()
     yield found
     found.command("stop")
 
