@@ -14,13 +14,12 @@ from pyspark.sql import SparkSession
 from drills.events import EventLog, read_event_logs
 from drills.evidence import LOST, UNEXPLAINED, Digest, Repeats, digest, repeats_of
 from drills.faults import DRIVER_KILLS, NAMES, Aim, Fault, faults
-from drills.runs import Ran, Runner
+from drills.runs import KILLED, Ran, Runner
 from lake.files import FileStore
 from planning.windows import partition_spans
 from schemas.errors import UsageError
 from schemas.partitions import PartitionSpan
 
-KILLED = 137
 _FIRST, _LAST = "2026-11-20", "2026-11-23"
 _DATES = ("--from", _FIRST, "--to", _LAST)
 _RUNS_AT_MOST = 4
@@ -84,6 +83,7 @@ class Drill:
         runner: submits the runs.
         root: folder, on storage that the workers reach, of landing and lakes.
         rows: lines to generate.
+        target_rows: lines of a Spark partition, as the runs are told.
         stop_seconds: how long a stopped worker stays so.
         tell: says what is being done now.
     """
@@ -92,6 +92,7 @@ class Drill:
     runner: Runner
     root: str
     rows: int
+    target_rows: int
     stop_seconds: int
     tell: Callable[[str], None]
     _healthy: Digest = field(default_factory=dict)
@@ -148,21 +149,15 @@ class Drill:
         if ingest is None or write is None or map_side is None:
             raise UsageError(f"the event log in {ran.events} does not show an ingest and a publish")
         partitions = {chunk["chunk"]: chunk["partitions"] for chunk in ran.result["chunks"]}
-        target = self._target_rows()
         last = max(date["business_date"] for date in ran.result["dates"])
         return Aim(
             ingest_tasks=ingest.tasks,
             map_tasks=map_side.tasks,
             spans=partition_spans(partitions, 1),  # one partition a partition: the spans, in their order
             last_date=last,
-            last_date_spans=partition_spans(self._lines_of(last), target),
+            last_date_spans=partition_spans(self._lines_of(last), self.target_rows),
             stop_seconds=self.stop_seconds,
         )
-
-    def _target_rows(self) -> int:
-        key = "chunks.target_rows_per_partition="
-        (said,) = (a.removeprefix(key) for a in self.runner.arguments if a.startswith(key))
-        return int(said)
 
     def _lines_of(self, date: str) -> dict[str, int]:
         received = self.spark.read.format("delta").load(self._path("healthy/ledger/chunks"))

@@ -98,7 +98,7 @@ def read_event_logs(folder: Path) -> EventLog:
     files = sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime)
     if not files:
         raise FileNotFoundError(f"no event log in {folder}")
-    return read_events(_events(files[-1]))
+    return read_events(events_of(files[-1]))
 
 
 def read_events(events: Iterable[Mapping[str, Any]]) -> EventLog:
@@ -115,7 +115,8 @@ def read_events(events: Iterable[Mapping[str, Any]]) -> EventLog:
     return log
 
 
-def _events(path: Path) -> Iterator[dict[str, Any]]:
+def events_of(path: Path) -> Iterator[dict[str, Any]]:
+    """Events of one uncompressed log, in order."""
     with path.open(encoding="utf-8") as lines:
         for line in lines:
             if line.endswith("\n"):  # the last line of a killed driver may be half a line

@@ -15,7 +15,7 @@ from typing import Any
 
 _ROOT = Path(__file__).resolve().parents[1]
 _OF_THIS_PROCESS = ("PYSPARK_", "SPARK_ENV", "_PYSPARK", "SPARK_AUTH", "CYMBAL_STD", "PYTHONPATH")
-_KILLED = 128 + signal.SIGKILL
+KILLED = 128 + signal.SIGKILL
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Runner:
         )
         seconds = time.monotonic() - started
         (own / "terminal.log").write_text(finished.stdout, encoding="utf-8")
-        code = _KILLED if finished.returncode == -signal.SIGKILL else finished.returncode
+        code = KILLED if finished.returncode == -signal.SIGKILL else finished.returncode
         return Ran(code, seconds, _result(own / "result.json"), events, finished.stdout)
 
     def _environment(self, settings: Mapping[str, str], log: Path) -> dict[str, str]:

@@ -43,7 +43,7 @@ def run(batch: Batch, options: Options) -> None:
     ]
     arguments = [part for assignment in assignments for part in ("--set", assignment)]
     runner = Runner(os.environ.get("CYMBAL_PLACE", "local"), here / "runs", _SETTINGS, arguments, jars)
-    drill = Drill(batch.spark, runner, root, rows, options.more["stop_seconds"], batch.tell)
+    drill = Drill(batch.spark, runner, root, rows, target, options.more["stop_seconds"], batch.tell)
     found = drill.run(options.more["fault"])
     batch.outcome.drill = [row.as_json() for row in found]
     write_rows(here / "drill.json", found)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from drills.events import events_of
 
 _MILLISECONDS = 1000
 _NANOSECONDS = 1_000_000_000
@@ -196,7 +197,7 @@ def read_event_log(path: Path) -> Recorded:
         ValueError: it holds no task.
     """
     try:
-        return read_events(_events(path))
+        return read_events(events_of(path))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
@@ -219,13 +220,6 @@ def read_events(events: Iterable[Mapping[str, Any]]) -> Recorded:
     used = {task.executor for stage in stages for task in stage.tasks}
     executors = {name: cores for name, cores in log.executors.items() if name in used}
     return Recorded(phases, max(0.0, log.ended - last_end), executors, is_whole=log.ended > 0)
-
-
-def _events(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            if line.endswith("\n"):  # the last line of a killed driver may be half a line
-                yield json.loads(line)
 
 
 def _take(log: _Log, event: Mapping[str, Any]) -> None:
