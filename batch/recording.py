@@ -10,15 +10,15 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from batch.context import Batch, PublishedDate
+from batch.received import read_accepted_of
 from lake.tables import Commit, filter_dates
 from planning.reconciliation import Cell, Measure, Shares, reconcile, totals_by, unreconciled_dates
 from planning.staleness import DateInputs
 from schemas.ranges import parse_ranges
 from schemas.states import DateStatus, ExitCode
-from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES
+from schemas.tables import CONFLICTS, SALES
 from transforms.control_totals import count_conflicts, count_published, count_received
 from transforms.publication import with_chunk
-from transforms.receipts import filter_accepted
 
 JOB = "publish_sales"
 PUT_BACK = "put_back"
@@ -164,11 +164,7 @@ def count_sales(sales: DataFrame) -> tuple[dict[Cell, Measure], dict[Cell, Measu
 def count_accepted(batch: Batch, publication: Publication) -> dict[Cell, Measure]:
     """Measures of a publication's accepted lines, counted again from the bronze that it was made from."""
     drop_dates = {date for inputs in publication.dates.values() for date in inputs.drop_dates}
-    received = filter_dates(
-        batch.lake.read(RECEIVED_SALES, publication.bronze_version), "drop_date", drop_dates
-    )
-    accepted = filter_accepted(received)
-    lines = filter_dates(accepted, "business_date", publication.dates)
+    lines = read_accepted_of(batch, publication.bronze_version, drop_dates, publication.dates)
     chunked = with_chunk(lines, publication.chunk_key, parse_ranges(publication.chunk_ranges))
     return count_cells(count_received(chunked))
 

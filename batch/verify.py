@@ -10,15 +10,15 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from batch.context import Batch
+from batch.received import read_accepted_of
 from batch.recording import count_cells, count_conflicts_of, count_sales
 from lake.tables import filter_dates
 from planning.reconciliation import reconcile, unreconciled_dates
 from planning.staleness import DateState, date_inputs, stale_dates
 from schemas.states import ExitCode
-from schemas.tables import DAILY_SALES, INVOICES, RECEIVED_SALES, SALES
+from schemas.tables import DAILY_SALES, INVOICES, SALES
 from transforms.control_totals import count_received
 from transforms.publication import with_chunk
-from transforms.receipts import filter_accepted
 from transforms.verification import find_repeated_keys, find_reused_numbers, gold_differences
 
 _SHOWN = 20
@@ -65,9 +65,7 @@ def verify(batch: Batch, asked: Container[dt.date]) -> Verification:
 def _unreconciled(batch: Batch, dates: list[dt.date], published: dict[dt.date, DateState]) -> list[str]:
     chunks = batch.settings.chunks
     drop_dates = {drop for date in dates for drop in published[date].drop_dates}
-    received = filter_dates(batch.lake.read(RECEIVED_SALES), "drop_date", drop_dates)
-    accepted = filter_accepted(received)
-    lines = with_chunk(filter_dates(accepted, "business_date", dates), chunks.key, chunks.key_ranges)
+    lines = with_chunk(read_accepted_of(batch, None, drop_dates, dates), chunks.key, chunks.key_ranges)
     # The chunks of the config of today: shares of a chunk may only be compared when split the same way.
     sales = with_chunk(_sales(batch, dates), chunks.key, chunks.key_ranges)
     cells = reconcile(

@@ -9,13 +9,14 @@ from functools import cached_property
 from pyspark.sql import DataFrame
 
 from batch.context import Batch
+from batch.received import read_accepted, read_accepted_of
 from batch.recording import count_cells, count_left_out
 from lake.frames import local_frame
 from lake.tables import filter_dates
 from planning.reconciliation import Cell, Measure, conflict_shares, reconcile
 from planning.staleness import DateInputs
 from planning.windows import partition_spans
-from schemas.tables import RECEIVED_SALES, SALES
+from schemas.tables import SALES
 from transforms.control_totals import count_conflicts, count_received
 from transforms.copies import (
     find_conflicts,
@@ -26,7 +27,6 @@ from transforms.copies import (
     without_late_resends,
 )
 from transforms.publication import LINE_COLUMNS, ChunkPlan, published_sales, with_chunk
-from transforms.receipts import filter_accepted
 
 
 @dataclass
@@ -53,10 +53,9 @@ class Window:
     def lines(self) -> DataFrame:
         """Accepted lines with their chunk, late resends among them."""
         chunks = self.batch.settings.chunks
-        lines = _accepted(
-            self.batch, self.bronze_version, {d for date in self.dates for d in date.drop_dates}
-        )
-        lines = filter_dates(lines, "business_date", [date.date for date in self.dates])
+        drop_dates = {drop for date in self.dates for drop in date.drop_dates}
+        dates = [date.date for date in self.dates]
+        lines = read_accepted_of(self.batch, self.bronze_version, drop_dates, dates)
         return with_chunk(lines.select(*LINE_COLUMNS), chunks.key, chunks.key_ranges)
 
     @cached_property
@@ -65,7 +64,7 @@ class Window:
         sale_dates = {sale_date for date in self.dates for sale_date in date.adjusted_sale_dates}
         if not sale_dates:
             return None
-        earlier = filter_dates(_accepted(self.batch, self.bronze_version, None), "sale_date", sale_dates)
+        earlier = filter_dates(read_accepted(self.batch, self.bronze_version), "sale_date", sale_dates)
         adjustments = self.lines.filter("is_adjustment")
         return find_late_resends(adjustments, earlier).persist()
 
@@ -158,10 +157,3 @@ class Window:
             kept = self.__dict__.get(frame)
             if kept is not None:
                 kept.unpersist()
-
-
-def _accepted(batch: Batch, version: int | None, drop_dates: set[dt.date] | None) -> DataFrame:
-    received = batch.lake.read(RECEIVED_SALES, version)
-    if drop_dates is not None:
-        received = filter_dates(received, "drop_date", drop_dates)
-    return filter_accepted(received)
