@@ -210,9 +210,12 @@ def _replace_conflicts(batch: Batch, window: Window, publication: Publication) -
     dates = publication.dates
     batch.lake.ensure(CONFLICTS)  # a reader finds it empty, not missing, where nothing ever conflicted
     held = filter_dates(batch.lake.read(CONFLICTS), "business_date", dates)
-    if not window.has_copies_that_differ and held.isEmpty():
+    if not window.left_out and held.isEmpty():
         return
-    conflicts = window.conflicts if window.has_copies_that_differ else held.limit(0)
+    # One file a date, not one of each task that kept some.
+    conflicts = (
+        held.limit(0) if window.conflicts is None else window.conflicts.hint("rebalance", "business_date")
+    )
     batch.lake.replace(CONFLICTS, conflicts, dates, publication.as_metadata())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from pyspark.sql import DataFrame
@@ -19,11 +19,12 @@ from planning.windows import partition_spans
 from schemas.tables import SALES
 from transforms.control_totals import count_conflicts, count_received
 from transforms.copies import (
+    Copies,
+    filter_hashes,
     find_conflicts,
-    find_copies,
-    find_crossing_keys,
-    find_differing_keys,
     find_late_resends,
+    find_suspect_hashes,
+    with_kept_copy,
     without_late_resends,
 )
 from transforms.publication import LINE_COLUMNS, ChunkPlan, published_sales, with_chunk
@@ -42,6 +43,7 @@ class Window:
     batch: Batch
     dates: list[DateInputs]
     bronze_version: int | None
+    _kept: list[DataFrame] = field(default_factory=list, init=False)
 
     @property
     def span(self) -> str:
@@ -50,51 +52,60 @@ class Window:
         return str(first) if first == last else f"{first} to {last}"
 
     @cached_property
-    def lines(self) -> DataFrame:
-        """Accepted lines with their chunk, late resends among them."""
-        chunks = self.batch.settings.chunks
+    def received_lines(self) -> DataFrame:
+        """Accepted lines, late resends among them."""
         drop_dates = {drop for date in self.dates for drop in date.drop_dates}
         dates = [date.date for date in self.dates]
         lines = read_accepted_of(self.batch, self.bronze_version, drop_dates, dates)
-        return with_chunk(lines.select(*LINE_COLUMNS), chunks.key, chunks.key_ranges)
+        return lines.select(*LINE_COLUMNS)
+
+    @cached_property
+    def lines(self) -> DataFrame:
+        """The same with their chunk."""
+        return self._chunked(self.received_lines)
+
+    @cached_property
+    def hashes(self) -> DataFrame:
+        """Key hashes of the lines that may have copies."""
+        return self._keep(find_suspect_hashes(self.received_lines))
+
+    @cached_property
+    def suspects(self) -> DataFrame | None:
+        """These lines; None where there are none: then no line need be looked up."""
+        # Once counted, Spark knows how many there are, and sends them to all tasks if they are few.
+        if not self.hashes.count():
+            return None
+        return self._keep(self._chunked(filter_hashes(self.received_lines, self.hashes)))
 
     @cached_property
     def late_resends(self) -> DataFrame | None:
         """Adjustments that an earlier drop holds already; None where no date has adjustments."""
         sale_dates = {sale_date for date in self.dates for sale_date in date.adjusted_sale_dates}
-        if not sale_dates:
+        if not sale_dates or self.suspects is None:
             return None
+        adjustments = self.suspects.filter("is_adjustment")
         earlier = filter_dates(read_accepted(self.batch, self.bronze_version), "sale_date", sale_dates)
-        adjustments = self.lines.filter("is_adjustment")
-        return find_late_resends(adjustments, earlier).persist()
+        # By their hash first: it brings years of lines down to a few before anything of them is sorted.
+        return self._keep(
+            find_late_resends(adjustments, filter_hashes(earlier, adjustments.select("key_hash")))
+        )
 
     @cached_property
-    def candidates(self) -> DataFrame:
-        """Lines that are published or are copies of one that is."""
+    def copies(self) -> Copies | None:
+        """The suspect lines, and what becomes of each; None where there are none."""
+        if self.suspects is None:
+            return None
         late = self.late_resends
-        return self.lines if late is None else without_late_resends(self.lines, late)
+        candidates = self.suspects if late is None else without_late_resends(self.suspects, late)
+        return Copies(self.hashes, self._keep(with_kept_copy(candidates)))
 
     @cached_property
-    def differing_keys(self) -> DataFrame:
-        """Keys whose copies differ."""
-        return find_differing_keys(self.candidates).persist()
-
-    @cached_property
-    def has_differing_keys(self) -> bool:
-        """Whether any key has copies that differ."""
-        return not self.differing_keys.isEmpty()
-
-    @cached_property
-    def differing_copies(self) -> DataFrame:
-        """All copies of these keys: few lines, found in one scan, from which all else about them follows."""
-        return find_copies(self.candidates, self.differing_keys).persist()
-
-    @cached_property
-    def conflicts(self) -> DataFrame:
-        """Lines for ``silver/conflicts``."""
-        conflicts = find_conflicts(self.differing_copies, self.differing_keys)
-        late = self.late_resends
-        return (conflicts if late is None else conflicts.unionByName(late.drop("key_hash"))).persist()
+    def conflicts(self) -> DataFrame | None:
+        """Lines for ``silver/conflicts``; None where there are none."""
+        if self.copies is None:
+            return None
+        conflicts, late = find_conflicts(self.copies.decided), self.late_resends
+        return conflicts if late is None else conflicts.unionByName(late)
 
     @cached_property
     def received(self) -> dict[Cell, Measure]:
@@ -102,16 +113,9 @@ class Window:
         return count_cells(count_received(self.lines))
 
     @cached_property
-    def has_copies_that_differ(self) -> bool:
-        """Whether anything at all is to be left out other than equal copies."""
-        if self.has_differing_keys:
-            return True
-        return self.late_resends is not None and not self.late_resends.isEmpty()
-
-    @cached_property
     def left_out(self) -> dict[tuple[Cell, str], Measure]:
         """Lines and control totals that go to ``silver/conflicts``, by outcome."""
-        return count_left_out(count_conflicts(self.conflicts)) if self.has_copies_that_differ else {}
+        return {} if self.conflicts is None else count_left_out(count_conflicts(self.conflicts))
 
     @cached_property
     def plan(self) -> ChunkPlan:
@@ -124,20 +128,9 @@ class Window:
             chunks.key, chunks.key_ranges, partition_spans(lines, chunks.target_rows_per_partition)
         )
 
-    @cached_property
-    def crossing_keys(self) -> DataFrame | None:
-        """Keys whose copies lie in several chunks; None where there are none: no line need look them up."""
-        if not self.has_differing_keys:
-            return None
-        crossing = find_crossing_keys(self.differing_copies, self.differing_keys).persist()
-        if not crossing.isEmpty():
-            return crossing
-        crossing.unpersist()
-        return None
-
     def prepare(self) -> None:
         """Finds out all that a write goes by, so that the write itself is one scan and one shuffle."""
-        _ = self.plan, self.crossing_keys
+        _ = self.plan, self.left_out
 
     def over_conflict_share(self) -> dict[dt.date, float]:
         """Dates whose share of conflicts is more than the config allows."""
@@ -149,11 +142,18 @@ class Window:
         """The lines to publish, in the partitions of a plan."""
         if not plan.spans:
             return local_frame(self.batch.spark, SALES.schema)
-        return published_sales(self.candidates, plan, self.crossing_keys)
+        return published_sales(self.lines, plan, self.copies)
 
     def release(self) -> None:
         """Frees what was kept in memory."""
-        for frame in ("late_resends", "differing_keys", "differing_copies", "conflicts", "crossing_keys"):
-            kept = self.__dict__.get(frame)
-            if kept is not None:
-                kept.unpersist()
+        for frame in self._kept:
+            frame.unpersist()
+
+    def _chunked(self, lines: DataFrame) -> DataFrame:
+        chunks = self.batch.settings.chunks
+        return with_chunk(lines, chunks.key, chunks.key_ranges)
+
+    def _keep(self, frame: DataFrame) -> DataFrame:
+        kept = frame.persist()
+        self._kept.append(kept)
+        return kept

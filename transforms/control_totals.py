@@ -5,6 +5,8 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from transforms.sums import exact_sum
+
 
 def count_received(chunked: DataFrame) -> DataFrame:
     """Received lines and control totals, one row a (business_date, chunk, currency).
@@ -28,12 +30,11 @@ def count_published(sales: DataFrame) -> DataFrame:
         One row a (business_date, chunk, currency): lines, gross, absolute_gross, and the same of
         duplicates as ``duplicate_lines``, ``duplicate_gross``, ``duplicate_absolute_gross``.
     """
-    copies = F.col("duplicates")
     return sales.groupBy("business_date", "chunk", "currency").agg(
         *_control_totals(),
-        F.sum(copies).cast("bigint").alias("duplicate_lines"),
-        F.sum(F.col("gross_amount") * copies).cast("decimal(38,3)").alias("duplicate_gross"),
-        F.sum(F.abs("gross_amount") * copies).cast("decimal(38,3)").alias("duplicate_absolute_gross"),
+        F.sum("duplicates").cast("bigint").alias("duplicate_lines"),
+        _of_duplicates("gross_amount").alias("duplicate_gross"),
+        _of_duplicates("abs(gross_amount)").alias("duplicate_absolute_gross"),
     )
 
 
@@ -50,8 +51,17 @@ def count_conflicts(conflicts: DataFrame) -> DataFrame:
 
 
 def _control_totals() -> list[Column]:
+    # Each line is added to one of two sums only, which both totals follow from.
+    positive = exact_sum("gross_amount", "gross_amount > 0")
+    negative = exact_sum("gross_amount", "gross_amount < 0")
     return [
         F.count(F.lit(1)).alias("lines"),
-        F.sum("gross_amount").cast("decimal(38,3)").alias("gross"),
-        F.sum(F.abs("gross_amount")).cast("decimal(38,3)").alias("absolute_gross"),
+        (positive + negative).cast("decimal(38,3)").alias("gross"),
+        (positive - negative).cast("decimal(38,3)").alias("absolute_gross"),
     ]
+
+
+def _of_duplicates(amount: str) -> Column:
+    """decimal(38,3): sum over the equal copies that were left out; nearly every line has none."""
+    total = f"sum({amount} * duplicates) filter (where duplicates > 0)"
+    return F.expr(f"cast(coalesce({total}, 0) as decimal(38,3))")

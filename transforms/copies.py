@@ -1,6 +1,12 @@
-"""Copies of a line: which keys have copies that differ, which copies lose, which came too late."""
+"""Copies of a line: which lines have several, which copy stays, which lose, which came too late.
+
+Nearly every line has no copy. Those that may have one are told by the hash of their key, and only they are
+sorted and compared; all others go straight through.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -13,69 +19,102 @@ from transforms.hashing import KEY_COLUMNS
 COPY_ORDER = ("drop_date", "source_file", "payload_hash")
 
 
-def find_differing_keys(lines: DataFrame) -> DataFrame:
-    """Keys whose copies differ, one row a (business_date, key_hash): few in any sound delivery.
+@dataclass(frozen=True)
+class Copies:
+    """The lines that are not told apart by the hash of their key alone.
+
+    Attributes:
+        hashes: key_hash of these lines, one row each.
+        decided: the lines, as :func:`with_kept_copy` returns them, late resends left out.
+    """
+
+    hashes: DataFrame
+    decided: DataFrame
+
+
+def find_suspect_hashes(lines: DataFrame) -> DataFrame:
+    """Key hashes of the lines that may have a copy: several lines have them, or an adjustment, which may have
+    come before.
+
+    Of lines with no copy, one pair in 10^19 has one hash, and is then compared like any copies.
 
     Args:
-        lines: accepted lines; three narrow columns of them are read.
+        lines: accepted lines; key_hash and is_adjustment of them are read.
 
     Returns:
-        business_date, key_hash.
+        key_hash bigint, one row each.
     """
-    # Minimum and maximum of a number stay in the hash aggregate's fixed buffer; a distinct count would not.
-    payloads = lines.groupBy("business_date", "key_hash").agg(
-        F.min("payload_hash").alias("lowest"), F.max("payload_hash").alias("highest")
+    # Shuffled first: nearly every hash stands alone, so that grouping before a shuffle would be in vain.
+    hashes = lines.select("key_hash", "is_adjustment").repartition("key_hash")
+    found = hashes.groupBy("key_hash").agg(
+        F.count(F.lit(1)).alias("lines"), F.max("is_adjustment").alias("has_adjustment")
     )
-    return payloads.filter(F.col("lowest") != F.col("highest")).select("business_date", "key_hash")
+    return found.filter((F.col("lines") > 1) | F.col("has_adjustment")).select("key_hash")
 
 
-def find_copies(lines: DataFrame, keys: DataFrame) -> DataFrame:
-    """All lines of some keys.
+def filter_hashes(lines: DataFrame, hashes: DataFrame) -> DataFrame:
+    """Keeps the lines whose key hash is one of these.
 
     Args:
-        lines: accepted lines.
-        keys: business_date, key_hash; few.
+        lines: lines with key_hash.
+        hashes: key_hash. No hint says how to look them up: Spark sends a few to all tasks, and shuffles by
+            them where they are too many for that.
     """
-    return lines.join(F.broadcast(keys), ["business_date", "key_hash"], "left_semi")
+    return lines.join(hashes, "key_hash", "left_semi")
 
 
-def find_crossing_keys(chunked: DataFrame, differing_keys: DataFrame) -> DataFrame:
-    """Keys whose copies lie in several chunks.
+def without_hashes(lines: DataFrame, hashes: DataFrame) -> DataFrame:
+    """Drops the lines whose key hash is one of these.
 
     Args:
-        chunked: accepted lines with ``chunk``.
-        differing_keys: as :func:`find_differing_keys` returns them.
+        lines: lines with key_hash.
+        hashes: as for :func:`filter_hashes`.
+    """
+    return lines.join(hashes, "key_hash", "left_anti")
+
+
+def with_kept_copy(copies: DataFrame) -> DataFrame:
+    """Adds what is to become of each copy of a line.
+
+    Args:
+        copies: lines, with all copies of each of them.
 
     Returns:
-        business_date, key_hash, home_chunk (chunk of the copy that stays), one row a key.
+        Beside the lines' columns: ``copy`` int, 1 of the copy that stays; ``kept_payload`` bigint and
+        ``kept_drop_date`` date of that copy; ``duplicates`` int: copies equal to it, itself left out.
     """
-    copies = find_copies(chunked, differing_keys)
-    homes = copies.groupBy("business_date", "key_hash").agg(
-        F.min_by("chunk", F.struct(*COPY_ORDER)).alias("home_chunk"),
-        (F.min("chunk") != F.max("chunk")).alias("crosses_chunks"),
+    window = Window.partitionBy("business_date", *KEY_COLUMNS).orderBy(*COPY_ORDER)
+    everything = window.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    ranked = copies.withColumns(
+        {
+            "copy": F.row_number().over(window),
+            "kept_payload": F.first("payload_hash").over(window),
+            "kept_drop_date": F.first("drop_date").over(window),
+        }
     )
-    return homes.filter("crosses_chunks").select("business_date", "key_hash", "home_chunk")
+    equal = F.count_if(F.col("payload_hash") == F.col("kept_payload")).over(everything)
+    return ranked.withColumn("duplicates", (equal - 1).cast("int"))
 
 
-def find_conflicts(chunked: DataFrame, differing_keys: DataFrame) -> DataFrame:
+def filter_first_copies(decided: DataFrame) -> DataFrame:
+    """Keeps the copy of each line that stays.
+
+    Args:
+        decided: as :func:`with_kept_copy` returns them.
+    """
+    return decided.filter(F.col("copy") == 1)
+
+
+def find_conflicts(decided: DataFrame) -> DataFrame:
     """Lines that lose against another line of their key with another payload.
 
     Args:
-        chunked: accepted lines with ``chunk``, late resends left out.
-        differing_keys: as :func:`find_differing_keys` returns them.
+        decided: as :func:`with_kept_copy` returns them; ``chunk`` is one of their columns.
 
     Returns:
         The columns of ``silver/conflicts``, one row a line, outcome ``conflict``.
     """
-    copies = find_copies(chunked, differing_keys)
-    in_order = Window.partitionBy("business_date", *KEY_COLUMNS).orderBy(*COPY_ORDER)
-    kept = copies.withColumns(
-        {
-            "kept_payload": F.first("payload_hash").over(in_order),
-            "kept_drop_date": F.first("drop_date").over(in_order),
-        }
-    )
-    lost = kept.filter(F.col("payload_hash") != F.col("kept_payload"))
+    lost = decided.filter(F.col("payload_hash") != F.col("kept_payload"))
     return lost.withColumn("outcome", F.lit(ConflictOutcome.CONFLICT.value)).select(CONFLICTS.columns)
 
 
@@ -84,11 +123,11 @@ def find_late_resends(adjustments: DataFrame, earlier: DataFrame) -> DataFrame:
 
     Args:
         adjustments: accepted lines with ``is_adjustment`` and ``chunk``.
-        earlier: accepted lines (key columns, drop_date, source_file, payload_hash) of the same sale dates;
-            of them only lines of a drop before an adjustment's count.
+        earlier: accepted lines (key columns, drop_date, source_file, payload_hash) of the same
+            sale dates; of them only lines of a drop before an adjustment's count.
 
     Returns:
-        The columns of ``silver/conflicts`` and ``key_hash``, one row a line, outcome ``late_duplicate``
+        The columns of ``silver/conflicts``, one row a line, outcome ``late_duplicate``
         where equal to the line that stayed, else ``late_conflict``.
     """
     looked_up = adjustments.select("business_date", *KEY_COLUMNS).distinct()
@@ -108,7 +147,7 @@ def find_late_resends(adjustments: DataFrame, earlier: DataFrame) -> DataFrame:
                 F.lit(ConflictOutcome.LATE_CONFLICT.value)
             ),
         }
-    ).select(*CONFLICTS.columns, "key_hash")
+    ).select(CONFLICTS.columns)
 
 
 def without_late_resends(lines: DataFrame, late_resends: DataFrame) -> DataFrame:

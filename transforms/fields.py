@@ -11,28 +11,55 @@ from collections.abc import Mapping
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from schemas.landing import Kind
+
 # ASCII white space and the no-break space that spreadsheets leave behind.
-WHITESPACE = " \t\r\n\f\v\u00a0"
+_NO_BREAK_SPACE = "\u00a0"
+WHITESPACE = f" \t\r\n\f\v{_NO_BREAK_SPACE}"
+_FIRST_VISIBLE = "!"
 
 # What a decoder puts where bytes were not UTF-8.
 REPLACEMENT_CHARACTER = "\ufffd"
 
+_INTEGER_FORM = r"^[0-9]+$"
 # Years 1000 to 2999: every such time is a date that Python, Parquet and Spark agree on.
 _TIMESTAMP_FORM = r"^[12]\d{3}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)$"
+_QUANTITY_FORM = r"^[+-]?[0-9]{1,9}(\.[0-9]+)?$"
+_AMOUNT_FORM = r"^[+-]?[0-9]{1,15}(\.[0-9]+)?$"
+_FORMS = {
+    "integer": _INTEGER_FORM,
+    "timestamp": _TIMESTAMP_FORM,
+    "quantity": _QUANTITY_FORM,
+    "amount": _AMOUNT_FORM,
+}
 _UP_TO_MINUTES = len("2026-11-27T09:30")
 
 MAX_AMOUNT_DECIMALS = 3
 QUANTITY_DECIMALS = 3
 
 
-def trimmed(name: str) -> Column:
+def is_tidy(text: Column, kind: Kind) -> Column:
+    """boolean: nothing is to be trimmed, and something is there; null where the text is.
+
+    Of a kind that has a form, the form tells. A text with a control character in front is not called tidy
+    either: that takes one comparison.
+    """
+    if kind in _FORMS:
+        return text.rlike(_FORMS[kind])
+    tidy = (text >= _FIRST_VISIBLE) & ~text.startswith(_NO_BREAK_SPACE)
+    for character in WHITESPACE:
+        tidy = tidy & ~text.endswith(character)
+    return tidy
+
+
+def trimmed(text: Column) -> Column:
     """Text of a field without surrounding white space; null where nothing is left."""
-    return F.nullif(F.btrim(F.col(name), F.lit(WHITESPACE)), F.lit(""))
+    return F.nullif(F.btrim(text, F.lit(WHITESPACE)), F.lit(""))
 
 
 def as_integer(text: Column) -> Column:
     """int, or null where the text is not an integer from 0 to 2147483647."""
-    return F.when(text.rlike(r"^[0-9]+$"), text.try_cast("int"))
+    return F.when(text.rlike(_INTEGER_FORM), text.try_cast("int"))
 
 
 def as_timestamp(text: Column) -> Column:
@@ -49,7 +76,7 @@ def as_quantity(text: Column) -> Column:
 
     More than 3 decimals are rounded here; :func:`decimals` tells, and the rule rejects.
     """
-    return F.when(text.rlike(r"^[+-]?[0-9]{1,9}(\.[0-9]+)?$"), text.try_cast("decimal(12,3)"))
+    return F.when(text.rlike(_QUANTITY_FORM), text.try_cast("decimal(12,3)"))
 
 
 def as_amount(text: Column) -> Column:
@@ -57,7 +84,7 @@ def as_amount(text: Column) -> Column:
 
     More than 3 decimals are rounded here; :func:`decimals` tells, and the rule rejects.
     """
-    return F.when(text.rlike(r"^[+-]?[0-9]{1,15}(\.[0-9]+)?$"), text.try_cast("decimal(18,3)"))
+    return F.when(text.rlike(_AMOUNT_FORM), text.try_cast("decimal(18,3)"))
 
 
 def decimals(text: Column) -> Column:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
@@ -16,15 +18,26 @@ _ABSENT_TEXT = "\x00absent"
 _NULLABLE_TEXT = ("customer_id", "product_name", "category", "payment_method", "channel")
 
 
-def key_hash() -> Column:
-    """bigint: hash of (store_id, transaction_id, line_number, sale_date)."""
-    return F.xxhash64(*KEY_COLUMNS)
+ValueOf = Callable[[str], Column]
 
 
-def payload_hash() -> Column:
-    """bigint: hash of every received column as typed; 0 discount and none are the same line."""
+def key_hash(value_of: ValueOf = F.col) -> Column:
+    """bigint: hash of (store_id, transaction_id, line_number, sale_date).
+
+    Args:
+        value_of: typed value of a received column, or the sale date, by name.
+    """
+    return F.xxhash64(*[value_of(name) for name in KEY_COLUMNS])
+
+
+def payload_hash(value_of: ValueOf = F.col) -> Column:
+    """bigint: hash of every received column as typed; 0 discount and none are the same line.
+
+    Args:
+        value_of: typed value of a received column, by name.
+    """
     values = [
-        F.coalesce(F.col(name), F.lit(_ABSENT_TEXT)) if name in _NULLABLE_TEXT else F.col(name)
+        F.coalesce(value_of(name), F.lit(_ABSENT_TEXT)) if name in _NULLABLE_TEXT else value_of(name)
         for name in RECEIVED_NAMES
     ]
     return F.xxhash64(*values)

@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from schemas.states import ValidationStatus
+from transforms.sums import exact_sum
 
 
 def filter_accepted(received: DataFrame) -> DataFrame:
@@ -25,8 +26,8 @@ def count_receipts(received: DataFrame) -> DataFrame:
 
     Returns:
         One row a (drop_date, source_file, validation_status, business_date, sale_date, is_adjustment,
-        currency): lines bigint, gross decimal(38,3) over the lines whose amount and currency parse (null
-        where none does). The dates and is_adjustment are those of accepted lines, else null.
+        currency): lines bigint, gross decimal(38,3) over the lines whose amount and currency parse. The
+        dates and is_adjustment are those of accepted lines, else null.
     """
     accepted = F.col("validation_status") == ValidationStatus.ACCEPTED.value
     # A rejected line's dates may be any; kept, they would make as many groups as lines.
@@ -38,7 +39,7 @@ def count_receipts(received: DataFrame) -> DataFrame:
     )
     grain = ("drop_date", "source_file", "validation_status", "business_date", "sale_date", "is_adjustment")
     return dated.groupBy(*grain, "currency").agg(
-        F.count(F.lit(1)).alias("lines"), F.sum("gross_amount").cast("decimal(38,3)").alias("gross")
+        F.count(F.lit(1)).alias("lines"), exact_sum("gross_amount").alias("gross")
     )
 
 

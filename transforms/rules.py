@@ -1,13 +1,17 @@
 """The rules that judge a received line: reject reason -> condition, in one mapping.
 
 A rule is a small function that returns a boolean Column which is true where the line is rejected, over the
-columns that :func:`transforms.received.with_typed_fields` adds: the trimmed text of a field under its own
+columns that :func:`transforms.received.with_typed_fields` gives: the trimmed text of a field under its own
 name, its typed value under ``typed_<name>``, and ``sale_date``.
+
+What a line breaks is worked out once, as a bit for each rule in one number: everything that hangs on it is
+then a look at that number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -18,65 +22,83 @@ from transforms.fields import QUANTITY_DECIMALS, REPLACEMENT_CHARACTER, currency
 MALFORMED_LINE = "malformed_line"
 _CURRENCY_FORM = r"^[A-Z]{3}$"
 
+# Decimals by ISO 4217 code, for the currencies that are allowed.
+Scales = Mapping[str, int]
 
-def reject_rules(scales: Mapping[str, int]) -> dict[str, Column]:
-    """Every rule by its reject reason, in the order in which reasons are listed (sorted).
+
+def broken_rules(scales: Scales) -> Column:
+    """int: the rules that a line breaks, a bit for each; 0 where it is accepted.
 
     A rule may be null where its fields are missing: that is no rejection, ``missing_<column>`` is.
 
     Args:
         scales: decimals by ISO 4217 code, for the currencies that are allowed.
     """
-    read = F.col("malformed_text").isNull()
-    rules = {reason: read & condition for reason, condition in _field_rules(scales).items()}
-    rules[MALFORMED_LINE] = ~read | _holds_undecodable_text()
-    return dict(sorted(rules.items()))
+    broken = F.lit(0)
+    for reason, rule in _RULES.items():
+        broken = broken.bitwiseOR(F.when(rule(scales), F.lit(_bit(reason))).otherwise(F.lit(0)))
+    # Of a line that could not be split, the fields that were found may stand under the wrong names.
+    malformed = F.col("malformed_text").isNotNull()
+    counts = F.when(malformed, F.lit(0)).otherwise(F.lit(_ALL_BITS))
+    return counts.bitwiseAND(broken).bitwiseOR(
+        F.when(malformed, F.lit(_bit(MALFORMED_LINE))).otherwise(F.lit(0))
+    )
 
 
-def _field_rules(scales: Mapping[str, int]) -> dict[str, Column]:
-    rules = {
-        f"missing_{column.name}": F.col(column.name).isNull()
-        for column in RECEIVED_COLUMNS
-        if column.required
-    }
-    rules |= {f"bad_{name}": _does_not_parse(name) for name in ("line_number", "sold_at", "quantity")}
-    rules |= {f"bad_{name}": _does_not_parse(name) for name in ("gross_amount", "discount_amount")}
-    rules["bad_line_type"] = ~is_line_type()
-    rules["bad_currency"] = ~is_currency_code()
-    rules["currency_not_allowed"] = is_currency_code() & ~F.col("currency").isin(sorted(scales))
-    too_fine = decimals(F.col("quantity")) > QUANTITY_DECIMALS
-    rules["excess_scale_quantity"] = F.col("typed_quantity").isNotNull() & too_fine
-    rules |= {
-        f"excess_scale_{name}": _exceeds_scale(name, scales) for name in ("gross_amount", "discount_amount")
-    }
-    rules["zero_quantity"] = F.col("typed_quantity") == 0
-    rules["sign_mismatch"] = _signs_disagree()
-    rules["discount_exceeds_gross"] = F.abs("typed_discount_amount") > F.abs("typed_gross_amount")
-    rules["future_sale"] = F.col("sale_date") > F.col("drop_date")
-    return rules
+def breaks(*reasons: str) -> Column:
+    """boolean: the line breaks one of these rules, by ``broken_rules``."""
+    return F.col("broken_rules").bitwiseAND(sum(map(_bit, reasons))) != 0
 
 
-def _does_not_parse(name: str) -> Column:
+def reject_reasons() -> Column:
+    """array<string>: the reasons of all rules that the line breaks, sorted, by ``broken_rules``."""
+    return F.array_compact(F.array(*[F.when(breaks(reason), F.lit(reason)) for reason in _RULES]))
+
+
+def _is_missing(name: str, _: Scales) -> Column:
+    return F.col(name).isNull()
+
+
+def _does_not_parse(name: str, _: Scales) -> Column:
     return F.col(name).isNotNull() & F.col(f"typed_{name}").isNull()
 
 
-def is_line_type() -> Column:
-    """boolean: the line type is one of the two; null where it is missing."""
-    return F.col("line_type").isin(SALE, RETURN)
+def _is_no_line_type(_: Scales) -> Column:
+    return ~F.col("line_type").isin(SALE, RETURN)
 
 
-def is_currency_code() -> Column:
-    """boolean: the currency has the form of an ISO 4217 code; null where it is missing."""
-    return F.col("currency").rlike(_CURRENCY_FORM)
+def _is_no_currency(scales: Scales) -> Column:
+    return ~_has_currency_form(scales)
 
 
-def _exceeds_scale(name: str, scales: Mapping[str, int]) -> Column:
+def _is_currency_not_allowed(scales: Scales) -> Column:
+    return _has_currency_form(scales) & ~_is_allowed(scales)
+
+
+def _has_currency_form(scales: Scales) -> Column:
+    # What the config allows has the form of ISO 4217: nearly every line is spared the expression.
+    return _is_allowed(scales) | F.col("currency").rlike(_CURRENCY_FORM)
+
+
+def _is_allowed(scales: Scales) -> Column:
+    return F.col("currency").isin(sorted(scales))
+
+
+def _is_too_fine_quantity(_: Scales) -> Column:
+    return F.col("typed_quantity").isNotNull() & (decimals(F.col("quantity")) > QUANTITY_DECIMALS)
+
+
+def _exceeds_scale(name: str, scales: Scales) -> Column:
     """Only of a text that is a decimal at all: what does not parse is bad, not too fine."""
     parses = F.col(f"typed_{name}").isNotNull()
     return parses & (decimals(F.col(name)) > currency_decimals(F.col("currency"), scales))
 
 
-def _signs_disagree() -> Column:
+def _is_zero_quantity(_: Scales) -> Column:
+    return F.col("typed_quantity") == 0
+
+
+def _signs_disagree(_: Scales) -> Column:
     quantity, gross = F.col("typed_quantity"), F.col("typed_gross_amount")
     discount = F.col("typed_discount_amount")
     negative_sale = (F.col("line_type") == SALE) & _either(quantity < 0, gross < 0)
@@ -90,7 +112,15 @@ def _either(one: Column, other: Column) -> Column:
     return F.coalesce(one, F.lit(False)) | F.coalesce(other, F.lit(False))
 
 
-def _holds_undecodable_text() -> Column:
+def _discount_exceeds_gross(_: Scales) -> Column:
+    return F.abs("typed_discount_amount") > F.abs("typed_gross_amount")
+
+
+def _is_future_sale(_: Scales) -> Column:
+    return F.col("sale_date") > F.col("drop_date")
+
+
+def _holds_undecodable_text(_: Scales) -> Column:
     found = F.lit(False)
     for column in RECEIVED_COLUMNS:
         if column.kind == "text":
@@ -98,3 +128,34 @@ def _holds_undecodable_text() -> Column:
                 F.contains(F.col(column.name), F.lit(REPLACEMENT_CHARACTER)), F.lit(False)
             )
     return found
+
+
+_PARSED = ("line_number", "sold_at", "quantity", "gross_amount", "discount_amount")
+_AMOUNTS = ("gross_amount", "discount_amount")
+
+_UNORDERED: dict[str, Callable[[Scales], Column]] = {
+    **{
+        f"missing_{column.name}": partial(_is_missing, column.name)
+        for column in RECEIVED_COLUMNS
+        if column.required
+    },
+    **{f"bad_{name}": partial(_does_not_parse, name) for name in _PARSED},
+    "bad_line_type": _is_no_line_type,
+    "bad_currency": _is_no_currency,
+    "currency_not_allowed": _is_currency_not_allowed,
+    "excess_scale_quantity": _is_too_fine_quantity,
+    **{f"excess_scale_{name}": partial(_exceeds_scale, name) for name in _AMOUNTS},
+    "zero_quantity": _is_zero_quantity,
+    "sign_mismatch": _signs_disagree,
+    "discount_exceeds_gross": _discount_exceeds_gross,
+    "future_sale": _is_future_sale,
+    MALFORMED_LINE: _holds_undecodable_text,
+}
+# In the order in which the reasons of a line are listed.
+_RULES = dict(sorted(_UNORDERED.items()))
+_POSITIONS = {reason: position for position, reason in enumerate(_RULES)}
+_ALL_BITS = (1 << len(_RULES)) - 1
+
+
+def _bit(reason: str) -> int:
+    return 1 << _POSITIONS[reason]

@@ -10,7 +10,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from schemas.landing import RETURN
-from schemas.tables import DAILY_SALES, INVOICES
+from schemas.tables import DAILY_SALES, INVOICES, SUM
+from transforms.sums import exact_sum
 
 
 def daily_sales(sales: DataFrame, revisions: Mapping[dt.date, int]) -> DataFrame:
@@ -61,17 +62,14 @@ def invoice_id() -> Column:
 
 
 def _sums() -> list[Column]:
-    def total(amount: Column, name: str) -> Column:
-        return F.sum(amount).cast("decimal(38,3)").alias(name)
-
-    returned = F.when(F.col("line_type") == RETURN, F.col("net_amount")).otherwise(
-        F.lit(0).cast("decimal(18,3)")
-    )
+    gross, discount = exact_sum("gross_amount"), exact_sum("discount_amount")
+    returned = F.expr(f"coalesce(sum(net_amount) filter (where line_type = '{RETURN}'), 0)")
     return [
         F.count(F.lit(1)).alias("lines"),
-        total(F.col("quantity"), "units"),
-        total(F.col("gross_amount"), "gross_amount"),
-        total(F.col("discount_amount"), "discount_amount"),
-        total(F.col("net_amount"), "net_amount"),
-        total(returned, "returns_amount"),
+        exact_sum("quantity").alias("units"),
+        gross.alias("gross_amount"),
+        discount.alias("discount_amount"),
+        # As the net of each line is its gross less its discount, exactly, so are the sums.
+        (gross - discount).cast(SUM).alias("net_amount"),
+        returned.cast(SUM).alias("returns_amount"),
     ]

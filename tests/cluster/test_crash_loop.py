@@ -20,12 +20,14 @@ PLACE = "local"
 def test_thirty_kills_cost_nothing(cluster: Cluster, tmp_path: Path) -> None:
     draw = random.Random(30)  # any seed; when a kill comes also depends on the machine
     nights = Nights(tmp_path, tmp_path / "lake")
-    nights.deliver(0)
-    started = time.monotonic()
-    code, said = cluster.run("run_batch", *nights.arguments, place=PLACE)
-    assert code == 0, said
+    # How long a night takes decides when it is killed: the second one, since the first may set things up.
+    for night in range(2):
+        nights.deliver(night)
+        started = time.monotonic()
+        code, said = cluster.run("run_batch", *nights.arguments, place=PLACE)
+        assert code == 0, said
     whole = time.monotonic() - started
-    night, kills, begun = 0, 0, 1
+    kills, begun = 0, 2
     while kills < KILLS:
         night += 1
         nights.deliver(night)

@@ -10,10 +10,12 @@ from pyspark.sql import DataFrame
 from planning.windows import partition_spans
 from schemas.ranges import parse_ranges
 from transforms.copies import (
+    Copies,
+    filter_hashes,
     find_conflicts,
-    find_crossing_keys,
-    find_differing_keys,
     find_late_resends,
+    find_suspect_hashes,
+    with_kept_copy,
     without_late_resends,
 )
 from transforms.publication import LINE_COLUMNS, ChunkPlan, published_sales, with_chunk
@@ -44,13 +46,13 @@ def publish_lines(
     lines = with_chunk(bronze.select(*LINE_COLUMNS), key, key_ranges).localCheckpoint()
     counts = {row.chunk: row["count"] for row in lines.groupBy("chunk").count().collect()}
     plan = ChunkPlan(key, key_ranges, partition_spans(counts, target_rows))
-    candidates, late = lines, None
+    hashes = find_suspect_hashes(lines).localCheckpoint()
+    found, late = filter_hashes(lines, hashes), None
     if earlier is not None:
-        late = find_late_resends(lines.filter("is_adjustment"), earlier).localCheckpoint()
-        candidates = without_late_resends(lines, late).localCheckpoint()
-    differing = find_differing_keys(candidates).localCheckpoint()
-    conflicts = find_conflicts(candidates, differing)
+        late = find_late_resends(found.filter("is_adjustment"), earlier).localCheckpoint()
+    decided = with_kept_copy(found if late is None else without_late_resends(found, late)).localCheckpoint()
+    conflicts = find_conflicts(decided)
     if late is not None:
-        conflicts = conflicts.unionByName(late.drop("key_hash"))
-    crossing = find_crossing_keys(candidates, differing)
-    return Published(lines, published_sales(candidates, plan, crossing), conflicts, plan)
+        conflicts = conflicts.unionByName(late)
+    sales = published_sales(lines, plan, Copies(hashes, decided))
+    return Published(lines, sales, conflicts, plan)

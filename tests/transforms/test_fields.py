@@ -34,7 +34,7 @@ def test_trimmed_takes_off_ascii_white_space_and_no_break_spaces_only(spark: Spa
         "\u2003a": "\u2003a",
         "\u200ba": "\u200ba",
     }
-    cast_all(spark, lambda _: fields.trimmed("text"), cases)
+    cast_all(spark, fields.trimmed, cases)
 
 
 def test_integer_is_digits_alone_up_to_two_to_the_31(spark: SparkSession) -> None:

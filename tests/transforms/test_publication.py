@@ -20,7 +20,7 @@ from tests.support.lines import bronze_frame
 from tests.support.publication import Published, publish_lines
 from tests.support.tables import dicts, values
 from transforms.control_totals import count_conflicts, count_published, count_received
-from transforms.copies import find_differing_keys
+from transforms.copies import find_suspect_hashes
 from transforms.publication import with_prices
 
 DAY = dt.date(2026, 11, 27)
@@ -291,7 +291,7 @@ def test_nothing_comes_of_nothing_and_the_columns_are_those_of_the_tables(publis
     for frame, table in ((published.sales, SALES), (published.conflicts, CONFLICTS)):
         assert [(f.name, f.dataType) for f in frame.schema] == [(f.name, f.dataType) for f in table.schema]
     nothing = of([], published.chunked)
-    assert values(find_differing_keys(nothing)) == []
+    assert values(find_suspect_hashes(nothing)) == []
     assert values(count_received(nothing)) == []
 
 

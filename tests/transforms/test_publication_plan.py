@@ -15,9 +15,22 @@ from pyspark.sql import functions as F
 from planning.windows import partition_spans
 from schemas.ranges import parse_ranges
 from tests.support.lines import accepted_line, bronze_frame
-from tests.support.plans import Node, executed_plans, main_line, operations_of_writing_stage
+from tests.support.plans import (
+    Node,
+    executed_plans,
+    main_line,
+    operations_of_writing_stage,
+    publishing_plan,
+)
 from tests.support.publication import FOUR_RANGES
-from transforms.copies import find_crossing_keys, find_differing_keys, find_late_resends, without_late_resends
+from transforms.copies import (
+    Copies,
+    filter_hashes,
+    find_late_resends,
+    find_suspect_hashes,
+    with_kept_copy,
+    without_late_resends,
+)
 from transforms.publication import LINE_COLUMNS, ChunkPlan, published_sales, with_chunk
 
 DAY, LONG_AGO = dt.date(2026, 11, 27), dt.date(2026, 11, 10)
@@ -38,7 +51,7 @@ def writer_that_sorts(spark: SparkSession) -> Iterator[None]:
 def bronze(
     spark: SparkSession, writer_that_sorts: None, tmp_path_factory: pytest.TempPathFactory
 ) -> DataFrame:
-    """Bronze with two days' lines, copies that cross chunks, and adjustments; written unsorted."""
+    """Bronze with two days' lines, copies in different chunks, and adjustments; written unsorted."""
     lines = [
         accepted_line(transaction_id=f"T-{n}", product_name=NAMES[n % 5], drop_date=day)
         for n in range(40)
@@ -65,14 +78,15 @@ def sales_of(bronze: DataFrame, dates: list[dt.date], with_late: bool) -> DataFr
     plan = ChunkPlan("product_name", ranges, spans)
     if not with_late:
         return published_sales(lines, plan, None)
+    # In a publish the conflicts are committed before, so all of it is there, and its size known.
     earlier = bronze.filter(F.col("sale_date") == F.lit(LONG_AGO))
-    late = find_late_resends(lines.filter("is_adjustment"), earlier).persist()
-    candidates = without_late_resends(lines, late)
-    differing = find_differing_keys(candidates).persist()
-    # In a publish the conflicts are committed before, so both are there.
-    assert late.count() == 1
-    assert differing.count() == 1
-    return published_sales(candidates, plan, find_crossing_keys(candidates, differing))
+    hashes = find_suspect_hashes(lines).persist()
+    assert hashes.count() == 3
+    suspects = filter_hashes(lines, hashes).persist()
+    late = find_late_resends(suspects.filter("is_adjustment"), earlier).persist()
+    decided = with_kept_copy(without_late_resends(suspects, late)).persist()
+    assert (late.count(), decided.count()) == (1, 3)
+    return published_sales(lines, plan, Copies(hashes, decided))
 
 
 def write(spark: SparkSession, frame: DataFrame, path: Path, group: str) -> list[list[Node]]:
@@ -86,18 +100,16 @@ def named(nodes: list[Node], name: str) -> list[Node]:
 
 
 def assert_one_shuffle_one_sort_one_scan(plans: list[list[Node]]) -> None:
-    writing = [plan for plan in plans if any("Window" in node.name for node in plan)]
-    assert len(writing) == 1, [[node.name for node in plan] for plan in plans]
-    nodes = main_line(writing[0])
+    nodes = main_line(publishing_plan(plans))
     names = [node.name for node in nodes]
-    (exchange,) = named(nodes, "Exchange")
-    assert "partition_id" in exchange.details, exchange.details
+    assert len(named(nodes, "Exchange")) == 1, names
     (sort,) = named(nodes, "Sort")
     assert "business_date" in sort.details.split("Arguments: [")[1].split(",")[0], sort.details
     assert len(named(nodes, "Scan parquet")) == 1, names
     # Nothing splits or joins the planned partitions again.
     assert not named(nodes, "AQEShuffleRead"), names
-    # And no join of the lines themselves, only of what is broadcast.
+    # No window and no join over the lines themselves: what is looked up is broadcast.
+    assert not named(nodes, "Window"), names
     assert not [name for name in names if "SortMergeJoin" in name or "ShuffledHashJoin" in name], names
 
 
@@ -112,7 +124,7 @@ def test_a_publish_shuffles_once_sorts_once_and_reads_bronze_once(
     assert "Sort" in operations_of_writing_stage(spark, "unsorted")
 
 
-def test_crossing_keys_and_late_resends_add_only_what_is_broadcast(
+def test_copies_and_late_resends_add_only_what_is_broadcast(
     spark: SparkSession, bronze: DataFrame, tmp_path: Path
 ) -> None:
     sales = sales_of(bronze, [DAY], with_late=True)

@@ -133,7 +133,7 @@ def test_receipts_count_every_line_once_and_reasons_apart(spark: SparkSession) -
         ("sales.csv", "accepted", DAY, DAY, False, "JPY", 1, Decimal(500)),
         ("sales.csv", "accepted", DAY, DAY, False, "USD", 2, Decimal("12.5")),
         ("sales.csv", "rejected", None, None, None, "USD", 2, Decimal(20)),
-        ("sales.csv", "rejected", None, None, None, None, 3, None),
+        ("sales.csv", "rejected", None, None, None, None, 3, Decimal(0)),
     ]
     assert values(count_reject_reasons(received)) == [
         (DAY, "bad_gross_amount", 2),
