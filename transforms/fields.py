@@ -21,11 +21,12 @@ _FIRST_VISIBLE = "!"
 # What a decoder puts where bytes were not UTF-8.
 REPLACEMENT_CHARACTER = "\ufffd"
 
-_INTEGER_FORM = r"^[0-9]+$"
+# Each to the very end: a $ lets a line end through, which is to be trimmed.
+_INTEGER_FORM = r"^[0-9]+\z"
 # Years 1000 to 2999: every such time is a date that Python, Parquet and Spark agree on.
-_TIMESTAMP_FORM = r"^[12]\d{3}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)$"
-_QUANTITY_FORM = r"^[+-]?[0-9]{1,9}(\.[0-9]+)?$"
-_AMOUNT_FORM = r"^[+-]?[0-9]{1,15}(\.[0-9]+)?$"
+_TIMESTAMP_FORM = r"^[12]\d{3}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)\z"
+_QUANTITY_FORM = r"^[+-]?[0-9]{1,9}(\.[0-9]+)?\z"
+_AMOUNT_FORM = r"^[+-]?[0-9]{1,15}(\.[0-9]+)?\z"
 _FORMS = {
     "integer": _INTEGER_FORM,
     "timestamp": _TIMESTAMP_FORM,

@@ -42,6 +42,8 @@ REASONS: list[tuple[dict[str, Any], list[str]]] = [
     *[(LINE(**{c.name: None}), [f"missing_{c.name}"]) for c in RECEIVED_COLUMNS if c.required],
     *[(LINE(**{c.name: " \u00a0\t"}), [f"missing_{c.name}"]) for c in RECEIVED_COLUMNS if c.required],
     *[(LINE(**{c.name: None}), []) for c in RECEIVED_COLUMNS if not c.required],
+    # --- a line end is white space like any other, and no decimal
+    *[(LINE(gross_amount=f"1.00{end}", quantity=f"1.000{end}", discount_amount=end), []) for end in "\n\r"],
     # --- bad
     (LINE(line_number="1.0"), ["bad_line_number"]),
     (LINE(line_number="-1"), ["bad_line_number"]),
