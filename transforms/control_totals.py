@@ -30,11 +30,12 @@ def count_published(sales: DataFrame) -> DataFrame:
         One row a (business_date, chunk, currency): lines, gross, absolute_gross, and the same of
         duplicates as ``duplicate_lines``, ``duplicate_gross``, ``duplicate_absolute_gross``.
     """
+    is_repeated = "duplicates > 0"  # nearly no line is
     return sales.groupBy("business_date", "chunk", "currency").agg(
         *_control_totals(),
         F.sum("duplicates").cast("bigint").alias("duplicate_lines"),
-        _of_duplicates("gross_amount").alias("duplicate_gross"),
-        _of_duplicates("abs(gross_amount)").alias("duplicate_absolute_gross"),
+        exact_sum("gross_amount * duplicates", is_repeated).alias("duplicate_gross"),
+        exact_sum("abs(gross_amount) * duplicates", is_repeated).alias("duplicate_absolute_gross"),
     )
 
 
@@ -59,9 +60,3 @@ def _control_totals() -> list[Column]:
         (positive + negative).cast("decimal(38,3)").alias("gross"),
         (positive - negative).cast("decimal(38,3)").alias("absolute_gross"),
     ]
-
-
-def _of_duplicates(amount: str) -> Column:
-    """decimal(38,3): sum over the equal copies that were left out; nearly every line has none."""
-    total = f"sum({amount} * duplicates) filter (where duplicates > 0)"
-    return F.expr(f"cast(coalesce({total}, 0) as decimal(38,3))")

@@ -45,9 +45,9 @@ def broken_rules(scales: Scales) -> Column:
     )
 
 
-def breaks(*reasons: str) -> Column:
-    """boolean: the line breaks one of these rules, by ``broken_rules``."""
-    return F.col("broken_rules").bitwiseAND(sum(map(_bit, reasons))) != 0
+def breaks(reason: str) -> Column:
+    """boolean: the line breaks the rule of this reason, by ``broken_rules``."""
+    return F.col("broken_rules").bitwiseAND(_bit(reason)) != 0
 
 
 def reject_reasons() -> Column:

@@ -11,13 +11,13 @@ _LARGEST_NARROW = "99999.999"
 
 
 def exact_sum(amount: str, where: str = "true") -> Column:
-    """decimal(38,3): sum of a column over the rows of a group; 0 where there are none. For ``agg`` only.
+    """decimal(38,3): sum of an amount over the rows of a group; 0 where there are none. For ``agg`` only.
 
     Amounts that are narrow enough, which is nearly all, are added up apart from the others. It fails, and
     does not wrap around, where the narrow ones of one group add up to 10^15: ten billion rows of the largest.
 
     Args:
-        amount: name of a column, a decimal with at most 3 decimals.
+        amount: SQL of it, as the name of a column: a decimal with at most 3 decimals.
         where: SQL condition on the rows that count.
     """
     narrow = f"sum(try_cast({amount} as {_NARROW})) filter (where {where})"

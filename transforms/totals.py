@@ -63,7 +63,6 @@ def invoice_id() -> Column:
 
 def _sums() -> list[Column]:
     gross, discount = exact_sum("gross_amount"), exact_sum("discount_amount")
-    returned = F.expr(f"coalesce(sum(net_amount) filter (where line_type = '{RETURN}'), 0)")
     return [
         F.count(F.lit(1)).alias("lines"),
         exact_sum("quantity").alias("units"),
@@ -71,5 +70,5 @@ def _sums() -> list[Column]:
         discount.alias("discount_amount"),
         # As the net of each line is its gross less its discount, exactly, so are the sums.
         (gross - discount).cast(SUM).alias("net_amount"),
-        returned.cast(SUM).alias("returns_amount"),
+        exact_sum("net_amount", f"line_type = '{RETURN}'").alias("returns_amount"),
     ]

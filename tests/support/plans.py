@@ -52,9 +52,13 @@ def operations_of_writing_stage(spark: SparkSession, group: str) -> set[str]:
     return _operations(store.operationGraphForStage(writing.stageId()).rootCluster())
 
 
+# In the expression by which a line finds the partition of its chunk, and nowhere else.
+PLACEMENT = "no partition was planned"
+
+
 def publishing_plan(plans: list[list[Node]]) -> list[Node]:
     """The one plan that sends lines to the partitions of their chunks."""
-    placing = [plan for plan in plans if any("no partition was planned" in node.details for node in plan)]
+    placing = [plan for plan in plans if any(PLACEMENT in node.details for node in plan)]
     assert len(placing) == 1, [[node.name for node in plan] for plan in plans]
     return placing[0]
 

@@ -16,6 +16,7 @@ from planning.windows import partition_spans
 from schemas.ranges import parse_ranges
 from tests.support.lines import accepted_line, bronze_frame
 from tests.support.plans import (
+    PLACEMENT,
     Node,
     executed_plans,
     main_line,
@@ -102,7 +103,8 @@ def named(nodes: list[Node], name: str) -> list[Node]:
 def assert_one_shuffle_one_sort_one_scan(plans: list[list[Node]]) -> None:
     nodes = main_line(publishing_plan(plans))
     names = [node.name for node in nodes]
-    assert len(named(nodes, "Exchange")) == 1, names
+    (exchange,) = named(nodes, "Exchange")
+    assert PLACEMENT in exchange.details, exchange.details
     (sort,) = named(nodes, "Sort")
     assert "business_date" in sort.details.split("Arguments: [")[1].split(",")[0], sort.details
     assert len(named(nodes, "Scan parquet")) == 1, names
