@@ -105,9 +105,9 @@ if [[ -n ${JAVA_TOOL_OPTIONS:-} ]]; then # handed on as arguments: from the envi
     spark_args+=(--driver-java-options "$JAVA_TOOL_OPTIONS")
     unset JAVA_TOOL_OPTIONS
 fi
-if [[ $place == local ]]; then
-    # 25,000 classes, parsed and verified at each start, or mapped from an archive that the first batch leaves
-    # behind: 27 CPU seconds instead of 37 for a run with nothing to do. Only the class path is archived.
+if [[ $place == local || $place == standalone ]]; then # where the driver runs here
+    # 25,000 classes, parsed and verified at each start, or mapped from an archive that the first local batch
+    # leaves behind: 27 CPU seconds instead of 37 for a run with nothing to do. Only the class path is archived.
     spark_args+=(--driver-class-path "$(IFS=:; echo "${jars[*]}")")
     archive=$root/var/java/classes.jsa
     sharing=
@@ -115,7 +115,7 @@ if [[ $place == local ]]; then
     if [[ -n $(find "$archive" -size +100M -newer "$root/.venv/installed.json" -newer "$root/var/java/stamp.json" \
         -newer "$root/var/jars/stamp" 2>/dev/null) ]]; then
         sharing="-XX:SharedArchiveFile=\"$archive\" -Xlog:disable"
-    elif [[ $job == run_batch ]]; then
+    elif [[ $place == local && $job == run_batch ]]; then
         sharing="-XX:ArchiveClassesAtExit=\"$archive\" -Xlog:disable"
     fi
     # Beside the place's own default options, so that spark.driver.extraJavaOptions stays the user's.

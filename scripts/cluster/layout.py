@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ MARK = "CYMBAL_CLUSTER_OF"
 MASTER_HOST = "127.0.0.1"
 # A worker that stays silent this long is taken as lost; the master's default is 60 s.
 WORKER_TIMEOUT_SECONDS = 20
+_SHARING = f'-XX:SharedArchiveFile="{ROOT}/var/java/classes.jsa" -Xlog:disable'
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Layout:
 
     def variables(self) -> dict[str, str]:
         """Environment with which ``scripts/submit.sh --place standalone`` uses this cluster."""
+        jars = sorted((ROOT / "var" / "jars").glob("*.jar"))
         settings = {
             "spark.executor.memory": self.memory,
             "spark.driver.memory": "1g",
@@ -99,10 +102,16 @@ class Layout:
             # All is on this machine: no chmod process a file, no checksum file beside it.
             "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
             "spark.ui.enabled": "false",
+            # Executors start from the archive of classes of local runs, where there is one: it is of this
+            # class path alone. Beside the place's own default options: the extra ones stay the user's.
+            "spark.executor.extraClassPath": ":".join(map(str, jars)),
+            "spark.executor.defaultJavaOptions": f"-XX:-DontCompileHugeMethods {_SHARING}",
         }
         return {
             "CYMBAL_MASTER": self.master,
-            "CYMBAL_SPARK_ARGS": " ".join(f"--conf {name}={value}" for name, value in settings.items()),
+            "CYMBAL_SPARK_ARGS": " ".join(
+                f"--conf {shlex.quote(f'{name}={value}')}" for name, value in settings.items()
+            ),
             "SPARK_LOCAL_IP": MASTER_HOST,
         }
 

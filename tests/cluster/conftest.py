@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -72,9 +73,10 @@ class Cluster:
         if "--small-disk" in ran.stderr:  # not allowed to mount one here
             ran = self.command(*started)
         assert ran.returncode == 0, ran.stderr
-        for text in (self.home / "env.sh").read_text().splitlines():
-            name, _, value = text.removeprefix("export ").partition("=")
-            self.variables[name] = value.strip("'")
+        for text in shlex.split((self.home / "env.sh").read_text()):
+            if text != "export":
+                name, _, value = text.partition("=")
+                self.variables[name] = value
 
     def submit(
         self, job: str, *arguments: str, place: str = "standalone", log: Path | None = None, **settings: str
