@@ -11,6 +11,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from batch.timetable import Timetable
 from lake.ledger import Ledger
 from lake.settings import Settings
 from lake.tables import Lake
@@ -76,7 +77,13 @@ class Outcome:
         warnings: what a user may want to know, one line each.
         planned: what a dry run would do, one line each.
         drill: evidence of a drill, one row a fault.
+        comparison: what differs between two revisions; None where none was asked for.
+        replayed: drops whose lines were judged again, before and after.
+        states: how far business dates are, as ``status`` tells it.
         removed: files that maintenance deleted, by table.
+        freed_bytes: their size, by table.
+        merged: small files that maintenance merged into larger ones, by table.
+        stages: the stages that ended, as ``ledger/stages`` tells them.
         run_again: the command that does what is left; None where nothing is, or where it would not help.
     """
 
@@ -92,7 +99,13 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
     planned: list[str] = field(default_factory=list)
     drill: list[dict[str, Any]] = field(default_factory=list)
+    comparison: dict[str, Any] | None = None
+    replayed: list[dict[str, Any]] = field(default_factory=list)
+    states: list[dict[str, Any]] = field(default_factory=list)
     removed: dict[str, int] = field(default_factory=dict)
+    freed_bytes: dict[str, int] = field(default_factory=dict)
+    merged: dict[str, int] = field(default_factory=dict)
+    stages: list[dict[str, Any]] = field(default_factory=list)
     run_again: str | None = None
 
     @property
@@ -138,6 +151,7 @@ class Batch:
         settings: the config.
         lake: tables.
         ledger: what was delivered, done, reconciled.
+        timetable: its stages against the clock.
         asked: dates of the command: drop dates for an ingest and for run_batch, else business dates.
         dry_run: whether to say what would be done, and write nothing.
         republish: whether dates are published again whose inputs are unchanged.
@@ -152,6 +166,7 @@ class Batch:
     settings: Settings
     lake: Lake
     ledger: Ledger
+    timetable: Timetable
     asked: DateRange = field(default_factory=DateRange)
     dry_run: bool = False
     republish: bool = False

@@ -12,25 +12,29 @@ from batch.recording import recover_publications
 from lake.tables import filter_dates
 from planning.staleness import date_inputs, no_inputs
 from planning.windows import windows
+from schemas.states import Stage
 from schemas.tables import DAILY_SALES, INVOICES, SALES, Table
 from transforms.totals import daily_sales, invoices
+
+Transform = Callable[[DataFrame, Mapping[dt.date, int]], DataFrame]
 
 
 def build_daily_sales(batch: Batch, asked: Container[dt.date]) -> None:
     """Builds ``gold/daily_sales`` of every done date that it does not hold in its newest revision."""
-    _build(batch, asked, DAILY_SALES, daily_sales)
+    _build(batch, asked, Stage.DAILY_SALES, DAILY_SALES, daily_sales)
 
 
 def bill_customers(batch: Batch, asked: Container[dt.date]) -> None:
     """Builds ``gold/invoices`` of every done date that it does not hold in its newest revision."""
-    _build(batch, asked, INVOICES, invoices)
+    _build(batch, asked, Stage.INVOICES, INVOICES, invoices)
 
 
 def _build(
     batch: Batch,
     asked: Container[dt.date],
+    stage: Stage,
     table: Table,
-    transform: Callable[[DataFrame, Mapping[dt.date, int]], DataFrame],
+    transform: Transform,
 ) -> None:
     recover_publications(batch)
     stale = _stale_revisions(batch, asked, table)
@@ -38,23 +42,50 @@ def _build(
     if batch.dry_run:
         batch.outcome.planned += [f"build {table.name} {date} from revision {r}" for date, r in stale.items()]
         return
+    if stale:
+        _build_stale(batch, stage, table, transform, stale)
+
+
+def _build_stale(
+    batch: Batch, stage: Stage, table: Table, transform: Transform, stale: Mapping[dt.date, int]
+) -> None:
     inputs = date_inputs(batch.ledger.drops().values())
     sized = [inputs.get(date) or no_inputs(date) for date in stale]
     sales_version = batch.lake.version(SALES)
-    for window in windows(sized, batch.settings.publish.max_lines_per_window):
-        revisions = {date.date: stale[date.date] for date in window}
-        batch.tell(f"building {table.name} of {len(revisions)} dates")
-        sales = filter_dates(batch.lake.read(SALES, sales_version), "business_date", revisions)
-        metadata = {
-            "job": table.name,
-            "run_id": batch.run_id,
-            "sales_version": sales_version,
-            "dates": {date.isoformat(): revision for date, revision in sorted(revisions.items())},
-        }
-        # One file a date, not one of each shuffle partition; a date too large for one is still split.
-        totals = transform(sales, revisions).hint("rebalance", "business_date")
-        version = batch.lake.replace(table, totals, revisions, metadata)
-        batch.ledger.record_builds(batch.run_id, table, revisions, version)
+    lines, due = sum(date.lines for date in sized), _due(batch, stale)
+    with batch.timetable.stage(stage, len(sized), lines, due):
+        for window in windows(sized, batch.settings.publish.max_lines_per_window):
+            _build_window(
+                batch, table, transform, {date.date: stale[date.date] for date in window}, sales_version
+            )
+            batch.timetable.advance(sum(date.lines for date in window))
+
+
+def _build_window(
+    batch: Batch,
+    table: Table,
+    transform: Transform,
+    revisions: Mapping[dt.date, int],
+    sales_version: int | None,
+) -> None:
+    batch.tell(f"building {table.name} of {len(revisions):,} dates{batch.timetable.left()}")
+    sales = filter_dates(batch.lake.read(SALES, sales_version), "business_date", revisions)
+    metadata = {
+        "job": table.name,
+        "run_id": batch.run_id,
+        "sales_version": sales_version,
+        "dates": {date.isoformat(): revision for date, revision in sorted(revisions.items())},
+    }
+    # One file a date, not one of each shuffle partition; a date too large for one is still split.
+    totals = transform(sales, revisions).hint("rebalance", "business_date")
+    version = batch.lake.replace(table, totals, revisions, metadata)
+    batch.ledger.record_builds(batch.run_id, table, revisions, version)
+
+
+def _due(batch: Batch, stale: Mapping[dt.date, int]) -> list[dt.date]:
+    """Dates that are built in their first revision and are no history: others are due at no time."""
+    since = batch.settings.late.history_before
+    return [date for date, revision in stale.items() if revision == 1 and (since is None or date >= since)]
 
 
 def _stale_revisions(batch: Batch, asked: Container[dt.date], table: Table) -> dict[dt.date, int]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from batch.context import Batch
@@ -17,10 +18,10 @@ from lake.tables import Commit, filter_dates
 from planning.audit import audit_drop
 from planning.reconciliation import EXACT, ZERO
 from planning.staleness import DropState
-from planning.windows import partition_spans
+from planning.windows import partition_spans, sized_windows
 from schemas.drops import DateContent, Drop, IngestedDrop, LandedFile
 from schemas.errors import AuditError, TryAgainError
-from schemas.states import DropStatus, ExitCode, ValidationStatus
+from schemas.states import DropStatus, ExitCode, Stage, ValidationStatus
 from schemas.tables import RECEIVED_SALES
 from transforms.control_totals import count_received
 from transforms.publication import with_chunk
@@ -29,10 +30,16 @@ from transforms.received import judge_received
 
 JOB = "ingest_sales"
 Headers = dict[Drop, dict[str, tuple[str, ...]]]
+ExtraColumns = Mapping[dt.date, tuple[str, ...]]
 
 
-def ingest(batch: Batch) -> list[dt.date]:
+def ingest(batch: Batch, *, needs_every_day: bool = True) -> list[dt.date]:
     """Ingests every drop asked for that is new or changed.
+
+    Args:
+        batch: the run.
+        needs_every_day: whether a day asked for that has no folder is one whose drop is still to come; else
+            it is told, and passed over.
 
     Returns:
         Drop dates that were asked for and are not there yet.
@@ -42,18 +49,57 @@ def ingest(batch: Batch) -> list[dt.date]:
     batch.tell("listing drops")
     drops = landing.drops(batch.asked.first, batch.asked.last)
     changed = [landing.with_manifest(drop) for drop in _split_changed(batch, drops)]
-    fresh, unready = _split_ready(batch, drops, changed)
-    headers = _read_headers(batch, landing, fresh)
+    fresh, unready = _split_ready(batch, changed, _missing_days(batch, drops, needs_every_day))
     if batch.dry_run:
-        _plan_only(batch, landing, headers)
-        return unready
+        _plan_only(batch, landing, read_headers(batch, landing, fresh))
+    elif fresh:
+        ingest_drops(batch, landing, fresh)
+    return unready
+
+
+def ingest_drops(batch: Batch, landing: Landing, drops: list[Drop]) -> None:
+    """Ingests drops in windows, each one pass and one commit: what a crash costs at most."""
+    known = batch.ledger.drops()
+    due = [drop.date for drop in drops if _has_deadline(batch, drop, known.get(drop.date))]
+    per_line = batch.ledger.bytes_per_line()
+    expected = round(sum(drop.bytes for drop in drops) / per_line)
+    with batch.timetable.stage(Stage.INGEST, len(drops), expected, due) as times:
+        for window in sized_windows(
+            drops, lambda drop: drop.bytes, batch.settings.ingest.max_bytes_per_window
+        ):
+            _ingest_window(batch, landing, window)
+            batch.timetable.advance(round(sum(drop.bytes for drop in window) / per_line))
+        times.lines = sum(found.lines for found in batch.outcome.drops)
+
+
+def _has_deadline(batch: Batch, drop: Drop, known: DropState | None) -> bool:
+    """Whether a drop is a night's own: not history, and not one delivered again."""
+    since = batch.settings.late.history_before
+    return (since is None or drop.date >= since) and (known is None or known.held_input is None)
+
+
+def _ingest_window(batch: Batch, landing: Landing, drops: list[Drop]) -> None:
+    headers = read_headers(batch, landing, drops)
     version = _write(batch, landing, headers)
     if version is not None:
         batch.tell("counting what was received")
-        _record(batch, _counted(batch, version, headers, landing), version)
-    if fresh:
-        _note_changed_while_read(batch, landing, headers)
-    return unready
+        _record(batch, _counted(batch, version, headers, _extra_columns(landing, headers)), version)
+    _note_changed_while_read(batch, landing, headers)
+
+
+def commit_judged(batch: Batch, lines: DataFrame, drops: list[Drop]) -> None:
+    """Writes judged lines of drops whose files are gone, and records them.
+
+    Args:
+        batch: the run.
+        lines: all lines of the drops, as ``bronze/received_sales`` has them.
+        drops: the drops.
+    """
+    dates = [drop.date for drop in drops]
+    version = batch.lake.replace(RECEIVED_SALES, lines, dates, _metadata(batch, drops, {}))
+    if version is None:
+        raise TryAgainError("bronze/received_sales: the commit of this replay is not there; run again")
+    _record(batch, _counted(batch, version, drops, {}), version)
 
 
 def recover_receipts(batch: Batch) -> None:
@@ -78,10 +124,24 @@ def _split_changed(batch: Batch, drops: list[Drop]) -> list[Drop]:
     return changed
 
 
-def _split_ready(batch: Batch, drops: list[Drop], changed: list[Drop]) -> tuple[list[Drop], list[dt.date]]:
-    """Changed drops that can be read, and the dates of drops asked for that are not there yet."""
+def _missing_days(batch: Batch, drops: list[Drop], needs_every_day: bool) -> list[dt.date]:
+    """Days asked for that have no folder and must have one; where they need none, they are told."""
     there = {drop.date for drop in drops}
-    reasons = {date: "no such folder in the landing" for date in batch.asked.days() if date not in there}
+    missing = [date for date in batch.asked.days() if date not in there]
+    if needs_every_day or not missing:
+        return missing
+    days = "1 day has" if len(missing) == 1 else f"{len(missing):,} days have"
+    batch.outcome.warnings.append(
+        f"{days} no folder in the landing, from {missing[0]} to {missing[-1]}: passed over"
+    )
+    return []
+
+
+def _split_ready(
+    batch: Batch, changed: list[Drop], missing: list[dt.date]
+) -> tuple[list[Drop], list[dt.date]]:
+    """Changed drops that can be read, and the dates of drops asked for that are not there yet."""
+    reasons = dict.fromkeys(missing, "no such folder in the landing")
     ready = []
     for drop in changed:
         batch.outcome.warnings += [
@@ -126,7 +186,8 @@ def _plan_only(batch: Batch, landing: Landing, headers: Headers) -> None:
     batch.outcome.spans |= spans
 
 
-def _read_headers(batch: Batch, landing: Landing, drops: list[Drop]) -> Headers:
+def read_headers(batch: Batch, landing: Landing, drops: list[Drop]) -> Headers:
+    """Column names of each file of drops; a drop whose headers do not do fails, and is left out."""
     batch.tell(f"reading the headers of {len(drops)} drops")
     headers: Headers = {}
     for drop in drops:
@@ -157,12 +218,11 @@ def _write(batch: Batch, landing: Landing, headers: Headers) -> int | None:
     """Writes the lines of drops in one commit; a drop that cannot be read through is left behind."""
     while headers:
         size = sum(drop.bytes for drop in headers) / 1e6
-        batch.tell(f"ingesting {len(headers)} drops, {size:,.1f} MB")
+        batch.tell(f"ingesting {len(headers):,} drops, {size:,.1f} MB{batch.timetable.left()}")
         try:
             lines = judge_received(landing.lines(headers), batch.terms)
-            version = batch.lake.replace(
-                RECEIVED_SALES, lines, [drop.date for drop in headers], _metadata(batch, landing, headers)
-            )
+            metadata = _metadata(batch, headers, _extra_columns(landing, headers))
+            version = batch.lake.replace(RECEIVED_SALES, lines, [drop.date for drop in headers], metadata)
         except (Py4JJavaError, PySparkException) as error:
             broken = _broken_drop(str(error), headers)
             if broken is None:
@@ -177,7 +237,11 @@ def _write(batch: Batch, landing: Landing, headers: Headers) -> int | None:
     return None
 
 
-def _metadata(batch: Batch, landing: Landing, headers: Headers) -> dict[str, Any]:
+def _extra_columns(landing: Landing, headers: Headers) -> ExtraColumns:
+    return {drop.date: landing.extra_columns(files) for drop, files in headers.items()}
+
+
+def _metadata(batch: Batch, drops: Iterable[Drop], extra_columns: ExtraColumns) -> dict[str, Any]:
     return {
         "job": JOB,
         "run_id": batch.run_id,
@@ -188,9 +252,9 @@ def _metadata(batch: Batch, landing: Landing, headers: Headers) -> dict[str, Any
                 "files": [[file.name, file.size, file.version] for file in drop.files],
                 "manifest": None if drop.manifest is None else drop.manifest.as_json(),
                 "manifest_version": drop.manifest_version,
-                "extra_columns": list(landing.extra_columns(files)),
+                "extra_columns": list(extra_columns.get(drop.date, ())),
             }
-            for drop, files in headers.items()
+            for drop in drops
         },
     }
 
@@ -210,13 +274,12 @@ def _broken_drop(message: str, headers: Headers) -> tuple[Drop, str, str] | None
 
 
 def _counted(
-    batch: Batch, version: int, headers: Mapping[Drop, Mapping[str, tuple[str, ...]]], landing: Landing
+    batch: Batch, version: int, drops: Iterable[Drop], extra_columns: ExtraColumns
 ) -> list[IngestedDrop]:
+    judged_by = batch.settings.judging_digest
     found = {
-        drop.date: IngestedDrop(
-            drop, judged_by=batch.settings.judging_digest, extra_columns=landing.extra_columns(files)
-        )
-        for drop, files in headers.items()
+        drop.date: IngestedDrop(drop, judged_by=judged_by, extra_columns=extra_columns.get(drop.date, ()))
+        for drop in drops
     }
     _count(batch, version, found)
     return list(found.values())
@@ -297,7 +360,13 @@ def _record_recovered(batch: Batch, commit: Commit) -> None:
         date = dt.date.fromisoformat(text)
         files = tuple(LandedFile(name, "", size, version) for name, size, version in said["files"])
         manifest = None if said["manifest"] is None else read_manifest(said["manifest"])
-        drop = Drop(date, files, manifest, manifest_version=said["manifest_version"])
+        drop = Drop(
+            date,
+            files,
+            manifest,
+            manifest_version=said["manifest_version"],
+            known_fingerprint=said["fingerprint"],
+        )
         judged_by = str(commit.metadata["judged_by"])
         found[date] = IngestedDrop(drop, judged_by=judged_by, extra_columns=tuple(said["extra_columns"]))
     _count(batch, commit.version, found)

@@ -1,27 +1,59 @@
-"""Maintenance of the tables: files that nothing refers to any more are deleted."""
+"""Maintenance of the tables: small files merged, unreferred ones deleted, logs kept short."""
 
 from __future__ import annotations
+
+import datetime as dt
 
 from batch.context import Batch
 from batch.ingest import recover_receipts
 from batch.recording import recover_publications
-from schemas.tables import TABLES
+from schemas.tables import TABLES, Table
+
+# A table without dates gets a file a commit: reading more than these takes longer than one of them all.
+_FEW_LEDGER_FILES = 16
+# A date in so many files, so small, costs a reader more to open than to read.
+_FEW_FILES = 32
+_SMALL_BYTES = 1_000_000
 
 
 def maintain(batch: Batch, retain_hours: float) -> None:
-    """Deletes replaced files, and those that crashed runs left.
+    """Merges small files, deletes replaced and orphaned ones, writes checkpoints and cleans up logs.
 
     Args:
         batch: the run; it must be the only one at work in the lake.
-        retain_hours: age that such a file must have reached.
+        retain_hours: age that a file must have reached to be deleted.
     """
     # What a cut-off run left to be recorded is read from the versions of its time: before they go.
     recover_receipts(batch)
     recover_publications(batch)
     for table in TABLES:
-        batch.tell(f"looking for files of {table.name} that nothing refers to")
-        count = batch.lake.vacuum(table, retain_hours, dry_run=batch.dry_run)
+        batch.tell(f"maintaining {table.name}")
         if batch.dry_run:
-            batch.outcome.planned.append(f"{table.name}: {count:,} files would be deleted")
+            _plan(batch, table, retain_hours)
         else:
-            batch.outcome.removed[table.name] = count
+            _maintain(batch, table, retain_hours)
+
+
+def _plan(batch: Batch, table: Table, retain_hours: float) -> None:
+    count = batch.lake.count_unreferred(table, retain_hours)
+    batch.outcome.planned.append(f"{table.name}: {count:,} files would be deleted")
+    scattered = _scattered(batch, table)
+    if scattered:
+        what = f"small files of {len(scattered):,} dates" if table.partition_by else "small files"
+        batch.outcome.planned.append(f"{table.name}: {what} would be merged")
+
+
+def _maintain(batch: Batch, table: Table, retain_hours: float) -> None:
+    outcome, before = batch.outcome, batch.lake.usage(table)
+    batch.lake.vacuum(table, retain_hours)
+    freed = before - batch.lake.usage(table)
+    outcome.removed[table.name], outcome.freed_bytes[table.name] = freed.files, freed.bytes
+    # After the deletion: what is merged now stays for readers of the version before it.
+    scattered = _scattered(batch, table)
+    outcome.merged[table.name] = batch.lake.compact(table, scattered) if scattered else 0
+    batch.lake.checkpoint(table)
+
+
+def _scattered(batch: Batch, table: Table) -> list[dt.date | None]:
+    few = _FEW_FILES if table.partition_by else _FEW_LEDGER_FILES
+    return batch.lake.scattered(table, few, _SMALL_BYTES)

@@ -16,9 +16,9 @@ from lake.causes import cause_of, is_of_the_place
 from lake.tables import filter_dates
 from planning.recovery import is_lost_worker
 from planning.staleness import DateInputs, DateState, date_inputs, held_back_dates, no_inputs, stale_dates
-from planning.windows import windows
+from planning.windows import split_failed, windows
 from schemas.errors import TryAgainError
-from schemas.states import DateStatus, ExitCode
+from schemas.states import DateStatus, ExitCode, Stage
 from schemas.tables import CONFLICTS, SALES
 
 
@@ -45,18 +45,34 @@ def publish(
     held = held_back_dates(drops.values(), published, set(unready))
     _record_held_back(batch, stale & set(held), held, published)
     wanted = [inputs.get(date) or no_inputs(date) for date in sorted(stale - set(held))]
-    try:
+    if batch.dry_run:
         for window in windows(wanted, batch.settings.publish.max_lines_per_window):
-            if batch.dry_run:
-                _plan_only(batch, window, pinned)
-            else:
+            _plan_only(batch, window, pinned)
+    elif wanted:
+        _publish_all(batch, wanted, pinned)
+
+
+def _publish_all(batch: Batch, dates: list[DateInputs], pinned: _Pinned) -> None:
+    """Publishes dates, window by window."""
+    lines = sum(date.lines for date in dates)
+    due = [date.date for date in dates if _has_deadline(batch, date.date, pinned)]
+    try:
+        with batch.timetable.stage(Stage.PUBLISH, len(dates), lines, due):
+            for window in windows(dates, batch.settings.publish.max_lines_per_window):
                 _publish_window(batch, window, pinned)
+                batch.timetable.advance(sum(date.lines for date in window))
     except Exception:
         # Which chunk, where, why: asked above all of a run that failed. Its own error goes before this one's.
         with suppress(Exception):
             _record_tasks(batch)
         raise
     _record_tasks(batch)
+
+
+def _has_deadline(batch: Batch, date: dt.date, pinned: _Pinned) -> bool:
+    """Whether a date is published for the first time and is no history: a restatement is due at no time."""
+    since = batch.settings.late.history_before
+    return (since is None or date >= since) and not pinned.revision(date)
 
 
 def dates_of_drops(batch: Batch, drop_dates: Container[dt.date]) -> set[dt.date]:
@@ -126,7 +142,7 @@ def _plan_only(batch: Batch, dates: list[DateInputs], pinned: _Pinned) -> None:
 
 
 def _publish_window(batch: Batch, dates: list[DateInputs], pinned: _Pinned) -> None:
-    """Publishes a window; where it fails for its data, its dates one by one, so that only that one stays."""
+    """Publishes a window; where it fails for its data, its parts, so that only the failing date stays."""
     try:
         _publish_dates(batch, dates, pinned)
     except TryAgainError:
@@ -135,9 +151,10 @@ def _publish_window(batch: Batch, dates: list[DateInputs], pinned: _Pinned) -> N
         if is_of_the_place(error) or is_lost_worker(str(error)):
             raise
         if len(dates) > 1:
-            batch.tell("the window failed: publishing its dates one by one")
-            for date in dates:
-                _publish_window(batch, [date], pinned)
+            parts = split_failed(dates)
+            batch.tell(f"the window failed: publishing its {len(dates):,} dates in {len(parts)} parts")
+            for part in parts:
+                _publish_window(batch, part, pinned)
             return
         _record_failed(batch, dates[0].date, pinned.revision(dates[0].date), cause_of(error))
 
@@ -151,7 +168,8 @@ def _record_failed(batch: Batch, date: dt.date, revision: int, cause: str) -> No
 def _publish_dates(batch: Batch, dates: list[DateInputs], pinned: _Pinned) -> None:
     window = Window(batch, dates, pinned.bronze_version)
     try:
-        batch.tell(f"planning {window.span}, {sum(date.lines for date in dates):,} lines")
+        lines = sum(date.lines for date in dates)
+        batch.tell(f"planning {window.span}, {lines:,} lines{batch.timetable.left()}")
         over = window.over_conflict_share()
         if over:
             _record_over_conflict_share(batch, over, pinned)

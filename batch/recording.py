@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -36,6 +36,8 @@ class Publication:
         chunk_ranges: key ranges as written in the config.
         dates: inputs by business date.
         revisions: revision by business date.
+        restored: revision whose content was brought back, by business date; none where published from bronze
+            as it is now.
     """
 
     run_id: str
@@ -45,9 +47,11 @@ class Publication:
     chunk_ranges: tuple[str, ...]
     dates: Mapping[dt.date, DateInputs]
     revisions: Mapping[dt.date, int]
+    restored: Mapping[dt.date, int] = field(default_factory=dict)
 
     def as_metadata(self) -> dict[str, Any]:
         """The commit's userMetadata."""
+        restored = {date.isoformat(): revision for date, revision in self.restored.items()}
         return {
             "job": JOB,
             "run_id": self.run_id,
@@ -63,6 +67,7 @@ class Publication:
                 }
                 for date, inputs in self.dates.items()
             },
+            **({"restored": restored} if restored else {}),
         }
 
     @classmethod
@@ -86,6 +91,10 @@ class Publication:
                 for date, said in dates.items()
             },
             revisions={date: said["revision"] for date, said in dates.items()},
+            restored={
+                dt.date.fromisoformat(text): revision
+                for text, revision in metadata.get("restored", {}).items()
+            },
         )
 
 
@@ -108,7 +117,8 @@ def record_publication(
     left_out = count_conflicts_of(batch, publication.dates)
     cells = reconcile(received, published, duplicates, left_out)
     problems = unreconciled_dates(cells)
-    batch.ledger.record_chunks(publication.run_id, cells)
+    is_own = publication.run_id == batch.run_id
+    batch.ledger.record_chunks(publication.run_id, cells, is_new=is_own)
     if problems:
         _put_back(batch, publication, problems, version)
     by_date = totals_by(cells, lambda cell: cell.business_date)
@@ -181,6 +191,7 @@ def _recover(batch: Batch, commit: Commit) -> None:
 
 def _done_row(publication: Publication, date: dt.date, version: int) -> dict[str, Any]:
     inputs = publication.dates[date]
+    restored = publication.restored.get(date)
     return {
         "business_date": date,
         "status": DateStatus.DONE.value,
@@ -188,6 +199,7 @@ def _done_row(publication: Publication, date: dt.date, version: int) -> dict[str
         "silver_version": version,
         "inputs_hash": inputs.inputs_hash,
         "drop_dates": sorted(inputs.drop_dates),
+        "reason": None if restored is None else f"restored from revision {restored}",
     }
 
 

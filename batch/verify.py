@@ -6,12 +6,14 @@ import datetime as dt
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from batch.context import Batch
 from batch.received import read_accepted_of
-from batch.recording import count_cells, count_conflicts_of, count_sales
+from batch.recording import Publication, count_accepted, count_cells, count_conflicts_of, count_sales
 from lake.tables import filter_dates
 from planning.reconciliation import reconcile, unreconciled_dates
 from planning.staleness import DateState, date_inputs, stale_dates
@@ -51,7 +53,10 @@ def verify(batch: Batch, asked: Container[dt.date]) -> Verification:
     found = Verification(dates=sorted(set(published) - stale), stale=sorted(stale))
     if found.dates:
         batch.tell(f"reconciling {len(found.dates)} dates")
-        found.problems += _unreconciled(batch, found.dates, published)
+        restored = [date for date in found.dates if published[date].is_restored]
+        own = sorted(set(found.dates) - set(restored))
+        found.problems += _unreconciled(batch, own, published) if own else []
+        found.problems += [problem for date in restored for problem in _restored(batch, published[date])]
         batch.tell("looking for keys published twice")
         found.problems += _repeated_keys(batch)
         found.reused_numbers += _reused_numbers(batch, found.dates)
@@ -70,6 +75,24 @@ def _unreconciled(batch: Batch, dates: list[dt.date], published: dict[dt.date, D
     sales = with_chunk(_sales(batch, dates), chunks.key, chunks.key_ranges)
     cells = reconcile(
         count_cells(count_received(lines)), *count_sales(sales), count_conflicts_of(batch, dates)
+    )
+    return [f"does not reconcile: {problem}" for problem in unreconciled_dates(cells).values()]
+
+
+def _restored(batch: Batch, state: DateState) -> list[str]:
+    """Problems of a date whose lines are those of an earlier revision, by the bronze of that time."""
+    version = state.silver_version
+    metadata = {} if version is None else batch.lake.commit(SALES, version).metadata
+    try:
+        publication = Publication.from_metadata(metadata)
+        received = count_accepted(batch, publication)
+    except (KeyError, Py4JJavaError, PySparkException):
+        batch.outcome.warnings.append(
+            f"{state.date} was restored, and the lines that it was made from are gone: not reconciled"
+        )
+        return []
+    cells = reconcile(
+        received, *count_sales(_sales(batch, [state.date])), count_conflicts_of(batch, [state.date])
     )
     return [f"does not reconcile: {problem}" for problem in unreconciled_dates(cells).values()]
 

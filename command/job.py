@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from batch.context import Batch, Outcome
+from batch.timetable import Timetable
 from command.options import Options, common_options, read_options
 from command.result import check_result, result_of, write_result
 from command.version import code_version
@@ -29,7 +30,7 @@ from planning.recovery import is_lost_to_memory, is_lost_worker
 from report.progress import Progress
 from report.summary import print_error, print_summary
 from schemas.errors import SalesBatchError
-from schemas.states import DateStatus, ExitCode, RunStatus
+from schemas.states import DateStatus, ExitCode, RunStatus, Stage
 
 # Of a wrong command, or of input that is not there, the same command would come to the same.
 _WORTH_ANOTHER_RUN = (ExitCode.UNEXPECTED, ExitCode.SOME_DATES_FAILED, ExitCode.TRY_AGAIN)
@@ -50,6 +51,7 @@ class Job:
         is_exclusive: whether no other run may be at work in the lake beside it.
         master: where its own session runs; None for the place that was asked for.
         can_be_unchanged: whether a run that commits nothing to bronze, silver or gold had nothing to do.
+        stages: stages of a night that it goes through, in order.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Job:
     is_exclusive: bool = False
     master: str | None = None
     can_be_unchanged: bool = True
+    stages: Sequence[Stage] = ()
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
         """Runs the job with the process's arguments and ends the process with its exit code."""
@@ -111,6 +114,7 @@ class _Run:
         self._event: dict[str, Any] = {}
         self._result_path: str | None = None
         self._presence: Presence | None = None
+        self._timetable: Timetable | None = None
 
     def execute(self) -> int:
         """Runs the job's body between its first and last event.
@@ -128,10 +132,13 @@ class _Run:
                 self._job.body(batch, self._options)
             except Exception as error:
                 self._note(error)
-            self._settle_partial_failure()
+            if self._job.keeps_ledger:
+                self._settle_partial_failure()
+            if self._timetable is not None:
+                self._outcome.stages = [times.as_columns() for times in self._timetable.done]
             self._end()
         code, status = self._outcome.exit_code, self._status()
-        if code in _WORTH_ANOTHER_RUN:
+        if code in _WORTH_ANOTHER_RUN and self._job.keeps_ledger:
             self._outcome.run_again = _command_line(self._job.name, self._arguments)
         result = result_of(self._run_id, self._job.name, status, code, self._outcome)
         print_summary(result, batch.lake.root if batch else None, now() - self._started)
@@ -153,12 +160,23 @@ class _Run:
         spark = open_session(f"cymbal {self._job.name}", self._job.master)
         progress.watch(spark)
         lake = Lake(spark, settings.storage.lake)
+        ledger = Ledger(lake)
+        self._timetable = Timetable(
+            began=self._started,
+            clock=now,
+            deadlines=settings.deadlines.by_stage(),
+            zone=settings.business_day.timezone,
+            history=ledger.stages,
+            warn=lambda text: self._warn(progress, text),
+            stages=self._job.stages,
+        )
         return Batch(
             run_id=self._run_id,
             spark=spark,
             settings=settings,
             lake=lake,
-            ledger=Ledger(lake),
+            ledger=ledger,
+            timetable=self._timetable,
             asked=self._options.dates,
             dry_run=self._options.dry_run,
             republish=bool(self._options.more.get("republish")),
@@ -199,6 +217,11 @@ class _Run:
             with suppress(OSError):  # it goes stale by itself
                 self._presence.end()
 
+    def _warn(self, progress: Progress, text: str) -> None:
+        """Notes a warning for the end, and tells it now: there may still be time."""
+        self._outcome.warnings.append(text)
+        progress.say(f"warning: {text}")
+
     def _record_end(self, ledger: Ledger) -> None:
         event = self._event | {
             "status": self._status().value,
@@ -207,6 +230,7 @@ class _Run:
             "error": "; ".join(self._outcome.errors)[:4000] or None,
         }
         try:
+            ledger.record_stages(self._run_id, self._outcome.stages)
             ledger.record_run(event)
         except Exception as error:
             self._note(error)

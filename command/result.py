@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
 import json
 import os
@@ -32,8 +33,14 @@ def result_of(
         "totals": _totals(outcome),
         "rejected": dict(sorted(outcome.rejected.items())),
         "built": {table: [date.isoformat() for date in dates] for table, dates in outcome.built.items()},
+        "stages": [_stage(stage) for stage in outcome.stages],
+        "states": outcome.states,
+        "replayed": outcome.replayed,
+        "comparison": outcome.comparison,
         "drill": outcome.drill,
         "removed": outcome.removed,
+        "freed_bytes": outcome.freed_bytes,
+        "merged": outcome.merged,
         "planned": outcome.planned,
         "warnings": outcome.warnings,
         "run_again": outcome.run_again,
@@ -117,6 +124,12 @@ def _chunks(outcome: Outcome) -> list[dict[str, Any]]:
             row["partitions"] = outcome.spans[chunk].count
         rows.append(row)
     return rows
+
+
+def _stage(stage: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if isinstance(value, dt.datetime) else value for name, value in stage.items()
+    }
 
 
 def _totals(outcome: Outcome) -> dict[str, dict[str, str]]:

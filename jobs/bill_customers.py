@@ -6,6 +6,7 @@ from batch.context import Batch
 from batch.gold import bill_customers
 from command.job import Job
 from command.options import Options
+from schemas.states import Stage
 
 
 def run(batch: Batch, _: Options) -> None:
@@ -13,7 +14,9 @@ def run(batch: Batch, _: Options) -> None:
     bill_customers(batch, batch.asked)
 
 
-JOB = Job("bill_customers", "Bills each customer once a business date and currency.", run)
+JOB = Job(
+    "bill_customers", "Bills each customer once a business date and currency.", run, stages=[Stage.INVOICES]
+)
 
 if __name__ == "__main__":
     JOB.main()

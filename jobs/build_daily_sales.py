@@ -6,6 +6,7 @@ from batch.context import Batch
 from batch.gold import build_daily_sales
 from command.job import Job
 from command.options import Options
+from schemas.states import Stage
 
 
 def run(batch: Batch, _: Options) -> None:
@@ -13,7 +14,9 @@ def run(batch: Batch, _: Options) -> None:
     build_daily_sales(batch, batch.asked)
 
 
-JOB = Job("build_daily_sales", "Sums daily sales by store, category and currency.", run)
+JOB = Job(
+    "build_daily_sales", "Sums daily sales by store, category and currency.", run, stages=[Stage.DAILY_SALES]
+)
 
 if __name__ == "__main__":
     JOB.main()

@@ -7,6 +7,7 @@ from batch.ingest import ingest
 from command.flags import REINGEST
 from command.job import Job
 from command.options import Options
+from schemas.states import Stage
 
 
 def run(batch: Batch, _: Options) -> None:
@@ -14,7 +15,13 @@ def run(batch: Batch, _: Options) -> None:
     ingest(batch)
 
 
-JOB = Job("ingest_sales", "Reads landed drops into bronze and judges every line.", run, [REINGEST])
+JOB = Job(
+    "ingest_sales",
+    "Reads landed drops into bronze and judges every line.",
+    run,
+    [REINGEST],
+    stages=[Stage.INGEST],
+)
 
 if __name__ == "__main__":
     JOB.main()

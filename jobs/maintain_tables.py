@@ -1,4 +1,4 @@
-"""Maintains the tables: deletes files that nothing refers to, never beside another run."""
+"""Maintains the tables: small files merged, unreferred ones deleted, logs kept short; beside no other run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SAFE_HOURS = 168.0
 
 
 def run(batch: Batch, options: Options) -> None:
-    """Deletes the files of every table that no version of the last hours refers to."""
+    """Maintains every table; a file is deleted that no version of the last hours refers to."""
     if batch.asked != DateRange():
         raise UsageError("maintain_tables is of whole tables: it takes no dates")
     maintain(batch, options.more["retain_hours"])
@@ -23,7 +23,7 @@ def run(batch: Batch, options: Options) -> None:
 
 JOB = Job(
     "maintain_tables",
-    "Deletes files that no table refers to any more: replaced ones, and what crashed runs left.",
+    "Merges small files, deletes those that no table refers to any more, and keeps the logs short.",
     run,
     [
         click.option(

@@ -7,6 +7,7 @@ from batch.publish import publish
 from command.flags import REPUBLISH
 from command.job import Job
 from command.options import Options
+from schemas.states import Stage
 
 
 def run(batch: Batch, _: Options) -> None:
@@ -14,7 +15,13 @@ def run(batch: Batch, _: Options) -> None:
     publish(batch, batch.asked, again=batch.asked if batch.republish else ())
 
 
-JOB = Job("publish_sales", "Publishes stale business dates to silver/sales.", run, [REPUBLISH])
+JOB = Job(
+    "publish_sales",
+    "Publishes stale business dates to silver/sales.",
+    run,
+    [REPUBLISH],
+    stages=[Stage.PUBLISH],
+)
 
 if __name__ == "__main__":
     JOB.main()

@@ -90,6 +90,13 @@ class DeltaLog:
         transaction = self._log.startTransaction(self._none, self._none)
         transaction.commit(self._sequence([self._action("add", added)]), write)
 
+    def checkpoint(self) -> None:
+        """Writes a checkpoint of the latest version, unless there is one, and cleans up the log."""
+        snapshot = self.snapshot()
+        provider = snapshot.checkpointProvider()
+        if provider.isEmpty() or provider.version() < snapshot.version():
+            self._log.checkpoint(snapshot, self._none)
+
     def rows(self, schema: pa.Schema) -> pa.Table | None:
         """All rows of a small table without partitions; None where its files are many, or not listed at hand.
 

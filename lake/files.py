@@ -39,6 +39,23 @@ class FileStatus:
         return self.path.rsplit("/", 2)[-2]
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What a folder takes.
+
+    Attributes:
+        files: number of files.
+        bytes: their size.
+    """
+
+    files: int = 0
+    bytes: int = 0
+
+    def __sub__(self, less: Usage) -> Usage:
+        """What is left without the other."""
+        return Usage(self.files - less.files, self.bytes - less.bytes)
+
+
 class FileStore:
     """Lists and reads files below a root, wherever the root is."""
 
@@ -157,6 +174,14 @@ class FileStore:
             copy(system, start, system, end, False, configuration)
         except Py4JJavaError as error:
             raise OSError(first_line(error)) from None
+
+    def usage(self, folder: str) -> Usage:
+        """Files below a folder of the root, at any depth, and their size; none where it is not there."""
+        path = self._below(folder)
+        if not self._system.exists(path):
+            return Usage()
+        summary = self._system.getContentSummary(path)
+        return Usage(summary.getFileCount(), summary.getLength())
 
     def delete(self, name: str) -> None:
         """Deletes a file below the root; one that is not there is none.

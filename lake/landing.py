@@ -74,15 +74,20 @@ class Landing:
         A folder whose name is no date is a delivery under way, or none: it is left out.
         """
         by_date: dict[dt.date, list[FileStatus]] = {}
-        for folder in sorted(self._files.folders()):
+        folders = sorted(self._files.folders())
+        for folder in folders:
             date = _drop_date(folder)
             if date is not None and (first is None or date >= first) and (last is None or date <= last):
                 by_date[date] = []
-        for status in self._listed(by_date, everything=first is None and last is None):
+        for status in self._listed(by_date, everything=2 * len(by_date) > len(folders)):
             date = _drop_date(status.folder)
             if date in by_date:
                 by_date[date].append(status)
         return [self._drop(date, statuses) for date, statuses in sorted(by_date.items())]
+
+    def dates(self) -> list[dt.date]:
+        """Dates of the drops that are there, in order: one listing, no file looked at."""
+        return sorted(date for date in map(_drop_date, self._files.folders()) if date is not None)
 
     def with_manifest(self, drop: Drop) -> Drop:
         """The drop with its manifest read, or with ``problem`` where it is not of its form."""
@@ -141,7 +146,8 @@ class Landing:
         )
 
     def _listed(self, dates: Mapping[dt.date, Any], everything: bool) -> list[FileStatus]:
-        # One listing of all is few requests on an object store; a few named days are fewer still.
+        # One listing of all is few requests on an object store, and one look at a disk; of a few days among
+        # many, each by itself is less.
         if everything:
             return list(self._files.files())
         return [status for date in dates for status in self._files.files(_folder(date))]

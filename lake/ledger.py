@@ -16,17 +16,23 @@ from typing import Any
 from lake.tables import Lake
 from planning.reconciliation import Cell, Shares
 from planning.staleness import DateState, DropState
+from planning.timetable import RUNS_TO_LEARN_FROM, StageRun
 from schemas.drops import DateContent, IngestedDrop
-from schemas.states import DateStatus, DropStatus
+from schemas.states import DateStatus, DropStatus, Stage
 from schemas.tables import (
+    DAILY_SALES,
+    INVOICES,
     LEDGER_BUILDS,
     LEDGER_CHUNKS,
     LEDGER_DATES,
     LEDGER_DROPS,
     LEDGER_RUNS,
+    LEDGER_STAGES,
     LEDGER_TASKS,
     Table,
 )
+
+_USUAL_BYTES_PER_LINE = 120.0
 
 
 def now() -> dt.datetime:
@@ -63,9 +69,15 @@ class Ledger:
         at = now()
         self._append(LEDGER_DATES, [{**date, "run_id": run_id, "at": at} for date in dates])
 
-    def record_chunks(self, run_id: str, cells: Mapping[Cell, Shares]) -> None:
-        """Appends the reconciliation of a publication, once: what a run cut off had recorded stays."""
-        there = {row["business_date"] for row in self._lake.rows(LEDGER_CHUNKS, run_id)}
+    def record_chunks(self, run_id: str, cells: Mapping[Cell, Shares], *, is_new: bool) -> None:
+        """Appends the reconciliation of a publication, once: what a run cut off had recorded stays.
+
+        Args:
+            run_id: run that published.
+            cells: shares by cell.
+            is_new: whether nothing of this publication can be recorded yet.
+        """
+        there = set() if is_new else {row["business_date"] for row in self._lake.rows(LEDGER_CHUNKS, run_id)}
         rows = [
             {
                 "run_id": run_id,
@@ -82,6 +94,10 @@ class Ledger:
     def record_tasks(self, run_id: str, chunks: Sequence[Mapping[str, Any]]) -> None:
         """Appends how each chunk's tasks went: the columns of ``ledger/tasks`` but run_id."""
         self._append(LEDGER_TASKS, [{**chunk, "run_id": run_id} for chunk in chunks])
+
+    def record_stages(self, run_id: str, stages: Sequence[Mapping[str, Any]]) -> None:
+        """Appends the stages of a run: the columns of ``ledger/stages`` but run_id."""
+        self._append(LEDGER_STAGES, [{**stage, "run_id": run_id} for stage in stages])
 
     def record_builds(
         self, run_id: str, table: Table, revisions: Mapping[dt.date, int], gold_version: int | None
@@ -130,11 +146,64 @@ class Ledger:
             default=-1,
         )
 
+    def stages(self) -> dict[Stage, list[StageRun]]:
+        """The stages of all runs, oldest first, by stage."""
+        found: dict[Stage, list[StageRun]] = defaultdict(list)
+        for row in sorted(self._rows(LEDGER_STAGES), key=lambda row: row.ended_at):
+            found[Stage(row.stage)].append(StageRun(row.lines, row.seconds))
+        return found
+
+    def bytes_per_line(self) -> float:
+        """Size of a landed line, over the latest drops that had any; a usual one where none is known."""
+        held = [row for row in self._rows(LEDGER_DROPS) if row.bronze_version is not None]
+        # A drop replayed from bronze has lines and no bytes.
+        sized = [row for row in held if row.bytes and row.lines]
+        latest = sorted(sized, key=lambda row: row.at)[-RUNS_TO_LEARN_FROM:]
+        lines = sum(row.lines for row in latest)
+        return sum(row.bytes for row in latest) / lines if lines else _USUAL_BYTES_PER_LINE
+
     def built_revisions(self, table: Table) -> dict[dt.date, int]:
         """Revision that a gold table was last built from, by date."""
         rows = [row for row in self._rows(LEDGER_BUILDS) if row.table == table.name]
         in_order = sorted(rows, key=lambda row: (row.gold_version, row.at))
         return {row.business_date: row.sales_revision for row in in_order}
+
+    def reasons(self) -> dict[dt.date, str]:
+        """Why dates were not done, as their last publication told it."""
+        last: dict[dt.date, Any] = {}
+        for row in sorted(self._rows(LEDGER_DATES), key=lambda row: row.at):
+            last[row.business_date] = row.reason
+        return {date: reason for date, reason in last.items() if reason is not None}
+
+    def first_done(self) -> dict[Stage, dict[dt.date, dt.datetime]]:
+        """When each stage first had a date done, by stage and date."""
+        found: dict[Stage, dict[dt.date, dt.datetime]] = {stage: {} for stage in Stage}
+        for stage, rows in self._done_rows().items():
+            for date, at in sorted(rows, key=lambda row: row[1]):
+                found[stage].setdefault(date, at)
+        return found
+
+    def _done_rows(self) -> dict[Stage, list[tuple[dt.date, dt.datetime]]]:
+        built: dict[str, list[tuple[dt.date, dt.datetime]]] = defaultdict(list)
+        for row in self._rows(LEDGER_BUILDS):
+            built[row.table].append((row.business_date, row.at))
+        drops, dates = self._rows(LEDGER_DROPS), self._rows(LEDGER_DATES)
+        return {
+            Stage.INGEST: [(row.drop_date, row.at) for row in drops if row.status == DropStatus.INGESTED],
+            Stage.PUBLISH: [(row.business_date, row.at) for row in dates if row.status == DateStatus.DONE],
+            Stage.DAILY_SALES: built[DAILY_SALES.name],
+            Stage.INVOICES: built[INVOICES.name],
+        }
+
+    def silver_versions(self, date: dt.date) -> dict[int, int]:
+        """Version of ``silver/sales`` that published each revision of a date, by revision."""
+        rows = [row for row in self._rows(LEDGER_DATES) if row.business_date == date]
+        return {row.revision: row.silver_version for row in rows if row.status == DateStatus.DONE}
+
+    def gold_versions(self, table: Table, date: dt.date) -> dict[int, int]:
+        """Version of a gold table that was built from each revision of a date, by revision."""
+        rows = [row for row in self._rows(LEDGER_BUILDS) if row.table == table.name]
+        return {row.sales_revision: row.gold_version for row in rows if row.business_date == date}
 
     def forget(self) -> None:
         """Reads the tables again when next asked: other runs may have appended to them."""
@@ -201,4 +270,6 @@ def _date_state(date: dt.date, rows: Sequence[Any]) -> DateState:
         revision=0 if done is None else done.revision,
         inputs_hash=None if done is None else done.inputs_hash,
         drop_dates=frozenset() if done is None else frozenset(done.drop_dates),
+        silver_version=None if done is None else done.silver_version,
+        is_restored=done is not None and done.reason is not None,
     )

@@ -27,6 +27,7 @@ from pydantic import (
 from schemas.errors import UsageError
 from schemas.landing import RECEIVED_NAMES
 from schemas.ranges import KeyRange, parse_ranges
+from schemas.states import Stage
 
 DEFAULTS = Path(__file__).resolve().parent.parent / "configs" / "cymbal.yaml"
 _MAX_SCALE = 3
@@ -121,10 +122,30 @@ class Chunks(_Group):
         return parse_ranges(self.ranges)
 
 
+class Ingest(_Group):
+    """How many bytes of drops one pass may read; a drop is never split."""
+
+    max_bytes_per_window: Annotated[int, Field(ge=1)]
+
+
 class Publish(_Group):
     """How many lines one publication may hold; a business date is never split."""
 
     max_lines_per_window: Annotated[int, Field(ge=1)]
+
+
+class Deadlines(_Group):
+    """Local time, on the day after a business date, by which each stage must have done it; None for never."""
+
+    ingest_sales: TimeOfDay | None
+    publish_sales: TimeOfDay | None
+    build_daily_sales: TimeOfDay | None
+    bill_customers: TimeOfDay | None
+
+    def by_stage(self) -> dict[Stage, dt.time]:
+        """Those that are set."""
+        times = {stage: getattr(self, stage.value) for stage in Stage}
+        return {stage: time for stage, time in times.items() if time is not None}
 
 
 class Audit(_Group):
@@ -141,7 +162,9 @@ class Settings(_Group):
     business_day: BusinessDay
     late: Late
     chunks: Chunks
+    ingest: Ingest
     publish: Publish
+    deadlines: Deadlines
     currencies: Annotated[tuple[str, ...], Field(min_length=1)]
     audit: Audit
     columns: dict[str, Annotated[str, Field(min_length=1)]]

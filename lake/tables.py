@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from lake.delta_log import DeltaLog
-from lake.files import FileStore
+from lake.files import FileStore, Usage
 from lake.frames import local_frame, local_table
 from schemas.errors import TryAgainError, UsageError
 from schemas.tables import TABLES, Table
@@ -195,36 +195,80 @@ class Lake:
         own = [commit for commit in self.commits(table, before) if commit.metadata == metadata]
         return own[-1].version if own else None
 
-    def vacuum(self, table: Table, retain_hours: float, *, dry_run: bool) -> int:
+    def vacuum(self, table: Table, retain_hours: float) -> None:
         """Deletes files that no version of the last hours refers to: replaced ones, and what crashes left.
 
         Args:
             table: contract.
             retain_hours: how old such a file must be; below 168 only where no run is at work.
-            dry_run: whether only to count.
-
-        Returns:
-            How many.
         """
+        if self.exists(table):
+            self._spark.sql(self._vacuum(table, retain_hours)).collect()
+
+    def count_unreferred(self, table: Table, retain_hours: float) -> int:
+        """How many files ``vacuum`` would delete; Delta tells no more than a thousand."""
         if not self.exists(table):
             return 0
+        return self._spark.sql(f"{self._vacuum(table, retain_hours)} DRY RUN").count()
+
+    def _vacuum(self, table: Table, retain_hours: float) -> str:
         self._spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
-        command = f"VACUUM delta.`{self.path(table)}` RETAIN {retain_hours:f} HOURS"
-        found = self._spark.sql(f"{command} DRY RUN").count()
-        if found and not dry_run:
-            self._spark.sql(command)
-        return found
+        return f"VACUUM delta.`{self.path(table)}` RETAIN {retain_hours:f} HOURS"
+
+    def usage(self, table: Table) -> Usage:
+        """Data files of a table, those of old versions among them."""
+        return self._files.usage(table.name) - self._files.usage(f"{table.name}/_delta_log")
+
+    def scattered(self, table: Table, files: int, mean_bytes: int) -> list[dt.date | None]:
+        """Dates of a table that lie in many small files; of a table without dates, None where it does.
+
+        Args:
+            table: contract.
+            files: number of files that is still few.
+            mean_bytes: mean size of a file that is still small.
+        """
+        snapshot = self._snapshot(table) if self.exists(table) else None
+        if snapshot is None or snapshot.numOfFiles() <= files:  # told by the log's checksum, without a query
+            return []
+        column = table.partition_by[0] if table.partition_by else None
+        date = F.lit(None).cast("date") if column is None else F.col("partitionValues")[column].cast("date")
+        added = DataFrame(snapshot.allFiles().toDF(), self._spark)
+        found = added.groupBy(date.alias("date")).agg(
+            F.count("*").alias("files"), F.avg("size").alias("mean")
+        )
+        rows = found.filter((F.col("files") > files) & (F.col("mean") < mean_bytes)).select("date").collect()
+        return [row.date for row in rows]
+
+    def compact(self, table: Table, dates: Sequence[dt.date | None]) -> int:
+        """Merges small files; what readers see stays the same.
+
+        Args:
+            table: contract.
+            dates: dates to compact; None in it for a table without dates.
+
+        Returns:
+            Files that were merged into larger ones.
+        """
+        where = [date for date in dates if date is not None]
+        condition = f" WHERE {date_condition(table.partition_by[0], where)}" if where else ""
+        metrics = self._spark.sql(f"OPTIMIZE delta.`{self.path(table)}`{condition}").select("metrics").first()
+        return 0 if metrics is None else int(metrics.metrics.numFilesRemoved)
+
+    def checkpoint(self, table: Table) -> None:
+        """Writes a table's state as one file of its log, and lets go of what is older than its retention."""
+        if self.exists(table):
+            self._log(table).checkpoint()
 
     def commits(self, table: Table, after: int) -> list[Commit]:
         """Commits of a table after a version, oldest first."""
         latest = self.version(table)
         if latest is None or latest <= after:
             return []
-        log = self._log(table)
-        return [
-            Commit(version, _own_metadata(log.commit_metadata(version)))
-            for version in range(after + 1, latest + 1)
-        ]
+        return [self.commit(table, version) for version in range(after + 1, latest + 1)]
+
+    def commit(self, table: Table, version: int) -> Commit:
+        """One commit of a table's history; without metadata where the history of that time is gone."""
+        return Commit(version, _own_metadata(self._log(table).commit_metadata(version)))
 
     def _check_schema(self, table: Table) -> None:
         schema = StructType.fromJson(json.loads(self._snapshot(table).schema().json()))

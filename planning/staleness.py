@@ -47,6 +47,8 @@ class DateState:
         revision: of the content in ``silver/sales``; 0 where it was never published.
         inputs_hash: of that content.
         drop_dates: drops that the content comes from.
+        silver_version: version of ``silver/sales`` that published it; None where it was never published.
+        is_restored: whether an earlier revision was brought back: its lines are not those of bronze now.
     """
 
     date: dt.date
@@ -54,6 +56,8 @@ class DateState:
     revision: int
     inputs_hash: str | None
     drop_dates: frozenset[dt.date]
+    silver_version: int | None = None
+    is_restored: bool = False
 
 
 @dataclass(frozen=True)

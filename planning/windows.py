@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from planning.staleness import DateInputs
 from schemas.partitions import PartitionSpan
+
+# With more dates than this, a window that failed is halved, not published date by date: of hundreds of
+# dates a few fail, and each publication costs seconds whatever it holds.
+_ONE_BY_ONE = 8
+Item = TypeVar("Item")
 
 
 def windows(dates: Iterable[DateInputs], max_lines: int) -> list[list[DateInputs]]:
@@ -15,15 +21,34 @@ def windows(dates: Iterable[DateInputs], max_lines: int) -> list[list[DateInputs
         dates: inputs of the dates.
         max_lines: lines that a window may hold; a date that alone holds more is a window of its own.
     """
-    found: list[list[DateInputs]] = []
+    return sized_windows(sorted(dates, key=lambda inputs: inputs.date), lambda date: date.lines, max_lines)
+
+
+def sized_windows(items: Iterable[Item], size: Callable[[Item], int], most: int) -> list[list[Item]]:
+    """Splits items, in their order, into windows.
+
+    Args:
+        items: what to split.
+        size: of one item.
+        most: size that a window may have; an item that alone has more is a window of its own.
+    """
+    found: list[list[Item]] = []
     room = 0
-    for date in sorted(dates, key=lambda inputs: inputs.date):
-        if not found or date.lines > room:
+    for item in items:
+        if not found or size(item) > room:
             found.append([])
-            room = max_lines
-        found[-1].append(date)
-        room -= date.lines
+            room = most
+        found[-1].append(item)
+        room -= size(item)
     return found
+
+
+def split_failed(window: Sequence[Item]) -> list[list[Item]]:
+    """The parts in which a window that failed is tried again: single dates, or halves where they are many."""
+    if len(window) <= _ONE_BY_ONE:
+        return [[item] for item in window]
+    middle = len(window) // 2
+    return [list(window[:middle]), list(window[middle:])]
 
 
 def partition_spans(lines_by_chunk: Mapping[str, int], target_rows: int) -> dict[str, PartitionSpan]:

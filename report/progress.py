@@ -59,7 +59,7 @@ class Progress:
         if self._spark is not None:
             self._spark.sparkContext.setJobDescription(step)
         if not self._console.is_terminal:
-            self._say(step)
+            self.say(step)
 
     def watch(self, spark: SparkSession) -> None:
         """Shows the tasks of a session's running stages, too."""
@@ -74,7 +74,8 @@ class Progress:
         finally:
             self._look = None
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Tells one line beside the step."""
         seconds = time.monotonic() - self._started
         self._console.print(f"{seconds:7.1f} s  {text}", soft_wrap=True, markup=False)
 
@@ -106,7 +107,7 @@ class Progress:
             text = f"chunk {chunk}: an attempt failed on {failure}"
             if text not in self._told:
                 self._told.add(text)
-                self._say(text)
+                self.say(text)
 
     def _tasks(self) -> str:
         if self._spark is None:
@@ -128,4 +129,4 @@ class Progress:
         self._idle_since = now if self._idle_since is None else self._idle_since
         if 0 < self._idle_since < now - _IDLE_SECONDS:
             self._idle_since = -1
-            self._say(f"no worker has taken a task for {_IDLE_SECONDS:.0f} s: has the cluster free cores?")
+            self.say(f"no worker has taken a task for {_IDLE_SECONDS:.0f} s: has the cluster free cores?")

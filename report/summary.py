@@ -10,6 +10,7 @@ from iso4217 import Currency
 from rich.console import Console
 from rich.table import Table as Grid
 
+from planning.timetable import in_words
 from report.streams import errors, output
 
 _BAR_WIDTH = 24
@@ -44,6 +45,7 @@ def print_summary(result: dict[str, Any], lake: str | None, took: dt.timedelta) 
     _print_dates(console, result)
     _print_chunks(console, result)
     _print_totals(console, result)
+    _print_stages(console, result)
     _print_removed(console, result)
     if lake is not None and (result["dates"] or result["drops"]):
         console.print(f"\ntables under {lake}: {', '.join(_TABLES)}", markup=False)
@@ -84,8 +86,11 @@ def _print_dates(console: Console, result: dict[str, Any]) -> None:
         by_status[date["status"]] = by_status.get(date["status"], 0) + 1
     counts = ", ".join(f"{count:,} {status}" for status, count in sorted(by_status.items()))
     console.print(f"business dates: {counts} ({dates[0]['business_date']} to {dates[-1]['business_date']})")
-    for date in [date for date in dates if date["status"] != "done"][:_SHOWN]:
+    waiting = [date for date in dates if date["status"] == "blocked"]
+    for date in [date for date in dates if date["status"] == "failed"] + waiting[:_SHOWN]:
         console.print(f"  {date['business_date']} {date['status']}: {date['reason']}", markup=False)
+    if waiting[_SHOWN:]:
+        console.print(f"  and {len(waiting[_SHOWN:]):,} more blocked dates")
 
 
 def _print_chunks(console: Console, result: dict[str, Any]) -> None:
@@ -118,12 +123,32 @@ def _print_totals(console: Console, result: dict[str, Any]) -> None:
     console.print(grid)
 
 
+def _print_stages(console: Console, result: dict[str, Any]) -> None:
+    if not result["stages"]:
+        return
+    grid = _grid("stage", "dates", "lines", "seconds", "lines/s", "deadline", "margin")
+    for stage in result["stages"]:
+        seconds, margin = stage["seconds"], stage["margin_seconds"]
+        late = "" if margin is None else f"{in_words(abs(margin))} {'left' if margin >= 0 else 'LATE'}"
+        grid.add_row(
+            stage["stage"],
+            f"{stage['dates']:,}",
+            f"{stage['lines']:,}",
+            f"{seconds:,.1f}",
+            f"{stage['lines'] / seconds:,.0f}" if seconds else "",
+            stage["deadline"] or "",
+            late,
+        )
+    console.print(grid)
+
+
 def _print_removed(console: Console, result: dict[str, Any]) -> None:
     if not result["removed"]:
         return
-    grid = _grid("files no longer referred to", "deleted")
+    grid = _grid("table", "files deleted", "MB freed", "small files merged")
     for table, count in result["removed"].items():
-        grid.add_row(table, f"{count:,}")
+        freed, merged = result["freed_bytes"][table] / 1e6, result["merged"][table]
+        grid.add_row(table, f"{count:,}", f"{freed:,.1f}", f"{merged:,}")
     console.print(grid)
 
 

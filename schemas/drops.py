@@ -92,6 +92,7 @@ class Drop:
         manifest_version: modification time or etag of the manifest, empty where there is none.
         strangers: names of files that are no delivery (another ending), left out.
         problem: what is wrong with the manifest, for the user; None where nothing is.
+        known_fingerprint: fingerprint of a delivery whose files are gone; None where they are here to tell.
     """
 
     date: dt.date
@@ -101,10 +102,13 @@ class Drop:
     manifest_version: str = ""
     strangers: tuple[str, ...] = ()
     problem: str | None = None
+    known_fingerprint: str | None = None
 
     @property
     def fingerprint(self) -> str:
         """sha256, in hex, over each file's name, size and modification time or etag, and the manifest's."""
+        if self.known_fingerprint is not None:
+            return self.known_fingerprint
         parts = [
             f"{file.name}|{file.size}|{file.version}" for file in sorted(self.files, key=lambda f: f.name)
         ]

@@ -29,6 +29,27 @@ class DateStatus(StrEnum):
     BLOCKED = "blocked"
 
 
+class NightState(StrEnum):
+    """How far a business date is, as ``status`` tells it."""
+
+    MISSING = "missing"
+    LANDED = "landed"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+    STALE = "stale"
+    DONE = "done"
+    BILLED = "billed"
+
+
+class Stage(StrEnum):
+    """The stages of a night, in their order, each by the name of its job."""
+
+    INGEST = "ingest_sales"
+    PUBLISH = "publish_sales"
+    DAILY_SALES = "build_daily_sales"
+    INVOICES = "bill_customers"
+
+
 class RunStatus(StrEnum):
     """State of a run, as ``ledger/runs`` tells it."""
 

@@ -275,6 +275,23 @@ LEDGER_BUILDS = Table(
     ),
 )
 
+# How long each stage of a run took, and how its end stood to the deadline: what the next run is estimated by.
+LEDGER_STAGES = Table(
+    "ledger/stages",
+    _columns(
+        run_id=TEXT,
+        stage=TEXT,
+        dates=COUNT,
+        lines=COUNT,
+        started_at=MOMENT,
+        ended_at=MOMENT,
+        seconds=DoubleType(),
+        estimated_end=MOMENT,
+        deadline=MOMENT,
+        margin_seconds=DoubleType(),
+    ),
+)
+
 TABLES: tuple[Table, ...] = (
     RECEIVED_SALES,
     SALES,
@@ -287,6 +304,7 @@ TABLES: tuple[Table, ...] = (
     LEDGER_CHUNKS,
     LEDGER_TASKS,
     LEDGER_BUILDS,
+    LEDGER_STAGES,
 )
 
 # Values that hardly ever repeat: a Parquet dictionary of them costs CPU and saves no byte.

@@ -18,6 +18,15 @@ def filter_accepted(received: DataFrame) -> DataFrame:
     return received.filter(F.col("validation_status") == ValidationStatus.ACCEPTED.value)
 
 
+def filter_rejected(received: DataFrame) -> DataFrame:
+    """Keeps rejected lines.
+
+    Args:
+        received: ``bronze/received_sales``.
+    """
+    return received.filter(F.col("validation_status") == ValidationStatus.REJECTED.value)
+
+
 def count_receipts(received: DataFrame) -> DataFrame:
     """Lines and control totals of received lines.
 
@@ -52,6 +61,5 @@ def count_reject_reasons(received: DataFrame) -> DataFrame:
     Returns:
         One row a (drop_date, reason): lines bigint.
     """
-    rejected = received.filter(F.col("validation_status") == ValidationStatus.REJECTED.value)
-    reasons = rejected.select("drop_date", F.explode("reject_reasons").alias("reason"))
+    reasons = filter_rejected(received).select("drop_date", F.explode("reject_reasons").alias("reason"))
     return reasons.groupBy("drop_date", "reason").agg(F.count(F.lit(1)).alias("lines"))

@@ -155,6 +155,7 @@ _UNORDERED: dict[str, Callable[[Scales], Column]] = {
 _RULES = dict(sorted(_UNORDERED.items()))
 _POSITIONS = {reason: position for position, reason in enumerate(_RULES)}
 _ALL_BITS = (1 << len(_RULES)) - 1
+REJECT_REASONS: tuple[str, ...] = tuple(_RULES)
 
 
 def _bit(reason: str) -> int:

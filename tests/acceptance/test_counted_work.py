@@ -84,6 +84,7 @@ FIRST_COMMITS = {
     "ledger/chunks": 2,
     "ledger/tasks": 2,
     "ledger/builds": 3,  # one for each gold table
+    "ledger/stages": 2,
 }
 UNCHANGED_COMMITS = {"ledger/runs": 2}  # running, unchanged
 

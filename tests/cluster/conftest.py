@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(item.path).is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.cluster)
-            item.add_marker(pytest.mark.timeout(1500))
+            item.add_marker(pytest.mark.timeout(2400))
 
 
 @dataclass
@@ -99,7 +99,7 @@ class Cluster:
     def run(self, job: str, *arguments: str, place: str = "standalone", **settings: str) -> tuple[int, str]:
         """Runs a job to its end: exit code, and what it said."""
         process = self.submit(job, *arguments, place=place, **settings)
-        said, _ = process.communicate(timeout=1200)
+        said, _ = process.communicate(timeout=2000)
         return process.returncode, said
 
 

@@ -9,14 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
+import batch.maintain
 from jobs.maintain_tables import JOB as MAINTAIN_TABLES
 from jobs.publish_sales import JOB as PUBLISH_SALES
 from lake.ledger import Ledger
 from lake.presence import STALE_SECONDS, Presence
 from lake.tables import Lake
-from schemas.tables import LEDGER_DATES, LEDGER_RUNS, SALES
+from schemas.tables import LEDGER_DATES, LEDGER_RUNS, SALES, TABLES
 from tests.jobs.shop import Shop, line
 
 DATE = "2026-03-02"
@@ -127,3 +129,47 @@ def test_it_takes_no_dates(spark: SparkSession, shop: Shop) -> None:
     refused = shop.run("--date", DATE, job=MAINTAIN_TABLES)
     assert refused.code == 2
     assert "maintain_tables is of whole tables: it takes no dates" in refused.error
+
+
+def test_small_files_are_merged_where_they_are_many(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        shop.land(DATE, *[line(f"{n}", f"{DATE}T15:00:00Z") for n in range(number + 1)])
+        shop.done()
+    content = shop.content()
+    monkeypatch.setattr(batch.maintain, "_FEW_LEDGER_FILES", 2)
+    ran = shop.done(job=MAINTAIN_TABLES)
+    merged = {table for table, count in ran.result["merged"].items() if count}
+    assert merged >= {"ledger/drops", "ledger/dates", "ledger/runs", "ledger/builds", "ledger/stages"}
+    assert not merged & {"bronze/received_sales", "silver/sales", "silver/conflicts"}
+    assert len(DeltaTable(str(shop.lake / "ledger" / "drops")).file_uris()) == 1
+    # A checkpoint of each, so that a reader need not go through every commit.
+    for table in TABLES:
+        assert list((shop.lake / table.name / "_delta_log").glob("*.checkpoint*.parquet")), table.name
+    assert shop.content() == content
+    assert shop.run().result["status"] == "unchanged"
+    freed = shop.done(*NOW, job=MAINTAIN_TABLES).result
+    assert freed["removed"]["ledger/drops"] == 3
+    assert all(freed["freed_bytes"][table] > 0 for table in merged)
+    assert shop.content() == content
+
+
+def test_dates_in_many_small_files_are_merged_and_no_other(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        shop.land(DATE, line(f"{number}", f"{DATE}T15:00:00Z"), name=f"{number}.csv")
+    shop.land("2026-03-03", line("other", "2026-03-03T15:00:00Z"))
+    shop.spark.conf.set("spark.sql.files.openCostInBytes", str(2**30))
+    try:
+        shop.done()
+    finally:
+        shop.spark.conf.unset("spark.sql.files.openCostInBytes")
+    content = shop.content()
+    monkeypatch.setattr(batch.maintain, "_FEW_FILES", 4)
+    told = shop.done("--dry-run", job=MAINTAIN_TABLES).result["planned"]
+    assert [text for text in told if "merged" in text] == [
+        "bronze/received_sales: small files of 1 dates would be merged"
+    ]
+    assert shop.done(job=MAINTAIN_TABLES).result["merged"]["bronze/received_sales"] == 5
+    assert shop.content() == content
+    assert shop.run().result["status"] == "unchanged"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from planning.staleness import DateInputs
-from planning.windows import partition_spans, windows
+from planning.windows import partition_spans, sized_windows, split_failed, windows
 from schemas.partitions import PartitionSpan
 
 
@@ -70,3 +71,19 @@ def test_spans_follow_one_another_and_hold_the_target(lines: dict[str, int], tar
         assert span.first == first
         first += span.count
     assert all((spans[c].count - 1) * target < lines[c] <= spans[c].count * target for c in spans)
+
+
+@given(st.lists(st.integers(0, 50), max_size=40), st.integers(1, 60))
+def test_items_stay_in_order_in_windows_of_a_size(sizes_of_items: list[int], most: int) -> None:
+    found = sized_windows(sizes_of_items, lambda size: size, most)
+    assert [size for window in found for size in window] == sizes_of_items
+    assert all(sum(window) <= most or len(window) == 1 for window in found)
+
+
+@pytest.mark.parametrize(
+    ("count", "parts"), [(2, [1, 1]), (8, [1] * 8), (9, [4, 5]), (100, [50, 50]), (101, [50, 51])]
+)
+def test_a_failed_window_comes_apart(count: int, parts: list[int]) -> None:
+    found = split_failed(list(range(count)))
+    assert [item for part in found for item in part] == list(range(count))
+    assert [len(part) for part in found] == parts

@@ -1,0 +1,142 @@
+"""Replay: rejected lines judged again under the terms of today, and what follows from it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+from pyspark.sql import DataFrame
+
+from batch.context import Batch
+from batch.ingest import commit_judged, ingest_drops, read_headers, recover_receipts
+from batch.night import finish
+from lake.landing import Landing
+from lake.tables import filter_dates
+from schemas.drops import Drop
+from schemas.states import DropStatus
+from schemas.tables import RECEIVED_SALES
+from transforms.receipts import filter_accepted, filter_rejected
+from transforms.received import judge_received
+from transforms.replay import count_quarantine, received_again
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A drop before its lines were judged again, and after.
+
+    Attributes:
+        drop_date: drop.
+        rejected_before: lines that were rejected for the reason, others they may have or not.
+        rejected_after: lines that still are.
+        accepted_before: accepted lines of the drop.
+        accepted_after: accepted lines of the drop now.
+        is_landed: whether it was read again; else its lines come from what bronze kept of them.
+    """
+
+    drop_date: dt.date
+    rejected_before: int
+    rejected_after: int
+    accepted_before: int
+    accepted_after: int
+    is_landed: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """The drop in the result."""
+        return {
+            "drop_date": self.drop_date.isoformat(),
+            "rejected_before": self.rejected_before,
+            "rejected_after": self.rejected_after,
+            "accepted_before": self.accepted_before,
+            "accepted_after": self.accepted_after,
+            "source": "landing" if self.is_landed else "bronze",
+        }
+
+
+def replay(batch: Batch, reason: str) -> list[Replayed]:
+    """Judges the drops asked for again that hold lines rejected for a reason, then finishes stale dates.
+
+    A drop that is still landed is read again, whole: every line of it is judged as an ingest of today would.
+    Of one that is gone, the rejected lines are judged again from what bronze kept of them, under the column
+    names of their time; its accepted lines stay as they were judged.
+    """
+    recover_receipts(batch)
+    before = _quarantine(batch, reason)
+    landing = Landing(batch.spark, batch.settings.storage.landing, batch.settings.received_names)
+    landed = _landed(landing, before)
+    gone = sorted(set(before) - {drop.date for drop in landed})
+    if batch.dry_run:
+        after = _counted(_judged(batch, landing, landed, gone), reason)
+    else:
+        if landed:
+            ingest_drops(batch, landing, landed)
+        if gone:
+            _judge_kept(batch, gone)
+        after = _counted(_held(batch, before), reason) if before else {}
+        finish(batch)
+    here = {drop.date for drop in landed}
+    return [
+        Replayed(date, rejected, still_rejected, accepted, now_accepted, date in here)
+        for date, (accepted, rejected) in sorted(before.items())
+        for now_accepted, still_rejected in [after.get(date, (0, 0))]
+    ]
+
+
+Counts = dict[dt.date, tuple[int, int]]
+
+
+def _quarantine(batch: Batch, reason: str) -> Counts:
+    """Accepted lines, and lines rejected for the reason, of every drop asked for that holds any of these."""
+    batch.tell(f"looking for lines rejected for {reason}")
+    held = [date for date, drop in batch.ledger.drops().items() if drop.held_input and date in batch.asked]
+    if not held:
+        return {}
+    found = _counted(_held(batch, held), reason)
+    return {date: counts for date, counts in found.items() if counts[1]}
+
+
+def _held(batch: Batch, dates: Collection[dt.date]) -> DataFrame:
+    version = batch.ledger.last_bronze_version()
+    return filter_dates(batch.lake.read(RECEIVED_SALES, version), "drop_date", dates)
+
+
+def _counted(received: DataFrame, reason: str) -> Counts:
+    rows = count_quarantine(received, reason).collect()
+    return {row.drop_date: (row.accepted, row.rejected) for row in rows}
+
+
+def _landed(landing: Landing, dates: Mapping[dt.date, Any]) -> list[Drop]:
+    """The drops that can still be read whole."""
+    if not dates:
+        return []
+    drops = [drop for drop in landing.drops(min(dates), max(dates)) if drop.date in dates and drop.files]
+    whole = [landing.with_manifest(drop) for drop in drops]
+    return [drop for drop in whole if drop.problem is None and not drop.missing_files]
+
+
+def _judged(batch: Batch, landing: Landing, landed: list[Drop], gone: list[dt.date]) -> DataFrame:
+    parts = [_kept(batch, gone)]
+    if landed:
+        headers = read_headers(batch, landing, landed)
+        parts.append(judge_received(landing.lines(headers), batch.terms))
+    return reduce(DataFrame.unionByName, parts)
+
+
+def _kept(batch: Batch, dates: list[dt.date]) -> DataFrame:
+    """Lines of drops that are gone: the rejected ones judged again, the accepted ones as they are."""
+    held = _held(batch, dates)
+    again = judge_received(received_again(filter_rejected(held)), batch.terms)
+    return filter_accepted(held).unionByName(again)
+
+
+def _judge_kept(batch: Batch, dates: list[dt.date]) -> None:
+    known = batch.ledger.drops()
+    drops = [
+        Drop(date, files=(), known_fingerprint=known[date].fingerprint)
+        for date in dates
+        if known[date].status in (DropStatus.INGESTED, DropStatus.BLOCKED)
+    ]
+    batch.tell(f"judging what bronze kept of {len(drops):,} drops that are landed no more")
+    commit_judged(batch, _kept(batch, [drop.date for drop in drops]), drops)

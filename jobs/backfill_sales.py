@@ -1,0 +1,29 @@
+"""Back-fills years of drops: many in one pass, published in windows, resumed where it was stopped."""
+
+from __future__ import annotations
+
+from batch.context import Batch
+from batch.ingest import ingest
+from batch.night import finish
+from command.job import Job
+from command.options import Options
+from schemas.errors import UsageError
+from schemas.states import Stage
+
+
+def run(batch: Batch, _: Options) -> None:
+    """Ingests the drops of the range that are new or changed, then finishes every date that is stale."""
+    if not batch.asked.days():
+        raise UsageError("backfill_sales needs --from and --to, as --from 2021-01-01 --to 2025-12-31")
+    finish(batch, ingest(batch, needs_every_day=False))
+
+
+JOB = Job(
+    "backfill_sales",
+    "Ingests, publishes, sums and bills years of drops; the same command again does what is left.",
+    run,
+    stages=list(Stage),
+)
+
+if __name__ == "__main__":
+    JOB.main()

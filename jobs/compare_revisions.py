@@ -1,0 +1,44 @@
+"""Shows what changed between two revisions of a business date: lines and invoices; writes no table."""
+
+from __future__ import annotations
+
+import click
+
+from batch.compare import compare_revisions
+from batch.context import Batch
+from command.job import Job
+from command.options import Options
+from report.comparison import print_comparison
+from schemas.errors import UsageError
+
+
+def run(batch: Batch, options: Options) -> None:
+    """Compares the last two revisions of a date, or two that are named."""
+    dates = batch.asked.days()
+    if len(dates) != 1:
+        raise UsageError("compare_revisions needs one --date, as --date 2026-11-24")
+    more = options.more
+    found = compare_revisions(batch, dates[0], more["revision"], more["with_revision"], more["out"])
+    batch.outcome.comparison = found.as_json()
+    print_comparison(found)
+
+
+JOB = Job(
+    "compare_revisions",
+    "Shows what changed between two revisions of a business date: its lines and its invoices.",
+    run,
+    [
+        click.option(
+            "--revision", type=click.IntRange(min=1), help="Earlier revision; the one before --with."
+        ),
+        click.option(
+            "--with", "with_revision", type=click.IntRange(min=1), help="Later one; the newest unless given."
+        ),
+        click.option("--out", metavar="FOLDER", help="Folder or URI for every difference, as CSV."),
+    ],
+    keeps_ledger=False,
+    can_be_unchanged=False,
+)
+
+if __name__ == "__main__":
+    JOB.main()

@@ -1,0 +1,29 @@
+"""Tells how far each business date is, and by its exit code whether billing may start; writes nothing."""
+
+from __future__ import annotations
+
+from batch.context import Batch
+from batch.status import status
+from command.job import Job
+from command.options import Options
+from report.status import print_status
+
+
+def run(batch: Batch, _: Options) -> None:
+    """Shows the dates asked for, or the last 14 known."""
+    found = status(batch)
+    batch.outcome.states = [one.as_json() for one in found]
+    print_status(batch.outcome.states)
+
+
+JOB = Job(
+    "status",
+    "Tells how far each business date is. Exit code 0: billing may start; 5: not there yet; 4: an audit "
+    "holds it; 3: it failed.",
+    run,
+    keeps_ledger=False,
+    can_be_unchanged=False,
+)
+
+if __name__ == "__main__":
+    JOB.main()
