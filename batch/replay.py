@@ -75,6 +75,7 @@ def replay(batch: Batch, reason: str) -> list[Replayed]:
         if gone:
             _judge_kept(batch, gone)
         after = _counted(_held(batch, before), reason) if before else {}
+        # Where nothing is left to judge, too: a replay that was cut off left its dates to be restated.
         finish(batch)
     here = {drop.date for drop in landed}
     return [

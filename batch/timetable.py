@@ -15,6 +15,8 @@ from schemas.states import Stage
 History = Mapping[Stage, Sequence[StageRun]]
 # Below this nobody waits for an answer.
 _WORTH_TELLING_SECONDS = 60.0
+# Fewer lines are a matter of minutes: not worth a look at the runs before.
+_MANY_LINES = 1_000_000
 
 
 @dataclass
@@ -120,7 +122,7 @@ class Timetable:
     def left(self) -> str:
         """What is left of the run, to stand behind a step: ``; about 12 min left``; empty where unknown."""
         now = self._now
-        if now is None or not now.lines:
+        if now is None or now.lines < _MANY_LINES:
             return ""
         ahead = max(0, now.lines - self._worked)
         if self._worked:

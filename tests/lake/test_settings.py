@@ -112,6 +112,8 @@ def test_an_unknown_key_of_a_file_is_refused_with_the_file(tmp_path: Path) -> No
         ("chunks.ranges=[a-g]", "chunks.ranges", "a-g", "of the form A-G"),
         ("chunks.ranges=[]", "chunks.ranges", "[]", "at least one range"),
         ("chunks.target_rows_per_partition=0", "chunks.target_rows_per_partition", "0", "greater than"),
+        ("deadlines.publish_sales=6am", "deadlines.publish_sales", "'6am'", "HH:MM"),
+        ("ingest.max_bytes_per_window=0", "ingest.max_bytes_per_window", "0", "greater than"),
         ("publish.max_lines_per_window=0", "publish.max_lines_per_window", "0", "greater than"),
         ("currencies=[]", "currencies", "[]", "at least 1"),
         ("currencies=[USB]", "currencies", "USB", "ISO 4217"),
