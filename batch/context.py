@@ -79,6 +79,7 @@ class Outcome:
         drill: evidence of a drill, one row a fault.
         comparison: what differs between two revisions; None where none was asked for.
         replayed: drops whose lines were judged again, before and after.
+        checks: what a look at the place found.
         states: how far business dates are, as ``status`` tells it.
         removed: files that maintenance deleted, by table.
         freed_bytes: their size, by table.
@@ -101,6 +102,7 @@ class Outcome:
     drill: list[dict[str, Any]] = field(default_factory=list)
     comparison: dict[str, Any] | None = None
     replayed: list[dict[str, Any]] = field(default_factory=list)
+    checks: list[dict[str, str]] = field(default_factory=list)
     states: list[dict[str, Any]] = field(default_factory=list)
     removed: dict[str, int] = field(default_factory=dict)
     freed_bytes: dict[str, int] = field(default_factory=dict)

@@ -34,6 +34,7 @@ def result_of(
         "rejected": dict(sorted(outcome.rejected.items())),
         "built": {table: [date.isoformat() for date in dates] for table, dates in outcome.built.items()},
         "stages": [_stage(stage) for stage in outcome.stages],
+        "checks": outcome.checks,
         "states": outcome.states,
         "replayed": outcome.replayed,
         "comparison": outcome.comparison,

@@ -29,6 +29,14 @@ class DateStatus(StrEnum):
     BLOCKED = "blocked"
 
 
+class CheckState(StrEnum):
+    """What a check of a place came to."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
 class NightState(StrEnum):
     """How far a business date is, as ``status`` tells it."""
 

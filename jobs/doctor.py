@@ -1,0 +1,27 @@
+"""Looks a place over before a run: what is wrong, and what to do about it; 0 or 2."""
+
+from __future__ import annotations
+
+from batch.context import Batch
+from batch.doctor import examine
+from command.job import Job
+from command.options import Options
+from report.doctor import print_findings
+
+
+def run(batch: Batch, _: Options) -> None:
+    """Checks Java, Spark, Delta, settings, executors, time zone, landing, lake, clock, disk and log store."""
+    batch.outcome.checks = [finding.as_json() for finding in examine(batch)]
+    print_findings(batch.outcome.checks)
+
+
+JOB = Job(
+    "doctor",
+    "Looks a place over before a run and says what to do. Exit code 0: it can run; 2: it cannot.",
+    run,
+    keeps_ledger=False,
+    can_be_unchanged=False,
+)
+
+if __name__ == "__main__":
+    JOB.main()

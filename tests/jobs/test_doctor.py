@@ -1,0 +1,118 @@
+"""A place looked over before a run: each thing that can be wrong is found, and told with what to do."""
+
+from __future__ import annotations
+
+import shutil
+from collections import namedtuple
+from typing import Any
+
+import pytest
+
+import batch.doctor
+import lake.session
+from jobs.doctor import JOB as DOCTOR
+from tests.jobs.shop import Ran, Shop, line
+
+DATE = "2026-03-02"
+Disk = namedtuple("Disk", "total used free")
+
+
+def states(ran: Ran) -> dict[str, str]:
+    return {check["check"]: check["state"] for check in ran.result["checks"]}
+
+
+def found(ran: Ran, check: str) -> dict[str, str]:
+    return next(one for one in ran.result["checks"] if one["check"] == check)
+
+
+def test_a_sound_place(shop: Shop) -> None:
+    shop.land(DATE, line("A", f"{DATE}T15:00:00Z"))
+    ran = shop.done(job=DOCTOR)
+    assert set(states(ran).values()) == {"ok"}
+    assert set(states(ran)) == {
+        "Java", "Spark", "Delta", "settings", "retries", "Python of executors", "time zone",
+        "landing", "lake", "clock", "disk", "log store",
+    }  # fmt: skip
+    assert found(ran, "landing")["said"].endswith(f"1 drops, {DATE} to {DATE}")
+    assert found(ran, "Python of executors")["said"].split(": ")[1].startswith("Python 3.")
+    assert list(shop.lake.rglob("*")) == []  # nothing is left behind
+
+
+def test_an_empty_landing_is_a_warning_and_none_a_problem(shop: Shop) -> None:
+    empty = shop.done(job=DOCTOR)
+    assert states(empty)["landing"] == "warning"
+    shutil.rmtree(shop.landing)
+    none = shop.run(job=DOCTOR)
+    assert none.code == 2
+    assert "landing: landing" in none.error
+    assert "no such folder: give --landing, or storage.landing in the config" in none.error
+    # One problem hides no other: all is looked at.
+    assert states(none)["log store"] == "ok"
+
+
+def test_a_lake_that_cannot_be_written_to(shop: Shop) -> None:
+    shop.lake.write_text("a file, where the folder should be")
+    ran = shop.run(job=DOCTOR)
+    assert ran.code == 2
+    assert states(ran)["lake"] == "problem"
+    assert found(ran, "lake")["advice"].startswith("give --lake")
+
+
+@pytest.mark.parametrize(("free", "state", "code"), [(9e9, "warning", 0), (0.5e9, "problem", 2)])
+def test_little_disk(shop: Shop, monkeypatch: pytest.MonkeyPatch, free: float, state: str, code: int) -> None:
+    monkeypatch.setattr(batch.doctor.shutil, "disk_usage", lambda _: Disk(100e9, 0, free))
+    ran = shop.run(job=DOCTOR)
+    assert (ran.code, states(ran)["disk"]) == (code, state)
+
+
+def test_clocks_apart(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = batch.doctor.now
+    monkeypatch.setattr(batch.doctor, "now", lambda: now().replace(year=2030))
+    ran = shop.run(job=DOCTOR)
+    assert ran.code == 2
+    assert "synchronize the clocks" in ran.error
+
+
+def test_what_results_rest_on_was_changed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(batch.doctor.REQUIRED, "spark.sql.extensions", "another.Extension")
+    assert lake.session.REQUIRED is batch.doctor.REQUIRED
+    ran = shop.run(job=DOCTOR)
+    assert ran.code == 2
+    assert found(ran, "settings")["advice"].startswith("must be another.Extension")
+
+
+class Context:
+    """A context of another master, and of executors without Python."""
+
+    def __init__(self, real: Any, master: str) -> None:
+        self.master = master
+        self.pythonExec = "python-of-nowhere"
+        self._jsc = real._jsc
+
+
+class Asked:
+    """As much of a batch as a look needs."""
+
+    def __init__(self, spark: Any, master: str) -> None:
+        self.spark = self
+        self.sparkContext = Context(spark.sparkContext, master)
+
+
+@pytest.mark.parametrize(
+    ("master", "state"),
+    [
+        ("local", "problem"),
+        ("local[2]", "problem"),
+        ("local[*]", "problem"),
+        ("local[2,4]", "ok"),
+        ("spark://host:7077", "ok"),
+        ("yarn", "ok"),
+    ],
+)
+def test_a_master_that_never_retries(shop: Shop, master: str, state: str) -> None:
+    assert batch.doctor._retries(Asked(shop.spark, master))[0] == state  # type: ignore[arg-type]
+
+
+def test_executors_without_python(shop: Shop) -> None:
+    state, said, _ = batch.doctor._python(Asked(shop.spark, "yarn"))  # type: ignore[arg-type]
+    assert (state, said) == ("warning", "no python-of-nowhere on the executors")
