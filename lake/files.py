@@ -118,6 +118,9 @@ class FileStore:
 
     def files(self, folder: str = "") -> Iterator[FileStatus]:
         """Files below a folder of the root, at any depth; on an object store in few requests."""
+        if str(self._root.toUri().getScheme()) == "file":
+            yield from self._walk(self._below(folder))
+            return
         statuses = self._system.listFiles(self._below(folder), True)
         while statuses.hasNext():
             yield self._status(statuses.next())
@@ -193,6 +196,14 @@ class FileStore:
             self._system.delete(self._below(name), False)
         except Py4JJavaError as error:
             raise OSError(first_line(error)) from None
+
+    def _walk(self, folder: Any) -> Iterator[FileStatus]:
+        """As Hadoop lists a folder: to list below it, it asks ``ls`` for each file's rights, 9 ms a file."""
+        for status in self._system.listStatus(folder):
+            if status.isDirectory():
+                yield from self._walk(status.getPath())
+            else:
+                yield self._status(status)
 
     def _below(self, name: str) -> Any:
         return self._path(self._root, name) if name else self._root
