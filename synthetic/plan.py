@@ -75,6 +75,7 @@ class SyntheticPlan(BaseModel):
         hot_customer_share: share of transactions by one and the same customer.
         letter_skew: share of lines whose product's name starts with ``hot_letter``.
         hot_letter: the hot letter.
+        hot_product_share: share of lines of one and the same product; part of ``letter_skew``.
         other_share: share of names that are empty or start with a digit, a sign or no Latin letter.
         accented_share: share of names whose first letter carries an accent or is in another form.
         quoted_share: share of names with commas and quotes inside.
@@ -111,6 +112,7 @@ class SyntheticPlan(BaseModel):
     hot_customer_share: Share = 0.0
     letter_skew: Share = 0.0
     hot_letter: str = "S"
+    hot_product_share: Share = 0.0
     other_share: Share = 0.02
     accented_share: Share = 0.02
     quoted_share: Share = 0.02
@@ -194,6 +196,11 @@ class SyntheticPlan(BaseModel):
             total = sum(getattr(self, name) for name in names)
             if total > 1.0 + 1e-9:
                 raise ValueError(f"{' + '.join(names)} is {total:g}; together they may be at most 1")
+        if self.hot_product_share > self.letter_skew:
+            raise ValueError(
+                f"hot_product_share {self.hot_product_share:g} is part of letter_skew {self.letter_skew:g}: "
+                "it may be at most that"
+            )
         if self.reject_share > 0 and not any(self.rejects.values()):
             raise ValueError("rejects gives no kind a weight above 0, but reject_share is above 0")
         if self.late_share > 0 and self.late_days == 0:

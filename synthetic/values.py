@@ -68,12 +68,10 @@ def with_product(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
     draw = draws.unit("product group", line)
     plain = len(LETTERS) * NAMES_PER_LETTER
     hot, other = plan.letter_skew, plan.letter_skew + plan.other_share
+    first_hot = LETTERS.index(plan.hot_letter) * NAMES_PER_LETTER
     product = (
-        F.when(
-            draw < F.lit(hot),
-            LETTERS.index(plan.hot_letter) * NAMES_PER_LETTER
-            + draws.below("hot product", NAMES_PER_LETTER, line),
-        )
+        F.when(draw < F.lit(plan.hot_product_share), first_hot)
+        .when(draw < F.lit(hot), first_hot + draws.below("hot product", NAMES_PER_LETTER, line))
         .when(
             draw < F.lit(other), catalogue.other_start + draws.below("product", catalogue.other_count, line)
         )

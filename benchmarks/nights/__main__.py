@@ -137,7 +137,7 @@ def history(bench: Bench, days: int, lines_a_day: int, rounds: int) -> str:
 
 def spike(bench: Bench, lines: int, target_rows: int, rounds: int) -> str:
     """A normal day; one of ten times the lines, most under one letter; that with one partition a chunk."""
-    shape = ("--letter-skew", "0.6", "--hot-customer-share", "0.3")
+    shape = ("--letter-skew", "0.6", "--hot-customer-share", "0.3", "--hot-product-share", "0.3")
     landings = {
         "normal day": bench.generate("normal", lines, "2026-11-02", "2026-11-02"),
         "spike": bench.generate("spike", 10 * lines, "2026-11-27", "2026-11-27", *shape),
@@ -166,8 +166,8 @@ def spike(bench: Bench, lines: int, target_rows: int, rounds: int) -> str:
     ]
     return "\n".join(
         [
-            f"60 % of the spike's lines are under one letter, 30 % under one customer; heap {bench.memory}, "
-            f"{target_rows:,} lines a partition:",
+            "60 % of the spike's lines are under one letter, 30 % of one product, 30 % under one customer; "
+            f"heap {bench.memory}, {target_rows:,} lines a partition:",
             "",
             "| day | lines | wall s | CPU s | CPU s a million lines | peak GB | most of a task MB | tasks "
             "| lines of the largest | by the median |",

@@ -254,11 +254,14 @@ def test_no_rows_make_no_drops(spark: SparkSession, tmp_path: Path) -> None:
 
 
 def test_shares_come_out_as_planned(spark: SparkSession) -> None:
-    plan = SyntheticPlan(rows=20_000, letter_skew=0.4, hot_customer_share=0.25, walk_in_share=0.1)
+    plan = SyntheticPlan(
+        rows=20_000, letter_skew=0.4, hot_product_share=0.1, hot_customer_share=0.25, walk_in_share=0.1
+    )
     lines = with_values(deliveries(spark, plan), plan).where("copy = 0")
     found = lines.selectExpr(
         "avg(cast(customer = 1 as int)) as hot", "avg(cast(customer = 0 as int)) as walk_in",
         "avg(cast(product between 108 and 113 as int)) as letter", "avg(cast(is_return as int)) as returned",
+        "avg(cast(product = 108 as int)) as product",
         "avg(cast(kind >= 0 as int)) as rejected", "avg(cast(currency = 0 as int)) as dollars",
     ).first()  # fmt: skip
     assert found is not None
@@ -266,6 +269,7 @@ def test_shares_come_out_as_planned(spark: SparkSession) -> None:
         "hot": 0.25,
         "walk_in": 0.1,
         "letter": 0.42,
+        "product": 0.154,
         "returned": 0.05,
         "rejected": 0.01,
         "dollars": 0.7,

@@ -33,6 +33,7 @@ RANGES = tuple(read_range(one) for one in ("A-G", "H-N", "O-U", "V-Z"))
         ({"last_date": date(2026, 1, 1)}, ("last_date 2026-01-01 is before first_date",)),
         ({"last_drop_date": date(2026, 1, 1)}, ("last_drop_date 2026-01-01 is before last_date",)),
         ({"duplicate_share": 0.6, "conflict_share": 0.5}, ("duplicate_share + conflict_share", "at most 1")),
+        ({"letter_skew": 0.2, "hot_product_share": 0.3}, ("hot_product_share 0.3", "letter_skew 0.2")),
         ({"late_days": 0}, ("late_share must be 0",)),
     ],
 )
