@@ -12,6 +12,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from batch.timetable import Timetable
+from lake.landing import Landing
 from lake.ledger import Ledger
 from lake.settings import Settings
 from lake.tables import Lake
@@ -176,6 +177,14 @@ class Batch:
     outcome: Outcome = field(default_factory=Outcome)
     tell: Callable[[str], None] = _silent
     following: Callable[[Look], AbstractContextManager[None]] = _unfollowed
+
+    def open_landing(self) -> Landing:
+        """The folder of all drops.
+
+        Raises:
+            UsageError: there is no such folder.
+        """
+        return Landing(self.spark, self.settings.storage.landing, self.settings.received_names)
 
     @property
     def terms(self) -> JudgingTerms:

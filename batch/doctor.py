@@ -16,7 +16,6 @@ from py4j.protocol import Py4JError
 
 from batch.context import Batch
 from lake.causes import cause_of
-from lake.landing import Landing
 from lake.ledger import now
 from lake.session import REQUIRED
 from schemas.errors import SalesBatchError
@@ -143,7 +142,7 @@ def _time_zone(batch: Batch) -> Judged:
 
 
 def _landing(batch: Batch) -> Judged:
-    landing = Landing(batch.spark, batch.settings.storage.landing, batch.settings.received_names)
+    landing = batch.open_landing()
     dates = landing.dates()
     if not dates:
         return (

@@ -84,8 +84,8 @@ def _build_window(
 
 def _due(batch: Batch, stale: Mapping[dt.date, int]) -> list[dt.date]:
     """Dates that are built in their first revision and are no history: others are due at no time."""
-    since = batch.settings.late.history_before
-    return [date for date, revision in stale.items() if revision == 1 and (since is None or date >= since)]
+    late = batch.settings.late
+    return [date for date, revision in stale.items() if revision == 1 and not late.is_history(date)]
 
 
 def _stale_revisions(batch: Batch, asked: Container[dt.date], table: Table) -> dict[dt.date, int]:

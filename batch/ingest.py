@@ -45,7 +45,7 @@ def ingest(batch: Batch, *, needs_every_day: bool = True) -> list[dt.date]:
         Drop dates that were asked for and are not there yet.
     """
     recover_receipts(batch)
-    landing = Landing(batch.spark, batch.settings.storage.landing, batch.settings.received_names)
+    landing = batch.open_landing()
     batch.tell("listing drops")
     drops = landing.drops(batch.asked.first, batch.asked.last)
     changed = [landing.with_manifest(drop) for drop in _split_changed(batch, drops)]
@@ -74,8 +74,8 @@ def ingest_drops(batch: Batch, landing: Landing, drops: list[Drop]) -> None:
 
 def _has_deadline(batch: Batch, drop: Drop, known: DropState | None) -> bool:
     """Whether a drop is a night's own: not history, and not one delivered again."""
-    since = batch.settings.late.history_before
-    return (since is None or drop.date >= since) and (known is None or known.held_input is None)
+    is_held = known is not None and known.held_input is not None
+    return not is_held and not batch.settings.late.is_history(drop.date)
 
 
 def _ingest_window(batch: Batch, landing: Landing, drops: list[Drop]) -> None:

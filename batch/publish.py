@@ -71,8 +71,7 @@ def _publish_all(batch: Batch, dates: list[DateInputs], pinned: _Pinned) -> None
 
 def _has_deadline(batch: Batch, date: dt.date, pinned: _Pinned) -> bool:
     """Whether a date is published for the first time and is no history: a restatement is due at no time."""
-    since = batch.settings.late.history_before
-    return (since is None or date >= since) and not pinned.revision(date)
+    return not pinned.revision(date) and not batch.settings.late.is_history(date)
 
 
 def dates_of_drops(batch: Batch, drop_dates: Container[dt.date]) -> set[dt.date]:

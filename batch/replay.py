@@ -64,7 +64,7 @@ def replay(batch: Batch, reason: str) -> list[Replayed]:
     """
     recover_receipts(batch)
     before = _quarantine(batch, reason)
-    landing = Landing(batch.spark, batch.settings.storage.landing, batch.settings.received_names)
+    landing = batch.open_landing()
     landed = _landed(landing, before)
     gone = sorted(set(before) - {drop.date for drop in landed})
     if batch.dry_run:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
 
 from batch.context import Batch, DateRange
-from lake.landing import Landing
 from lake.ledger import now
 from planning.standing import WAITING, Known, Standing, standings
 from planning.timetable import deadline_of
@@ -26,7 +26,8 @@ def status(batch: Batch) -> list[Standing]:
     published from what is there; 4 where an audit holds them; 3 where they failed.
     """
     known = _known(batch)
-    found = [_with_margins(batch, one) for one in standings(_dates(batch, known), known)]
+    times = batch.ledger.first_done()
+    found = [_with_margins(batch, one, times) for one in standings(_dates(batch, known), known)]
     by_state: dict[NightState, list[Standing]] = defaultdict(list)
     for one in found:
         by_state[one.state].append(one)
@@ -38,7 +39,7 @@ def status(batch: Batch) -> list[Standing]:
 
 def _known(batch: Batch) -> Known:
     asked = batch.asked
-    landing = Landing(batch.spark, batch.settings.storage.landing, batch.settings.received_names)
+    landing = batch.open_landing()
     if asked == DateRange():
         last = max([*batch.ledger.drops(), *landing.dates()], default=None)
         asked = DateRange(None if last is None else last - dt.timedelta(days=_NIGHTS - 1), last)
@@ -61,15 +62,16 @@ def _dates(batch: Batch, known: Known) -> list[dt.date]:
     return within if batch.asked != DateRange() else within[-_NIGHTS:]
 
 
-def _with_margins(batch: Batch, one: Standing) -> Standing:
+def _with_margins(
+    batch: Batch, one: Standing, times: Mapping[Stage, Mapping[dt.date, dt.datetime]]
+) -> Standing:
     """A date with its margins; history has none."""
-    since = batch.settings.late.history_before
-    if since is not None and one.date < since:
+    if batch.settings.late.is_history(one.date):
         return one
-    times, zone = batch.ledger.first_done(), batch.settings.business_day.timezone
+    zone = batch.settings.business_day.timezone
     margins: dict[Stage, float] = {}
     for stage, time in batch.settings.deadlines.by_stage().items():
-        done = times.get(stage, {}).get(one.date) or now()
+        done = times[stage].get(one.date) or now()
         margins[stage] = (deadline_of(one.date, time, zone) - done).total_seconds()
     return replace(one, margins=margins)
 

@@ -95,6 +95,10 @@ class Late(_Group):
     days: Annotated[int, Field(ge=0, le=3650)]
     history_before: dt.date | None
 
+    def is_history(self, date: dt.date) -> bool:
+        """Whether a date is history: never late, and due at no time."""
+        return self.history_before is not None and date < self.history_before
+
 
 class Chunks(_Group):
     """How a data set is split into chunks, and chunks into Spark partitions."""

@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table as Grid
 
 from batch.compare import Comparison
+from report.grids import bare_grid
 from report.streams import output
 
 _NOT_SHOWN = ("gross_before", "gross_after")
@@ -31,7 +32,7 @@ def print_comparison(found: Comparison) -> None:
 
 
 def _grid(rows: list[dict[str, Any]]) -> Grid:
-    grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    grid = bare_grid()
     for name in rows[0]:
         grid.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from rich.markup import escape
-from rich.table import Table as Grid
 
+from report.grids import bare_grid
 from report.streams import output
 
 _STYLES = {"ok": "green", "warning": "yellow", "problem": "red"}
@@ -18,7 +18,7 @@ def print_findings(checks: Iterable[Mapping[str, str]]) -> None:
     Args:
         checks: ``checks`` of the result.
     """
-    grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    grid = bare_grid()
     for name in ("check", "is", "found", "what to do"):
         grid.add_column(name, overflow="fold")
     for check in checks:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.table import Table as Grid
-
+from report.grids import bare_grid
 from report.streams import output
 
 
@@ -21,7 +20,7 @@ def print_replay(reason: str, drops: list[dict[str, Any]], *, is_planned: bool) 
     if not drops:
         console.print(f"no line is rejected for {reason} in these drops")
         return
-    grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    grid = bare_grid()
     names = ("drop", f"{reason} before", "after", "accepted before", "after", "read from")
     for position, name in enumerate(names):
         grid.add_column(name, justify="left" if position in (0, len(names) - 1) else "right")

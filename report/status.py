@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from rich.table import Table as Grid
-
-from planning.timetable import in_words
+from report.grids import bare_grid, margin_in_words
 from report.streams import output
 
 _STYLES = {"billed": "green", "done": "green", "stale": "yellow", "landed": "yellow", "missing": "yellow"}
@@ -24,7 +22,7 @@ def print_status(states: list[dict[str, Any]]) -> None:
         console.print("no business date is known yet")
         return
     stages = sorted({stage for state in states for stage in state["margin_seconds"]})
-    grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    grid = bare_grid()
     for name in ("business date", "state", "revision", "lines", *stages, "because"):
         grid.add_column(name, justify="right" if name in ("revision", "lines", *stages) else "left")
     for state in states:
@@ -34,15 +32,9 @@ def print_status(states: list[dict[str, Any]]) -> None:
             f"[{style}]{state['state']}[/]",
             str(state["revision"] or ""),
             f"{state['lines']:,}",
-            *[_margin(state["margin_seconds"].get(stage)) for stage in stages],
+            *[margin_in_words(state["margin_seconds"].get(stage), "[red]LATE[/]") for stage in stages],
             state["reason"] or "",
         )
     console.print(grid)
     counts = Counter(state["state"] for state in states)
     console.print(", ".join(f"{count:,} {state}" for state, count in counts.items()))
-
-
-def _margin(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    return f"{in_words(abs(seconds))} {'left' if seconds >= 0 else '[red]LATE[/]'}"

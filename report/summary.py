@@ -10,7 +10,7 @@ from iso4217 import Currency
 from rich.console import Console
 from rich.table import Table as Grid
 
-from planning.timetable import in_words
+from report.grids import bare_grid, margin_in_words
 from report.streams import errors, output
 
 _BAR_WIDTH = 24
@@ -128,8 +128,7 @@ def _print_stages(console: Console, result: dict[str, Any]) -> None:
         return
     grid = _grid("stage", "dates", "lines", "seconds", "lines/s", "deadline", "margin")
     for stage in result["stages"]:
-        seconds, margin = stage["seconds"], stage["margin_seconds"]
-        late = "" if margin is None else f"{in_words(abs(margin))} {'left' if margin >= 0 else 'LATE'}"
+        seconds = stage["seconds"]
         grid.add_row(
             stage["stage"],
             f"{stage['dates']:,}",
@@ -137,7 +136,7 @@ def _print_stages(console: Console, result: dict[str, Any]) -> None:
             f"{seconds:,.1f}",
             f"{stage['lines'] / seconds:,.0f}" if seconds else "",
             stage["deadline"] or "",
-            late,
+            margin_in_words(stage["margin_seconds"]),
         )
     console.print(grid)
 
@@ -157,7 +156,7 @@ def _money(amount: str, currency: str) -> str:
 
 
 def _grid(*headers: str) -> Grid:
-    grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    grid = bare_grid()
     for position, header in enumerate(headers):
         grid.add_column(header, justify="left" if position == 0 or not header else "right", no_wrap=True)
     return grid
