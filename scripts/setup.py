@@ -1,4 +1,6 @@
-"""Sets a checkout up: ``python -m scripts.setup [--dev]``; nothing is done twice.
+"""Sets a checkout up: ``python -m scripts.setup [--dev] [--with SET]...``; nothing is done twice.
+
+``--with`` also fetches a set of jars that only some runs need (``configs/jars.toml``), as s3.
 
 Needs Python 3.11 or newer and nothing else. Exit code 2, with one line, where a piece cannot be supplied.
 """
@@ -11,15 +13,15 @@ from collections.abc import Sequence
 from scripts.bootstrap import environment, jars, java
 from scripts.bootstrap.common import EXIT_CANNOT_SUPPLY, SetupError, one_at_a_time
 
-USAGE = "usage: setup.py [--dev]"
+USAGE = "usage: setup.py [--dev] [--with SET]..."
 
 
-def is_ready(*, dev: bool) -> bool:
+def is_ready(*, dev: bool, sets: Sequence[str]) -> bool:
     """Says whether set-up has nothing to do; takes some milliseconds."""
-    return environment.is_installed(dev=dev) and java.is_chosen() and jars.are_fetched()
+    return environment.is_installed(dev=dev) and java.is_chosen() and all(map(jars.are_fetched, sets))
 
 
-def set_up(*, dev: bool) -> None:
+def set_up(*, dev: bool, sets: Sequence[str]) -> None:
     """Does each step that is not done; one set-up at a time.
 
     Raises:
@@ -31,19 +33,25 @@ def set_up(*, dev: bool) -> None:
             environment.install(dev=dev)
         if not java.is_chosen():
             java.choose()
-        if not jars.are_fetched():
-            jars.fetch()
+        for which in sets:
+            if not jars.are_fetched(which):
+                jars.fetch(which)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Returns the exit code: 0, or 2 where something is missing."""
-    if [argument for argument in arguments if argument != "--dev"]:
-        print(USAGE, file=sys.stderr)
-        return EXIT_CANNOT_SUPPLY
-    dev = "--dev" in arguments
+    dev, sets = False, [jars.BASE]
+    rest = iter(arguments)
+    for argument in rest:
+        which = next(rest, None) if argument == "--with" else None
+        if argument != "--dev" and which is None:
+            print(USAGE, file=sys.stderr)
+            return EXIT_CANNOT_SUPPLY
+        dev |= argument == "--dev"
+        sets += [which] if which is not None else []
     try:
-        if not is_ready(dev=dev):
-            set_up(dev=dev)
+        if not is_ready(dev=dev, sets=sets):
+            set_up(dev=dev, sets=sets)
     except SetupError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_CANNOT_SUPPLY

@@ -1,4 +1,7 @@
-"""The few jars that Delta needs beside pyspark's own, pinned in ``configs/jars.toml``."""
+"""The few jars that are needed beside pyspark's own, pinned in ``configs/jars.toml``.
+
+Those that every run needs are in ``var/jars``; those of a set that only some need are in ``var/jars/SET``.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +14,23 @@ from scripts.bootstrap.common import ROOT, VAR, SetupError, read_or_empty, say, 
 
 PINS = ROOT / "configs" / "jars.toml"
 FOLDER = VAR / "jars"
-STAMP = FOLDER / "stamp"
+# What every run needs: Delta.
+BASE = ""
 
 
 @dataclass(frozen=True)
 class Jar:
-    """A pinned jar by its Maven coordinates; sha256 in hex."""
+    """A pinned jar by its Maven coordinates, its sha256 in hex, and the set that it is of, if not every run's."""
 
     group: str
     name: str
     version: str
     sha256: str
+    set: str = BASE
 
     @property
     def file_name(self) -> str:
-        """As it is called in ``var/jars``, and in a Maven repository."""
+        """As it is called here, and in a Maven repository."""
         return f"{self.name}-{self.version}.jar"
 
 
@@ -35,34 +40,43 @@ def pinned_jars() -> list[Jar]:
         return [Jar(**entry) for entry in tomllib.load(file)["jar"]]
 
 
-def are_fetched() -> bool:
-    """Says whether the jars are there, checked against the pins as they stand now."""
+def known_sets() -> list[str]:
+    """Returns the names of the sets that only some runs need."""
+    return sorted({jar.set for jar in pinned_jars()} - {BASE})
+
+
+def are_fetched(which: str = BASE) -> bool:
+    """Says whether the jars of a set are there, checked against the pins as they stand now."""
     # The stamp names the files: so the fast path parses no TOML and hashes no megabytes.
-    pins, *names = read_or_empty(STAMP).splitlines() or [""]
-    return pins == sha256_of(PINS) and bool(names) and all((FOLDER / name).exists() for name in names)
+    folder = FOLDER / which
+    pins, *names = read_or_empty(folder / "stamp").splitlines() or [""]
+    return pins == sha256_of(PINS) and bool(names) and all((folder / name).exists() for name in names)
 
 
-def fetch() -> None:
-    """Fetches the jars that are not there, or not the pinned ones.
+def fetch(which: str = BASE) -> None:
+    """Fetches the jars of a set that are not there, or not the pinned ones.
 
     Raises:
-        SetupError: one cannot be had, or is not the one that was pinned.
+        SetupError: there is no such set; one cannot be had, or is not the one that was pinned.
     """
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    jars = pinned_jars()
+    jars = [jar for jar in pinned_jars() if jar.set == which]
+    if not jars:
+        raise SetupError(f"there is no set of jars {which!r}: one of {', '.join(known_sets())}")
+    folder = FOLDER / which
+    folder.mkdir(parents=True, exist_ok=True)
     for jar in jars:
-        target = FOLDER / jar.file_name
+        target = folder / jar.file_name
         if not (target.exists() and sha256_of(target) == jar.sha256):
             _fetch_one(jar, target)
-    write_whole(STAMP, "\n".join([sha256_of(PINS), *(jar.file_name for jar in jars)]) + "\n")
+    write_whole(folder / "stamp", "\n".join([sha256_of(PINS), *(jar.file_name for jar in jars)]) + "\n")
 
 
 def _fetch_one(jar: Jar, target: Path) -> None:
     from scripts.bootstrap import maven  # its imports are slow, and only a first set-up needs them
 
-    say(f"fetches {jar.file_name} into var/jars")
+    say(f"fetches {jar.file_name} into {'/'.join(filter(None, ['var/jars', jar.set]))}")
     target.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(dir=FOLDER, prefix=".partial-") as scratch:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".partial-") as scratch:
         found = maven.download(jar.group, jar.name, jar.version, Path(scratch))
         checksum = sha256_of(found)
         if checksum != jar.sha256:

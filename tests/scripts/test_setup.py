@@ -32,7 +32,6 @@ def jar_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "jars"
     monkeypatch.setattr(jars, "PINS", pins)
     monkeypatch.setattr(jars, "FOLDER", folder)
-    monkeypatch.setattr(jars, "STAMP", folder / "stamp")
     monkeypatch.setenv("CYMBAL_MAVEN_MIRROR", (tmp_path / "mirror").as_uri())
     return folder
 
@@ -66,6 +65,31 @@ def test_a_changed_pin_fetches_again(jar_folder: Path, tmp_path: Path) -> None:
     assert not jars.are_fetched()
     jars.fetch()
     assert (jar_folder / "thing-1.0.jar").read_bytes() == b"another jar"
+
+
+def test_a_set_of_jars_is_fetched_only_where_it_is_asked_for(jar_folder: Path, tmp_path: Path) -> None:
+    checksum = sha256_of(next((tmp_path / "mirror").rglob("*.jar")))
+    pin = '\n[[jar]]\nset = "extra"\ngroup = "org.things"\nname = "thing"\nversion = "1.0"\n'
+    jars.PINS.write_text(f'{jars.PINS.read_text()}{pin}sha256 = "{checksum}"\n')
+    jars.fetch()
+    assert (jars.are_fetched(), jars.are_fetched("extra")) == (True, False)
+    jars.fetch("extra")
+    assert (jar_folder / "extra" / "thing-1.0.jar").read_bytes() == CONTENT
+    assert jars.are_fetched("extra")
+
+
+def test_a_set_that_does_not_exist_is_refused_with_those_that_do(jar_folder: Path) -> None:
+    jars.PINS.write_text(jars.PINS.read_text() + 'set = "extra"\n')
+    with pytest.raises(SetupError, match="no set of jars 's4': one of extra"):
+        jars.fetch("s4")
+
+
+@pytest.mark.parametrize("arguments", [["--all"], ["--with"], ["--dev", "s3"]])
+def test_wrong_arguments_of_set_up_end_with_the_usage(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert setup.main(arguments) == 2
+    assert capsys.readouterr().err.strip() == setup.USAGE
 
 
 def test_a_missing_jar_names_the_address(jar_folder: Path, tmp_path: Path) -> None:
