@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 import shutil
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
+import pyspark
 from py4j.protocol import Py4JError
 
 from batch.context import Batch
@@ -80,7 +80,7 @@ def _java(batch: Batch) -> Judged:
 
 
 def _spark(batch: Batch) -> Judged:
-    jars, wheel = batch.spark.version, importlib.metadata.version("pyspark")
+    jars, wheel = batch.spark.version, pyspark.__version__
     if jars == wheel:
         return _ok(jars)
     return CheckState.PROBLEM, f"jars {jars}, Python {wheel}", "use the SPARK_HOME of the installed pyspark"

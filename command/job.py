@@ -18,7 +18,7 @@ import click
 from batch.context import Batch, Outcome
 from batch.timetable import Timetable
 from command.options import Options, common_options, read_options
-from command.result import check_result, result_of, write_result
+from command.result import check_result, is_uri, result_of, write_result
 from command.version import code_version
 from lake.causes import explain
 from lake.ledger import Ledger, now
@@ -74,8 +74,29 @@ class Job:
         Returns:
             The exit code.
         """
+        read = self._read(arguments)
+        return _Run(self, read, list(arguments)).execute() if isinstance(read, Options) else read
+
+    def check(self, arguments: Sequence[str]) -> int | None:
+        """Judges options and settings without running anything: for a driver that is to run elsewhere.
+
+        Returns:
+            The exit code where there is nothing to run; None where the job can be.
+        """
+        read = self._read(arguments)
+        if not isinstance(read, Options):
+            return read
         try:
-            options = self._parse(arguments)
+            settings_of(read)
+        except SalesBatchError as error:
+            print_error(f"{self.name}: {error}")
+            return error.exit_code
+        return None
+
+    def _read(self, arguments: Sequence[str]) -> Options | int:
+        """The options; or the exit code, where that is all."""
+        try:
+            return self._parse(arguments)
         except click.exceptions.Exit as done:
             return done.exit_code
         except click.ClickException as error:
@@ -84,7 +105,6 @@ class Job:
         except SalesBatchError as error:
             print_error(f"{self.name}: {error}")
             return error.exit_code
-        return _Run(self, options, list(arguments)).execute()
 
     def _parse(self, arguments: Sequence[str]) -> Options:
         def keep(**values: Any) -> Options:
@@ -126,7 +146,7 @@ class _Run:
         with Progress() as progress:
             try:
                 self._check_result()
-                settings = self._settings()
+                settings = settings_of(self._options)
                 batch = self._open(settings, progress)
                 self._begin(batch, settings)
                 self._job.body(batch, self._options)
@@ -142,18 +162,16 @@ class _Run:
             self._outcome.run_again = _command_line(self._job.name, self._arguments)
         result = result_of(self._run_id, self._job.name, status, code, self._outcome)
         print_summary(result, batch.lake.root if batch else None, now() - self._started)
-        return self._write_result(result, code)
+        return self._write_result(result, code, batch)
 
     def _check_result(self) -> None:
-        if self._options.result is not None:
-            check_result(self._options.result)
-            self._result_path = self._options.result
-
-    def _settings(self) -> Settings:
-        options = self._options
-        return load_settings(
-            options.config, options.assignments, {"landing": options.landing, "lake": options.lake}
-        )
+        """A path is proven before Spark starts; a URI needs Spark to be reached."""
+        path = self._options.result
+        if path is None:
+            return
+        if not is_uri(path):
+            check_result(path)
+        self._result_path = path
 
     def _open(self, settings: Settings, progress: Progress) -> Batch:
         progress.tell("starting Spark")
@@ -259,15 +277,25 @@ class _Run:
         where = _keep_trace(log)
         self._outcome.fail(ExitCode.UNEXPECTED, f"{explain(error)}{where}")
 
-    def _write_result(self, result: dict[str, Any], code: ExitCode) -> int:
+    def _write_result(self, result: dict[str, Any], code: ExitCode, batch: Batch | None) -> int:
         if self._result_path is None:
             return code
         try:
-            write_result(self._result_path, result)
-        except OSError as error:
-            print_error(f"--result {self._result_path}: {error.strerror or error}")
+            write_result(self._result_path, result, batch.spark if batch else None)
+        except (OSError, SalesBatchError) as error:
+            print_error(f"--result {self._result_path}: {getattr(error, 'strerror', None) or error}")
             return code or ExitCode.USAGE
         return code
+
+
+def settings_of(options: Options) -> Settings:
+    """The settings that a command line asks for.
+
+    Raises:
+        UsageError: a file, key or value is not valid.
+    """
+    storage = {"landing": options.landing, "lake": options.lake}
+    return load_settings(options.config, options.assignments, storage)
 
 
 def _command_line(job: str, arguments: Sequence[str]) -> str:

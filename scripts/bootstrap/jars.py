@@ -20,7 +20,7 @@ BASE = ""
 
 @dataclass(frozen=True)
 class Jar:
-    """A pinned jar by its Maven coordinates, its sha256 in hex, and the set that it is of, if not every run's."""
+    """A pinned jar: Maven coordinates, sha256 in hex, and its set, if it is not every run's."""
 
     group: str
     name: str

@@ -1,0 +1,1 @@
+"""Hands a job to spark-submit: what scripts/submit.sh does once the checkout is set up."""

@@ -1,0 +1,36 @@
+"""The archive of parsed and verified classes with which a driver on this host starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scripts.submission.request import ROOT, Request
+
+_SMALLEST_BYTES = 100_000_000
+
+
+def archive_options(request: Request) -> str:
+    """The place's own default Java options, and those that use the archive or leave one behind.
+
+    25,000 classes are parsed and verified at each start, or mapped from an archive that the first local batch
+    leaves behind: 27 CPU seconds instead of 37 for a run with nothing to do. Only the class path is archived.
+    They stand beside the place's, so that spark.driver.extraJavaOptions stays the user's.
+    """
+    archive = ROOT / "var" / "java" / "classes.jsa"
+    options = request.setting("spark.driver.defaultJavaOptions")
+    if _is_of_these_classes(archive):
+        options += f' -XX:SharedArchiveFile="{archive}" -Xlog:disable'
+    elif request.place == "local" and request.job == "run_batch" and not request.sets:
+        options += f' -XX:ArchiveClassesAtExit="{archive}" -Xlog:disable'
+    return options.strip()
+
+
+def _is_of_these_classes(archive: Path) -> bool:
+    """One of other jars would be passed over in silence, and that of a run that soon ended is small."""
+    stamps = [".venv/installed.json", "var/java/stamp.json", "var/jars/stamp"]
+    try:
+        made = archive.stat()
+        newest = max((ROOT / stamp).stat().st_mtime for stamp in stamps)
+    except OSError:
+        return False
+    return made.st_size > _SMALLEST_BYTES and made.st_mtime > newest

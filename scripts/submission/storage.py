@@ -1,0 +1,72 @@
+"""One file of a storage that only Hadoop's clients reach, read without a Spark session."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from xml.sax.saxutils import escape
+
+from scripts.submission.request import Request
+
+_SECONDS = 120
+_PREFIX = "spark.hadoop."
+
+
+def copy_out(request: Request, uri: str) -> bytes | None:
+    """Reads a small file by path or URI.
+
+    Returns:
+        Its content; None where it is not there or cannot be reached.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme in ("", "file"):
+        try:
+            return Path(unquote(parts.path)).read_bytes()
+        except OSError:
+            return None
+    # Hadoop's settings may hold keys: in a file that only this user can read, and for this command alone.
+    with tempfile.TemporaryDirectory(prefix="cymbal-") as folder:
+        settings = Path(folder) / "core-site.xml"
+        settings.touch(mode=0o600)
+        settings.write_text(_as_xml(_hadoop_settings(request)), encoding="utf-8")
+        jars = os.pathsep.join(map(str, request.jars()))
+        finished = subprocess.run(
+            [
+                f"{request.environment['SPARK_HOME']}/bin/spark-class",
+                *("org.apache.hadoop.fs.FsShell", "-conf", str(settings), "-cat", uri),
+            ],
+            env={**request.environment, "SPARK_DIST_CLASSPATH": jars},
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    return finished.stdout if finished.returncode == 0 else None
+
+
+def _hadoop_settings(request: Request) -> dict[str, str]:
+    """Those of the place, of the user's defaults and of CYMBAL_SPARK_ARGS, the later ones first."""
+    files = [request.settings_file]
+    if "SPARK_CONF_DIR" in request.environment:
+        files.insert(0, Path(request.environment["SPARK_CONF_DIR"]) / "spark-defaults.conf")
+    found: dict[str, str] = {}
+    for file in files:
+        for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
+            name, *value = line.split(maxsplit=1)[:2] or [""]
+            found[name] = value[0].strip() if value else ""
+    words = shlex.split(request.environment.get("CYMBAL_SPARK_ARGS", ""))
+    found |= {
+        name: value for word in words for name, _, value in [word.removeprefix("--conf=").partition("=")]
+    }
+    return {name.removeprefix(_PREFIX): value for name, value in found.items() if name.startswith(_PREFIX)}
+
+
+def _as_xml(settings: dict[str, str]) -> str:
+    properties = "".join(
+        f"<property><name>{escape(name)}</name><value>{escape(value)}</value></property>"
+        for name, value in settings.items()
+    )
+    return f"<configuration>{properties}</configuration>"
