@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -133,13 +135,25 @@ def _line_on_standalone(request: Request, arguments: Sequence[str], extras: dict
     The hosts must have this checkout at the same path.
     """
     jars = request.jars()
-    settings = {"spark.standalone.submit.waitAppCompletion": "true"}
+    settings = {
+        "spark.standalone.submit.waitAppCompletion": "true",
+        # Default options are not for a driver on a worker.
+        "spark.driver.extraJavaOptions": " ".join(_module_options(request)),
+    }
     line = [*_start(request), "--jars", ",".join(map(str, jars)), *_settings(settings), *_settings(extras)]
     line += [*_of_the_caller(request), "--class", "org.apache.spark.deploy.PythonRunner", jars[0].as_uri()]
     # The empty one: further Python files of the program's.
     return Line(
         [*line, str(ROOT / "jobs" / f"{request.job}.py"), "", *arguments], _variables_of_driver(request)
     )
+
+
+def _module_options(request: Request) -> list[str]:
+    """What Spark opens of Java for itself, as its launcher has it: it forgets a driver on a worker."""
+    (launcher,) = Path(request.environment["SPARK_HOME"], "jars").glob("spark-launcher_*.jar")
+    with zipfile.ZipFile(launcher) as jar:
+        constants = jar.read("org/apache/spark/launcher/JavaModuleOptions.class").decode("latin-1")
+    return re.findall(r"--add-opens=[\w./-]+=ALL-UNNAMED", constants)
 
 
 def _jars_in(request: Request, home: str) -> list[str]:

@@ -27,5 +27,5 @@ def refuse_secrets(arguments: Sequence[str]) -> None:
         if _SECRET.search(name) and not _NO_SECRET.search(name):
             raise SubmissionError(
                 f"CYMBAL_SPARK_ARGS: {name} holds a secret, which every user of this host could read there: "
-                "put it into spark-defaults.conf in a folder that only you can read, and set SPARK_CONF_DIR to it"
+                "put it into spark-defaults.conf in a folder only you read, and set SPARK_CONF_DIR to that"
             )
