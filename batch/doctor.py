@@ -15,6 +15,7 @@ import pyspark
 from py4j.protocol import Py4JError
 
 from batch.context import Batch
+from lake.catalog import Catalog
 from lake.causes import cause_of
 from lake.ledger import now
 from lake.session import REQUIRED
@@ -160,6 +161,14 @@ def _lake(batch: Batch) -> Judged:
     return _ok(f"{files.root} can be written to")
 
 
+def _catalog(batch: Batch) -> Judged:
+    schema = batch.settings.storage.catalog
+    if schema is None:
+        return _ok("none: tables by path")
+    Catalog(batch.spark, schema).prepare()
+    return _ok(f"{schema} can be reached")
+
+
 def _clock(batch: Batch) -> Judged:
     """Signs of life of runs are dated by the storage's clock; deadlines by this machine's."""
     files, name = batch.lake.files, "_doctor"
@@ -217,12 +226,14 @@ _CHECKS: dict[str, Callable[[Batch], Judged]] = {
     "time zone": _time_zone,
     "landing": _landing,
     "lake": _lake,
+    "catalog": _catalog,
     "clock": _clock,
     "disk": _disk,
     "log store": _log_store,
 }
 _ADVICE = {
     "Delta": "scripts/submit.sh brings the jars; elsewhere give them with --jars",
+    "catalog": "set what Spark reaches it with: spark.sql.catalog.NAME, or spark.sql.catalogImplementation",
     "clock": "it is read from a file in the lake",
     "landing": "give --landing, or storage.landing in the config",
     "lake": "give --lake, or storage.lake in the config, where this user may write",

@@ -17,9 +17,11 @@ import click
 
 from batch.context import Batch, Outcome
 from batch.timetable import Timetable
+from command.observe import publish_metrics
 from command.options import Options, common_options, read_options
 from command.result import check_result, is_uri, result_of, write_result
 from command.version import code_version
+from lake.catalog import Catalog
 from lake.causes import explain
 from lake.ledger import Ledger, now
 from lake.presence import Presence
@@ -132,6 +134,8 @@ class _Run:
         self._outcome = Outcome()
         self._ledger: Ledger | None = None
         self._event: dict[str, Any] = {}
+        self._batch: Batch | None = None
+        self._catalog: Catalog | None = None
         self._result_path: str | None = None
         self._presence: Presence | None = None
         self._timetable: Timetable | None = None
@@ -142,18 +146,18 @@ class _Run:
         Returns:
             The exit code.
         """
-        batch = None
         with Progress() as progress:
             try:
                 self._check_result()
                 settings = settings_of(self._options)
-                batch = self._open(settings, progress)
-                self._begin(batch, settings)
-                self._job.body(batch, self._options)
+                self._batch = self._open(settings, progress)
+                self._begin(self._batch, settings)
+                self._job.body(self._batch, self._options)
             except Exception as error:
                 self._note(error)
             if self._job.keeps_ledger:
                 self._settle_partial_failure()
+                self._name_tables()
             if self._timetable is not None:
                 self._outcome.stages = [times.as_columns() for times in self._timetable.done]
             self._end()
@@ -161,8 +165,10 @@ class _Run:
         if code in _WORTH_ANOTHER_RUN and self._job.keeps_ledger:
             self._outcome.run_again = _command_line(self._job.name, self._arguments)
         result = result_of(self._run_id, self._job.name, status, code, self._outcome)
-        print_summary(result, batch.lake.root if batch else None, now() - self._started)
-        return self._write_result(result, code, batch)
+        took = now() - self._started
+        print_summary(result, self._batch.lake.root if self._batch else None, took)
+        publish_metrics(result, took)
+        return self._write_result(result, code)
 
     def _check_result(self) -> None:
         """A path is proven before Spark starts; a URI needs Spark to be reached."""
@@ -210,6 +216,9 @@ class _Run:
         if not batch.dry_run:
             batch.lake.prepare()
         batch.lake.check_schemas()
+        if settings.storage.catalog is not None and not batch.dry_run:
+            self._catalog = Catalog(batch.spark, settings.storage.catalog)
+            self._catalog.prepare()
         if not batch.dry_run:
             presence = Presence(batch.lake.files, self._run_id, is_exclusive=self._job.is_exclusive)
             presence.begin()
@@ -227,6 +236,15 @@ class _Run:
         if not batch.dry_run:
             batch.ledger.record_run(self._event)
             self._ledger = batch.ledger
+
+    def _name_tables(self) -> None:
+        """Names what this run made: whatever else it came to, the tables that are there can be read."""
+        if self._catalog is None or self._batch is None:
+            return
+        try:
+            self._catalog.register(self._batch.lake)
+        except SalesBatchError as error:
+            self._note(error)
 
     def _end(self) -> None:
         if self._ledger is not None:
@@ -277,11 +295,11 @@ class _Run:
         where = _keep_trace(log)
         self._outcome.fail(ExitCode.UNEXPECTED, f"{explain(error)}{where}")
 
-    def _write_result(self, result: dict[str, Any], code: ExitCode, batch: Batch | None) -> int:
+    def _write_result(self, result: dict[str, Any], code: ExitCode) -> int:
         if self._result_path is None:
             return code
         try:
-            write_result(self._result_path, result, batch.spark if batch else None)
+            write_result(self._result_path, result, self._batch.spark if self._batch else None)
         except (OSError, SalesBatchError) as error:
             print_error(f"--result {self._result_path}: {getattr(error, 'strerror', None) or error}")
             return code or ExitCode.USAGE

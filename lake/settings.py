@@ -31,6 +31,7 @@ from schemas.states import Stage
 
 DEFAULTS = Path(__file__).resolve().parent.parent / "configs" / "cymbal.yaml"
 _MAX_SCALE = 3
+_SCHEMA_FORM = re.compile(r"\w+(\.\w+)?")
 _TIME_FORM = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
 
@@ -67,10 +68,18 @@ class _Group(BaseModel):
 
 
 class Storage(_Group):
-    """Where the landed drops and the lake are: a path or a URI of any Hadoop file system."""
+    """Where the landed drops and the lake are: a path or a URI of any Hadoop file system; and its names."""
 
     landing: Annotated[str, Field(min_length=1)]
     lake: Annotated[str, Field(min_length=1)]
+    catalog: str | None
+
+    @field_validator("catalog")
+    @classmethod
+    def _is_a_schema(cls, catalog: str | None) -> str | None:
+        if catalog is not None and not _SCHEMA_FORM.fullmatch(catalog):
+            raise ValueError("not a schema of a catalog, as sales or spark_catalog.sales")
+        return catalog
 
 
 class BusinessDay(_Group):

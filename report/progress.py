@@ -14,7 +14,8 @@ from rich.live import Live
 from rich.text import Text
 
 from planning.recovery import ChunkTasks
-from report.streams import errors
+from report.streams import error_stream, errors
+from report.structured import INFO, is_structured, tell
 
 _INTERVAL_SECONDS = 0.5
 # Off a terminal only news are told, and each look asks the driver for every task.
@@ -27,6 +28,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._console = errors()
+        self._is_live = self._console.is_terminal and not is_structured()
         self._live = Live(console=self._console, transient=True, auto_refresh=False)
         self._started = time.monotonic()
         self._step = ""
@@ -39,7 +41,7 @@ class Progress:
 
     def __enter__(self) -> Progress:
         """Starts drawing."""
-        if self._console.is_terminal:
+        if self._is_live:
             self._live.start()
         self._thread.start()
         return self
@@ -50,7 +52,7 @@ class Progress:
         """Stops drawing."""
         self._stopped.set()
         self._thread.join(timeout=2 * _LOG_INTERVAL_SECONDS)
-        if self._console.is_terminal:
+        if self._is_live:
             self._live.stop()
 
     def tell(self, step: str) -> None:
@@ -58,7 +60,7 @@ class Progress:
         self._step = step
         if self._spark is not None:
             self._spark.sparkContext.setJobDescription(step)
-        if not self._console.is_terminal:
+        if not self._is_live:
             self.say(step)
 
     def watch(self, spark: SparkSession) -> None:
@@ -77,10 +79,13 @@ class Progress:
     def say(self, text: str) -> None:
         """Tells one line beside the step."""
         seconds = time.monotonic() - self._started
-        self._console.print(f"{seconds:7.1f} s  {text}", soft_wrap=True, markup=False)
+        if is_structured():
+            tell(error_stream(), INFO, text, seconds=round(seconds, 1), step=self._step)
+        else:
+            self._console.print(f"{seconds:7.1f} s  {text}", soft_wrap=True, markup=False)
 
     def _redraw(self) -> None:
-        interval = _INTERVAL_SECONDS if self._console.is_terminal else _LOG_INTERVAL_SECONDS
+        interval = _INTERVAL_SECONDS if self._is_live else _LOG_INTERVAL_SECONDS
         while not self._stopped.wait(interval):
             # A session that is going down, or not up yet, answers with an error: then there is no news.
             with suppress(Py4JError, OSError, AttributeError):
@@ -89,7 +94,7 @@ class Progress:
     def _draw(self) -> None:
         chunks = self._chunks()
         tasks = self._tasks()
-        if self._console.is_terminal:
+        if self._is_live:
             seconds = time.monotonic() - self._started
             self._live.update(Text(f"{seconds:7.1f} s  {self._step}{chunks or tasks}"), refresh=True)
 

@@ -36,12 +36,22 @@ def _stream(variable: str) -> TextIO | None:
 
 def output() -> Console:
     """What a run found goes to stdout."""
-    return _console(_stream("CYMBAL_STDOUT") or sys.stdout)
+    return _console(output_stream())
 
 
 def errors() -> Console:
     """Progress, warnings and errors go to stderr."""
-    return _console(_stream("CYMBAL_STDERR") or sys.stderr)
+    return _console(error_stream())
+
+
+def output_stream() -> TextIO:
+    """The run's stdout."""
+    return _stream("CYMBAL_STDOUT") or sys.stdout
+
+
+def error_stream() -> TextIO:
+    """The run's stderr."""
+    return _stream("CYMBAL_STDERR") or sys.stderr
 
 
 def _console(stream: TextIO) -> Console:

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from report.grids import bare_grid, margin_in_words
-from report.streams import errors, output
+from report.streams import error_stream, errors, output, output_stream
+from report.structured import ERROR, INFO, WARNING, is_structured, tell
 
 _BAR_WIDTH = 24
 _SHOWN = 20
@@ -27,11 +28,17 @@ _TABLES = (
 
 def print_error(text: str) -> None:
     """Prints one error line on stderr."""
-    errors().print(f"error: {text}", style="red", markup=False)
+    if is_structured():
+        tell(error_stream(), ERROR, text)
+    else:
+        errors().print(f"error: {text}", style="red", markup=False)
 
 
 def print_summary(result: dict[str, Any], lake: str | None, took: dt.timedelta) -> None:
     """Prints what a run did: errors first, then drops, rejects, chunks and totals."""
+    if is_structured():
+        _tell_summary(result, took)
+        return
     console, terminal = output(), errors()
     for warning in result["warnings"][:_SHOWN]:
         terminal.print(f"warning: {warning}", style="yellow", markup=False)
@@ -55,6 +62,15 @@ def print_summary(result: dict[str, Any], lake: str | None, took: dt.timedelta) 
         f"run {result['run_id']}",
         markup=False,
     )
+
+
+def _tell_summary(result: dict[str, Any], took: dt.timedelta) -> None:
+    for warning in result["warnings"]:
+        tell(error_stream(), WARNING, warning)
+    if result["error"]:
+        tell(error_stream(), ERROR, result["error"])
+    ended = f"{result['job']}: {result['status']}, exit code {result['exit_code']}"
+    tell(output_stream(), INFO, ended, seconds=took.total_seconds(), result=result)
 
 
 def _print_drops(console: Console, result: dict[str, Any]) -> None:

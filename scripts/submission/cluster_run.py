@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from command.observe import publish_metrics
 from report.summary import print_error, print_summary
 from scripts.submission.bundle import bundle
 from scripts.submission.line import Line, line_in_cluster_mode
@@ -62,7 +63,9 @@ def run_on_cluster(request: Request) -> int:
         ended = f"the driver left no result (spark-submit ended with {code})"
         print_error(f"{request.job}: {ended}; {_log(request, plan)}")
         return code if code > 1 else _UNEXPECTED
-    print_summary(result, None, timedelta(seconds=time.monotonic() - started))
+    took = timedelta(seconds=time.monotonic() - started)
+    print_summary(result, None, took)
+    publish_metrics(result, took)
     return int(result["exit_code"])
 
 
