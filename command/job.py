@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pyspark.sql import SparkSession
 
 from batch.context import Batch, Outcome
 from batch.timetable import Timetable
 from command.observe import publish_metrics
 from command.options import Options, common_options, read_options
-from command.result import check_result, is_uri, result_of, write_result
+from command.result import check_result, check_result_uri, is_uri, result_of, write_result
 from command.version import code_version
 from lake.catalog import Catalog
 from lake.causes import explain
@@ -157,10 +158,10 @@ class _Run:
                 self._note(error)
             if self._job.keeps_ledger:
                 self._settle_partial_failure()
-                self._name_tables()
             if self._timetable is not None:
                 self._outcome.stages = [times.as_columns() for times in self._timetable.done]
             self._end()
+            self._name_tables()
         code, status = self._outcome.exit_code, self._status()
         if code in _WORTH_ANOTHER_RUN and self._job.keeps_ledger:
             self._outcome.run_again = _command_line(self._job.name, self._arguments)
@@ -170,18 +171,21 @@ class _Run:
         publish_metrics(result, took)
         return self._write_result(result, code)
 
-    def _check_result(self) -> None:
-        """A path is proven before Spark starts; a URI needs Spark to be reached."""
+    def _check_result(self, spark: SparkSession | None = None) -> None:
+        """Proves a path before Spark starts, and a URI, which only Spark reaches, right after."""
         path = self._options.result
-        if path is None:
+        if path is None or is_uri(path) != (spark is not None):
             return
-        if not is_uri(path):
+        if spark is None:
             check_result(path)
+        else:
+            check_result_uri(path, spark)
         self._result_path = path
 
     def _open(self, settings: Settings, progress: Progress) -> Batch:
         progress.tell("starting Spark")
         spark = open_session(f"cymbal {self._job.name}", self._job.master)
+        self._check_result(spark)
         progress.watch(spark)
         lake = Lake(spark, settings.storage.lake)
         ledger = Ledger(lake)
@@ -238,7 +242,7 @@ class _Run:
             self._ledger = batch.ledger
 
     def _name_tables(self) -> None:
-        """Names what this run made: whatever else it came to, the tables that are there can be read."""
+        """Names what this run made, its ledger too: whatever it came to, what is there can be read."""
         if self._catalog is None or self._batch is None:
             return
         try:

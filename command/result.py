@@ -77,6 +77,20 @@ def is_uri(path: str) -> bool:
     return "://" in path
 
 
+def check_result_uri(path: str, spark: SparkSession) -> None:
+    """Proves, before any work, that a result can be written to a URI.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    try:
+        folder = FileStore(spark, path.rpartition("/")[0])
+        folder.make_folder()
+        folder.check_writable()
+    except (OSError, UsageError) as error:
+        raise UsageError(f"--result {path}: {error}") from None
+
+
 def write_result(path: str, result: dict[str, Any], spark: SparkSession | None) -> None:
     """Writes a result, whole or not at all.
 

@@ -165,17 +165,17 @@ def _variables(request: Request) -> dict[str, str | None]:
     log = f"spark-{datetime.now():%Y%m%dT%H%M%S}-{request.environment.get('CYMBAL_PID', '0')}.log"  # noqa: DTZ005
     return {
         "CYMBAL_LOG_FILE": request.environment.get("CYMBAL_LOG_FILE", str(ROOT / "var" / "log" / log)),
-        "LOG4J_CONFIGURATION_FILE": str(ROOT / "configs" / _LOG_FORMATS[_log_format(request)]),
+        "LOG4J_CONFIGURATION_FILE": str(ROOT / "configs" / LOG_CONFIGURATIONS[_log_format(request)]),
     }
 
 
-_LOG_FORMATS = {"text": "log4j2.properties", "json": "log4j2-json.properties"}
+LOG_CONFIGURATIONS = {"text": "log4j2.properties", "json": "log4j2-json.properties"}
 
 
 def _log_format(request: Request) -> str:
     form = request.environment.get("CYMBAL_LOG_FORMAT", "text")
-    if form not in _LOG_FORMATS:
-        raise SubmissionError(f"CYMBAL_LOG_FORMAT={form}: one of {', '.join(_LOG_FORMATS)}")
+    if form not in LOG_CONFIGURATIONS:
+        raise SubmissionError(f"CYMBAL_LOG_FORMAT={form}: one of {', '.join(LOG_CONFIGURATIONS)}")
     return form
 
 

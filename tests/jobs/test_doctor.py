@@ -31,7 +31,7 @@ def test_a_sound_place(shop: Shop) -> None:
     assert set(states(ran).values()) == {"ok"}
     assert set(states(ran)) == {
         "Java", "Spark", "Delta", "settings", "retries", "Python of executors", "time zone",
-        "landing", "lake", "clock", "disk", "log store",
+        "landing", "lake", "catalog", "clock", "disk", "log store",
     }  # fmt: skip
     assert found(ran, "landing")["said"].endswith(f"1 drops, {DATE} to {DATE}")
     assert found(ran, "Python of executors")["said"].split(": ")[1].startswith("Python 3.")

@@ -198,7 +198,8 @@ def test_the_command_line_goes_before_the_file_and_the_file_before_the_defaults(
         "storage: {landing: from-file, lake: from-file}\nlate: {days: 3}\naudit: {max_rejected_share: 0.5}\n"
     )
     settings = load("late.days=4", config=path, lake="from-option")
-    assert settings.storage.model_dump() == {"landing": "from-file", "lake": "from-option"}
+    storage = settings.storage
+    assert (storage.landing, storage.lake, storage.catalog) == ("from-file", "from-option", None)
     assert settings.late.days == 4
     assert settings.audit.max_rejected_share == 0.5
     assert settings.audit.max_conflict_share == 0.01
@@ -234,3 +235,14 @@ def test_settings_are_frozen() -> None:
     settings = load()
     with pytest.raises(ValidationError, match="frozen"):
         settings.late.days = 8  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", ["sales", "spark_catalog.sales"])
+def test_a_catalogs_schema_is_named_alone_or_with_its_catalog(name: str) -> None:
+    assert load(f"storage.catalog={name}").storage.catalog == name
+
+
+@pytest.mark.parametrize("name", ["a.b.c", "sales;DROP", "''"])
+def test_what_is_no_schemas_name_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=r"storage\.catalog = .*: not a schema of a catalog"):
+        load(f"storage.catalog={name}")

@@ -1,0 +1,164 @@
+"""A run whose driver is elsewhere: its own exit code and result come back, whatever spark-submit says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.submission.cluster_run import run_on_cluster
+from scripts.submission.request import Request, SubmissionError, read_request
+
+# Stands for spark-submit: finds where the driver is to put its result, puts one there, and ends with 1, as a
+# cluster does whatever the driver's code was.
+SPARK_SUBMIT = """#!/bin/sh
+printf '%s\\n' "$@" > {folder}/arguments
+while [ $# -gt 1 ]; do
+    [ "$1" = --result ] && result=$2
+    shift
+done
+[ -f {folder}/result.json ] && mkdir -p "$(dirname "$result")" && cp {folder}/result.json "$result"
+exit {code}
+"""
+
+
+def empty_result(exit_code: int) -> dict[str, Any]:
+    lists = (
+        "drops",
+        "dates",
+        "chunks",
+        "stages",
+        "checks",
+        "states",
+        "replayed",
+        "drill",
+        "planned",
+        "warnings",
+    )
+    mappings = ("totals", "rejected", "built", "removed", "freed_bytes", "merged")
+    return {
+        "run_id": "r1",
+        "job": "run_batch",
+        "status": "failed",
+        "exit_code": exit_code,
+        "error": "why",
+        "run_again": None,
+        "comparison": None,
+        "unchanged_drops": 0,
+        **{name: [] for name in lists},
+        **{name: {} for name in mappings},
+    }
+
+
+class Cluster:
+    """A place of cluster mode with a spark-submit of the test's own."""
+
+    def __init__(self, folder: Path, code: int) -> None:
+        self.folder = folder
+        program = folder / "bin" / "spark-submit"
+        program.parent.mkdir()
+        program.write_text(SPARK_SUBMIT.format(folder=folder, code=code))
+        program.chmod(0o755)
+        jars = folder / "jars"
+        jars.mkdir()
+        home = next((Path(__file__).parents[2] / ".venv" / "lib").glob("python3*/site-packages/pyspark"))
+        (jars / "spark-launcher_2.13-4.jar").symlink_to(next((home / "jars").glob("spark-launcher_*.jar")))
+
+    def request(self, *arguments: str, place: str = "standalone", **variables: str) -> Request:
+        read = read_request(
+            ["--place", place, "--master", "m", "--deploy-mode", "cluster", "run_batch", *arguments]
+        )
+        own = {
+            "SPARK_HOME": str(self.folder),
+            "JAVA_HOME": "/java",
+            "CYMBAL_PID": "7",
+            "CYMBAL_STAGING": str(self.folder / "staging"),
+            "CYMBAL_LOG_FILE": str(self.folder / "log" / "spark.log"),
+            **variables,
+        }
+        return Request(**{**vars(read), "environment": own})
+
+    def leaves(self, exit_code: int) -> None:
+        (self.folder / "result.json").write_text(json.dumps(empty_result(exit_code)))
+
+    @property
+    def arguments(self) -> list[str]:
+        return (self.folder / "arguments").read_text().splitlines()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    return Cluster(tmp_path, code=1)
+
+
+@pytest.mark.parametrize("code", [0, 3, 4, 5, 75])
+def test_the_exit_code_is_that_of_the_result(cluster: Cluster, code: int) -> None:
+    cluster.leaves(code)
+    assert run_on_cluster(cluster.request()) == code
+
+
+def test_the_summary_is_told_here(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    cluster.leaves(4)
+    run_on_cluster(cluster.request())
+    told = capsys.readouterr()
+    assert "run_batch: failed in" in told.out
+    assert "exit code 4, run r1" in told.out
+    assert "error: run_batch: why" in told.err
+
+
+def test_no_result_is_told_with_where_to_look(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    log = cluster.folder / "log" / "spark.log"
+    log.parent.mkdir()
+    log.write_text("INFO Client: Submitted application application_1700000000000_0042\n")
+    assert run_on_cluster(cluster.request()) == 1
+    told = capsys.readouterr().err
+    assert "the driver left no result (spark-submit ended with 1)" in told
+    assert "application_1700000000000_0042" in told
+    assert str(log) in told
+
+
+def test_a_result_that_is_cut_off_is_no_result(cluster: Cluster) -> None:
+    (cluster.folder / "result.json").write_text('{"exit_code": 0')
+    assert run_on_cluster(cluster.request()) == 1
+
+
+def test_the_result_is_left_where_it_is_wanted(cluster: Cluster) -> None:
+    cluster.leaves(0)
+    wanted = cluster.folder / "mine" / "result.json"
+    run_on_cluster(cluster.request("--result", str(wanted)))
+    assert json.loads(wanted.read_text())["run_id"] == "r1"
+
+
+def test_a_wrong_argument_costs_no_submission(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_on_cluster(cluster.request("--date", "tomorrow")) == 2
+    assert run_on_cluster(cluster.request("--set", "late.day=3")) == 2
+    assert "did you mean 'late.days'?" in capsys.readouterr().err
+    assert not (cluster.folder / "arguments").exists()
+
+
+def test_a_config_is_told_by_a_path_that_the_driver_can_open(cluster: Cluster, tmp_path: Path) -> None:
+    config = tmp_path / "mine.yaml"
+    config.write_text("late: {days: 3}\n")
+    cluster.leaves(0)
+    run_on_cluster(cluster.request(f"--config={config}"))
+    assert cluster.arguments[cluster.arguments.index("--config") + 1] == str(config)
+
+
+def test_print_tells_the_line_and_runs_nothing(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    request = cluster.request()
+    assert run_on_cluster(Request(**{**vars(request), "only_print": True})) == 0
+    assert "org.apache.spark.deploy.PythonRunner" in capsys.readouterr().out
+    assert not (cluster.folder / "arguments").exists()
+
+
+def test_where_the_driver_shares_no_disk_a_staging_folder_is_needed(cluster: Cluster) -> None:
+    with pytest.raises(SubmissionError, match="cluster mode needs CYMBAL_STAGING"):
+        run_on_cluster(cluster.request(place="yarn"))
+
+
+def test_a_job_that_starts_runs_goes_in_client_mode_only(cluster: Cluster) -> None:
+    request = cluster.request()
+    with pytest.raises(SubmissionError, match="drill starts runs of its own"):
+        run_on_cluster(Request(**{**vars(request), "job": "drill"}))
