@@ -13,6 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 VAR = ROOT / "var"
+# In an archive of scripts/package.sh: all that set-up would fetch (wheels/, maven/, lock files of the wheels).
+VENDOR = ROOT / "vendor"
 
 EXIT_CANNOT_SUPPLY = 2
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from scripts.bootstrap.apt import apt_install, can_apt_install
 from scripts.bootstrap.common import (
     ROOT,
+    VENDOR,
     SetupError,
     last_line,
     read_or_empty,
@@ -49,13 +50,13 @@ def install(*, dev: bool) -> None:
     STAMP.unlink(missing_ok=True)
     packages = sum(1 for line in lock.read_text(encoding="utf-8").splitlines() if "==" in line)
     say(f"installs {packages} packages into .venv from {lock.name} (the first time takes minutes)")
-    pip_install("--require-hashes", "-r", str(lock), what=f"the packages of {lock.name}")
+    pip_install(lock, what=f"the packages of {lock.name}")
     installed = [RUN_LOCK, DEV_LOCK] if dev else [RUN_LOCK]
     write_whole(STAMP, json.dumps({path.name: sha256_of(path) for path in installed}))
 
 
-def pip_install(*arguments: str, what: str) -> None:
-    """Runs the venv's pip.
+def pip_install(lock: Path, *arguments: str, what: str) -> None:
+    """Installs what a lock file names with the venv's pip: from ``vendor`` where it is there, else an index.
 
     Raises:
         SetupError: with pip's own reason, when ``what`` cannot be had.
@@ -69,10 +70,18 @@ def pip_install(*arguments: str, what: str) -> None:
         "--disable-pip-version-check",
         "--no-input",
     ]
-    finished = run_quietly([*command, *_patience(), *arguments], seconds=INSTALL_SECONDS)
+    source = ["--require-hashes", *_source(lock), *arguments]
+    finished = run_quietly([*command, *_patience(), *source], seconds=INSTALL_SECONDS)
     if finished.returncode != 0:
         reason = last_line(finished.stdout, with_word="error")
         raise SetupError(f"cannot install {what}: {_why(finished.stdout)} ({reason})")
+
+
+def _source(lock: Path) -> list[str]:
+    vendored = VENDOR / lock.name
+    if vendored.exists():  # names the wheels beside it: what an index has as a source was built for them
+        return ["--no-index", "--find-links", str(VENDOR / "wheels"), "-r", str(vendored)]
+    return ["-r", str(lock)]
 
 
 def _stamped() -> dict[str, str]:

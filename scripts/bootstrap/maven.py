@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from scripts.bootstrap.common import SetupError, last_line, run_quietly
+from scripts.bootstrap.common import VENDOR, SetupError, last_line, run_quietly
 from scripts.bootstrap.environment import site_packages
 from scripts.bootstrap.java import WRAPPER
 from scripts.bootstrap.trust import PASSWORD, trusted_authorities, write_trust_store
@@ -36,11 +36,19 @@ def download(group: str, name: str, version: str, folder: Path) -> Path:
         SetupError: no repository supplies it within some minutes.
     """
     target = folder / f"{name}-{version}.jar"
+    path = path_in_repository(group, name, version)
     if mirror := os.environ.get("CYMBAL_MAVEN_MIRROR"):
-        _download_from(mirror, f"{group.replace('.', '/')}/{name}/{version}", target)
+        _download_from(mirror, path, target)
+    elif (VENDOR / "maven").exists():
+        _download_from((VENDOR / "maven").as_uri(), path, target)
     else:
         _retrieve_with_ivy((group, name, version), target)
     return target
+
+
+def path_in_repository(group: str, name: str, version: str) -> str:
+    """Folder of an artifact in Maven's layout."""
+    return f"{group.replace('.', '/')}/{name}/{version}"
 
 
 def _download_from(mirror: str, path: str, target: Path) -> None:
