@@ -5,5 +5,6 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 find_python
+# shellcheck disable=SC2119  # its arguments are not this script's
 set_up
 exec "$python" -P -m scripts.cluster "$@"

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by submit.sh and test.sh: finds a Python, sets the checkout up, says where things are.
 # Sets: root, python. Exports: JAVA_HOME, SPARK_HOME, PYTHONPATH.
 

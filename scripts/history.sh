@@ -15,6 +15,7 @@ if [[ $folder != *://* ]]; then
 fi
 
 find_python
+# shellcheck disable=SC2119  # its arguments are not this script's
 set_up
 echo "event logs of $folder: http://127.0.0.1:$port (Ctrl-C ends it)" >&2
 # Loopback alone: event logs tell paths and settings of every run.

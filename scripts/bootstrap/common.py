@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 VAR = ROOT / "var"
-# In an archive of scripts/package.sh: all that set-up would fetch (wheels/, maven/, lock files of the wheels).
+# In an archive of scripts/package.sh: wheels/, maven/ and lock files, all that set-up would fetch.
 VENDOR = ROOT / "vendor"
 
 EXIT_CANNOT_SUPPLY = 2

@@ -60,7 +60,7 @@ def line_in_client_mode(request: Request) -> Line:
     if request.place in ("local", "standalone"):
         arguments += ["--driver-class-path", ":".join(map(str, request.jars()))]
         arguments += _settings({"spark.driver.defaultJavaOptions": archive_options(request)})
-    arguments += _settings(extra_settings(request.environment))
+    arguments += _settings(extra_settings(request.environment) | _settings_of_pods(request))
     arguments += [*_of_the_caller(request), str(ROOT / "jobs" / f"{request.job}.py"), *request.arguments]
     return Line(arguments, variables)
 
@@ -116,17 +116,28 @@ def _settings_of_place(request: Request) -> tuple[dict[str, str], str]:
             "spark.yarn.report.interval": "5s",
         }
         return settings, ""
-    python = f"{IMAGE_HOME}/bin/python"
     settings = {
-        "spark.pyspark.python": python,
+        **_settings_of_pods(request),
+        "spark.pyspark.python": f"{IMAGE_HOME}/bin/python",
         "spark.kubernetes.driverEnv.CYMBAL_PLACE": request.place,
         "spark.kubernetes.submission.waitAppCompletion": "true",
     }
-    if "CYMBAL_IMAGE" in request.environment:
-        settings["spark.kubernetes.container.image"] = request.environment["CYMBAL_IMAGE"]
     if "CYMBAL_STAGING" in request.environment:
         settings["spark.kubernetes.file.upload.path"] = request.environment["CYMBAL_STAGING"]
     return settings, IMAGE_HOME
+
+
+def _settings_of_pods(request: Request) -> dict[str, str]:
+    """Templates, by paths here: Spark hands the files on; and the image."""
+    if request.place != "kubernetes":
+        return {}
+    folder = request.settings_file.parent
+    roles = ["driver", "executor"] if request.is_on_cluster else ["executor"]
+    templates = {
+        f"spark.kubernetes.{role}.podTemplateFile": str(folder / f"kubernetes-{role}.yaml") for role in roles
+    }
+    image = request.environment.get("CYMBAL_IMAGE")
+    return {**templates, "spark.kubernetes.container.image": image} if image else templates
 
 
 def _line_on_standalone(request: Request, arguments: Sequence[str], extras: dict[str, str]) -> Line:
@@ -135,13 +146,16 @@ def _line_on_standalone(request: Request, arguments: Sequence[str], extras: dict
     The hosts must have this checkout at the same path.
     """
     jars = request.jars()
-    settings = {
-        "spark.standalone.submit.waitAppCompletion": "true",
-        # Default options are not for a driver on a worker.
-        "spark.driver.extraJavaOptions": " ".join(_module_options(request)),
-    }
+    settings = {"spark.standalone.submit.waitAppCompletion": "true"}
     line = [*_start(request), "--jars", ",".join(map(str, jars)), *_settings(settings), *_settings(extras)]
-    line += [*_of_the_caller(request), "--class", "org.apache.spark.deploy.PythonRunner", jars[0].as_uri()]
+    words = _of_the_caller(request)
+    # Default options are not for a driver on a worker: these go beside the caller's.
+    option = "spark.driver.extraJavaOptions"
+    given = [
+        word.partition(f"{option}=")[2] for word in words if word.startswith((option, f"--conf={option}"))
+    ]
+    line += [*words, *_settings({option: " ".join([*_module_options(request), *given[-1:]])})]
+    line += ["--class", "org.apache.spark.deploy.PythonRunner", jars[0].as_uri()]
     # The empty one: further Python files of the program's.
     return Line(
         [*line, str(ROOT / "jobs" / f"{request.job}.py"), "", *arguments], _variables_of_driver(request)

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.cluster.conftest import Cluster
+from tests.support.cluster import Cluster
 
 
 def processes_of(home: Path) -> list[psutil.Process]:

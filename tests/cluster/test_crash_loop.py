@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 from schemas.tables import LEDGER_RUNS, SALES
-from tests.cluster.conftest import Cluster, kill
 from tests.cluster.nights import Nights
+from tests.support.cluster import Cluster, kill
 
 KILLS = 30
 # The loop is about the driver and its commits: tasks run in its own process, which starts sooner.

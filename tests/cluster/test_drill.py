@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from drills.faults import NAMES
-from tests.cluster.conftest import Cluster, read_json
+from tests.support.cluster import Cluster, read_json
 
 Row = dict[str, Any]
 # A busy machine may start second copies of slow tasks beside what was lost.

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.conftest import Cluster
 from tests.cluster.nights import Nights
+from tests.support.cluster import Cluster
 
 HALF = {"spark.cores.max": "2"}
 

@@ -108,6 +108,15 @@ def test_standalone_in_cluster_mode_goes_through_sparks_own_runner_of_python() -
     )
 
 
+def test_the_callers_java_options_stand_beside_what_a_driver_on_a_worker_needs() -> None:
+    asked = request(
+        "standalone", "cluster", CYMBAL_SPARK_ARGS="--conf spark.driver.extraJavaOptions=-Dmine=1"
+    )
+    options = settings(line_in_cluster_mode(asked, [], None, None))["spark.driver.extraJavaOptions"].split()
+    assert "-Dmine=1" in options
+    assert "--add-opens=java.base/sun.util.calendar=ALL-UNNAMED" in options
+
+
 @pytest.mark.parametrize(
     "name",
     [
