@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import re
 import signal
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -70,6 +72,38 @@ def test_lineage_tells_which_tables_are_made_of_which(watched: Path) -> None:
     }
     assert {("received_sales", "sales"), ("sales", "daily_sales"), ("sales", "invoices")} <= edges
     assert {event["job"]["namespace"] for event in events} == {"cymbal-sales"}
+
+
+class _Taker(http.server.BaseHTTPRequestHandler):
+    taken: list[tuple[str, str]] = []  # noqa: RUF012  # http.server makes an object a request
+
+    def do_POST(self) -> None:
+        event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.taken.append((self.path, event["eventType"]))
+        self.send_response(201)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing."""
+
+
+def test_lineage_is_sent_to_a_server(tmp_path: Path) -> None:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Taker)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    own = {name: value for name, value in os.environ.items() if not name.startswith("CYMBAL_")}
+    submit = str(ROOT / "scripts" / "submit.sh")
+    address = f"http://127.0.0.1:{server.server_port}"
+    try:
+        subprocess.run(
+            [submit, "generate_sales", "--landing", str(tmp_path), "--rows", "20"],
+            env={**own, "CYMBAL_LINEAGE": address, "CYMBAL_LOG_FILE": str(tmp_path / "log")},
+            capture_output=True, timeout=180, check=True,
+        )  # fmt: skip
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert {path for path, _ in _Taker.taken} == {"/api/v1/lineage"}
+    assert {"START", "COMPLETE"} <= {kind for _, kind in _Taker.taken}
 
 
 def test_everything_told_and_logged_is_json(watched: Path) -> None:
