@@ -46,7 +46,7 @@ with DAG(
             None,
             type=["null", "string"],
             format="date",
-            description="Drop date of a run by hand; empty: the day on which its data interval starts.",
+            description="Drop date; without it the day on which the data interval starts, if the run has one.",
         )
     },
     doc_md=__doc__,
