@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Sets the checkout up with what the tests need, then runs pytest; arguments are pytest's, but for --cluster:
-# recovery on a real cluster of processes on this machine, the drill and the crash loop, and nothing else.
+# Sets the checkout up with what the tests need, then runs pytest; arguments are pytest's, but for two.
+# --cluster: recovery on a real cluster of processes on this machine, the drill and the crash loop, and nothing
+# else. --airflow: the DAGs in a real Airflow, and nothing else; the first time sets that up.
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
@@ -14,6 +15,8 @@ arguments=()
 for argument in "$@"; do
     if [[ $argument == --cluster ]]; then
         arguments+=(-m cluster --override-ini "testpaths=tests/cluster")
+    elif [[ $argument == --airflow ]]; then
+        arguments+=(-m airflow --override-ini "testpaths=tests/airflow")
     else
         arguments+=("$argument")
     fi

@@ -1,0 +1,47 @@
+"""Who is told of a failed task, and of a run that is not done by its deadline."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from typing import Any
+
+from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+from airflow.sdk.definitions.callback import SyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+
+from cymbal_airflow.settings import Times
+
+_DAY = dt.timedelta(days=1)
+_LATE = "{{ dag_run.dag_id }} is late: {{ dag_run.dag_run_id }}"
+_FAILED = "{{ ti.dag_id }}.{{ ti.task_id }} failed: {{ run_id }}"
+
+
+def deadline_alerts(times: Times) -> list[DeadlineAlert]:
+    """The deadline of a night; none where none is set."""
+    if times.deadline is None:
+        return []
+    # Synchronous: it runs in the executor, which finds the DAGs' own modules; the triggerer does not.
+    callback = SyncCallback(tell_late)
+    if times.alert_email:
+        said = {"to": times.alert_email, "subject": _LATE, "html_content": "due {{ deadline.deadline_time }}"}
+        callback = SyncCallback(SmtpNotifier, kwargs=said)
+    # A run's logical date is the start of its data interval, a day before it is due to start.
+    allowed = _DAY + times.deadline
+    return [DeadlineAlert(DeadlineReference.DAGRUN_LOGICAL_DATE, allowed, callback, name="night")]
+
+
+def failure_notifiers(times: Times) -> list[SmtpNotifier]:
+    """Mail for a task that has failed for good; none where nobody is to be told."""
+    if not times.alert_email:
+        return []
+    return [SmtpNotifier(to=times.alert_email, subject=_FAILED, html_content="{{ exception }}")]
+
+
+def tell_late(**named: Any) -> None:
+    """Puts a missed deadline into the log of the callback."""
+    context = named["context"]
+    run, deadline = context["dag_run"], context["deadline"]
+    logging.getLogger(__name__).warning(
+        "%s is late: %s was due %s", run["dag_id"], run["dag_run_id"], deadline["deadline_time"]
+    )
