@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# Sets the checkout up with what the tests need, then runs pytest; arguments are pytest's, but for --cluster:
-# recovery on a real cluster of processes on this machine, the drill and the crash loop, and nothing else.
+# Sets the checkout up with what the tests need, then runs pytest; arguments are pytest's, but for two:
+# --cluster: recovery on a real cluster of processes on this machine, the drill and the crash loop, no more;
+# --places: nights on an S3 server, and on HDFS and YARN, that are started here, and nothing else.
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
+sets=()
+[[ " $* " != *" --places "* ]] || sets=(--with s3 --with minicluster)
 find_python
-set_up --dev
+set_up --dev ${sets[@]+"${sets[@]}"}
 export PYSPARK_PYTHON=$python PYSPARK_DRIVER_PYTHON=$python
 export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
 
@@ -14,6 +17,8 @@ arguments=()
 for argument in "$@"; do
     if [[ $argument == --cluster ]]; then
         arguments+=(-m cluster --override-ini "testpaths=tests/cluster")
+    elif [[ $argument == --places ]]; then
+        arguments+=(-m places --override-ini "testpaths=tests/places")
     else
         arguments+=("$argument")
     fi
