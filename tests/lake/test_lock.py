@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator
 
@@ -26,7 +27,6 @@ class Store:
         self.keeps_conditions = True
         self.loses_answers = False
         self._turn = threading.Lock()
-        self._versions = 0
         self._files: dict[str, tuple[bytes, FileStatus]] = {}
 
     def status(self, name: str) -> FileStatus | None:
@@ -37,8 +37,8 @@ class Store:
         return self._files[path.removeprefix(f"{self.root}/")][0][:limit]
 
     def write(self, name: str, content: bytes) -> FileStatus:
-        self._versions += 1
-        status = FileStatus(f"{self.root}/{name}", len(content), str(self._versions), self.clock_ms)
+        version = hashlib.md5(content).hexdigest()  # as S3 has it: the same content is the same version
+        status = FileStatus(f"{self.root}/{name}", len(content), version, self.clock_ms)
         self._files[name] = (content, status)
         return status
 
