@@ -197,14 +197,23 @@ def _disk(batch: Batch) -> Judged:
 
 
 def _log_store(batch: Batch) -> Judged:
-    scheme = urlsplit(batch.lake.root).scheme
-    store = batch.spark.conf.get(f"spark.delta.logStore.{scheme}.impl", "")
-    if scheme not in ("s3", "s3a", "s3n") or store:
-        return _ok(store or f"Delta's own for {scheme}")
+    """On S3 a lake is locked, by a file that is created only where none is: the store must keep to that."""
+    files = batch.lake.files
+    scheme = urlsplit(files.root).scheme
+    if not files.is_on_s3:
+        return _ok(
+            str(batch.spark.conf.get(f"spark.delta.logStore.{scheme}.impl", f"Delta's own for {scheme}"))
+        )
+    name = "_doctor_condition"
+    files.delete(name)
+    written = [files.write_if_unchanged(name, b"", None) for _ in range(2)]
+    files.delete(name)
+    if written == [True, False]:
+        return _ok("its conditions of a write hold: one run at a time")
     return (
-        CheckState.WARNING,
-        f"two drivers that write one table on {scheme} lose commits",
-        "keep to one run at a time, or set Delta's DynamoDB log store",
+        CheckState.PROBLEM,
+        "the store writes over a file that must not be there (If-None-Match)",
+        "two runs at once would lose commits: use a store that does not",
     )
 
 
@@ -236,5 +245,6 @@ _ADVICE = {
     "catalog": "set what Spark reaches it with: spark.sql.catalog.NAME, or spark.sql.catalogImplementation",
     "clock": "it is read from a file in the lake",
     "landing": "give --landing, or storage.landing in the config",
+    "log store": "a lake on S3 needs conditional writes: fs.s3a.create.conditional.enabled must be true",
     "lake": "give --lake, or storage.lake in the config, where this user may write",
 }

@@ -25,6 +25,7 @@ from command.version import code_version
 from lake.catalog import Catalog
 from lake.causes import explain
 from lake.ledger import Ledger, now
+from lake.lock import Lock, sign_of_life
 from lake.presence import Presence
 from lake.session import open_session
 from lake.settings import Settings, load_settings
@@ -138,7 +139,7 @@ class _Run:
         self._batch: Batch | None = None
         self._catalog: Catalog | None = None
         self._result_path: str | None = None
-        self._presence: Presence | None = None
+        self._presence: Presence | Lock | None = None
         self._timetable: Timetable | None = None
 
     def execute(self) -> int:
@@ -224,9 +225,10 @@ class _Run:
             self._catalog = Catalog(batch.spark, settings.storage.catalog)
             self._catalog.prepare()
         if not batch.dry_run:
-            presence = Presence(batch.lake.files, self._run_id, is_exclusive=self._job.is_exclusive)
+            presence = sign_of_life(batch.lake.files, self._run_id, is_exclusive=self._job.is_exclusive)
             presence.begin()
             self._presence = presence
+            batch.lake.check_before_commit(presence.check)
         self._event = {
             "run_id": self._run_id,
             "job": self._job.name,

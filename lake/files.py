@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +57,15 @@ class Usage:
         return Usage(self.files - less.files, self.bytes - less.bytes)
 
 
+# Their folders are only names, and what is written there replaces what is there, unless asked on a condition.
+_S3_SCHEMES = ("s3", "s3a", "s3n")
+_CONDITION = "fs.option.create.conditional.overwrite"
+# How a store says that a condition does not hold: the object is there, is another, is gone, is being written.
+_DOES_NOT_HOLD = re.compile(r"Status Code: (412|409)\b|PreconditionFailed|NoSuchKey")
+
+_AWS_NOISE = re.compile(r"software\.amazon\.awssdk[\w.]+: | \(Service: [^()]*\)| \(SDK Attempt Count: \d+\)")
+
+
 class FileStore:
     """Lists and reads files below a root, wherever the root is."""
 
@@ -82,9 +92,34 @@ class FileStore:
         """Full URI of the root."""
         return str(self._root.toString())
 
+    @property
+    def is_on_s3(self) -> bool:
+        """Whether the root is in a bucket of S3 or of a store that speaks its protocol."""
+        return str(self._root.toUri().getScheme()) in _S3_SCHEMES
+
     def exists(self, name: str = "") -> bool:
-        """Whether the root, or something below it, exists."""
-        return bool(self._system.exists(self._below(name)))
+        """Whether the root, or something below it, exists.
+
+        Raises:
+            OSError: the file system refuses.
+        """
+        try:
+            return bool(self._system.exists(self._below(name)))
+        except Py4JJavaError as error:
+            raise OSError(first_line(error)) from None
+
+    def status(self, name: str) -> FileStatus | None:
+        """A file below the root; None where there is none.
+
+        Raises:
+            OSError: the file system refuses.
+        """
+        try:
+            return self._status(self._system.getFileStatus(self._below(name)))
+        except Py4JJavaError as error:
+            if "FileNotFoundException" in str(error.java_exception.getClass().getName()):
+                return None
+            raise OSError(first_line(error)) from None
 
     def make_folder(self, name: str = "") -> None:
         """Makes a folder below the root, and those above it.
@@ -164,6 +199,35 @@ class FileStore:
         except Py4JJavaError as error:
             raise OSError(first_line(error)) from None
 
+    def write_if_unchanged(self, name: str, content: bytes, version: str | None) -> bool:
+        """Writes a small file below the root on a condition that the store itself proves: for S3 alone.
+
+        Args:
+            name: of the file.
+            content: of the file.
+            version: the one that must still be there; None where there must be no file.
+
+        Returns:
+            Whether the condition held.
+
+        Raises:
+            OSError: the file system refuses, or knows no conditions.
+        """
+        builder = self._system.createFile(self._below(name))
+        try:
+            if version is None:
+                builder = builder.overwrite(False).must(_CONDITION, "true")
+            else:
+                builder = builder.overwrite(True).must(f"{_CONDITION}.etag", version)
+            stream = builder.build()
+            stream.write(content)
+            stream.close()
+        except Py4JJavaError as error:
+            if _DOES_NOT_HOLD.search(str(error.java_exception)):
+                return False
+            raise OSError(first_line(error)) from None
+        return True
+
     def copy_folder(self, source: str, target: str) -> None:
         """Copies a folder below the root to another one below it.
 
@@ -220,11 +284,13 @@ class FileStore:
         if self._etags is None:
             etag_source = self._jvm.java.lang.Class.forName("org.apache.hadoop.fs.EtagSource")
             self._etags = bool(etag_source.isInstance(status))
-        return str(status.getEtag()) if self._etags else str(status.getModificationTime())
+        etag = status.getEtag() if self._etags else None  # none of what a gateway found on its disk
+        return str(etag or status.getModificationTime())
 
 
 def first_line(error: Py4JJavaError) -> str:
-    """First line of what a Java exception says, without its class's package and its trace."""
+    """First line of what a Java exception says, without class names, trace and S3's request ids."""
     java: Any = error.java_exception
     text = str(java.getMessage() or java.getClass().getSimpleName())
+    text = _AWS_NOISE.sub("", text)
     return text.strip().splitlines()[0] if text.strip() else str(java.getClass().getSimpleName())

@@ -51,12 +51,16 @@ class Landing:
             received_names: name under which each contract column is received.
 
         Raises:
-            UsageError: there is no such folder.
+            UsageError: there is no such folder, or it cannot be reached.
         """
         self._spark = spark
         self._files = FileStore(spark, root)
         self._received_names = received_names
-        if not self._files.exists():
+        try:
+            is_there = self._files.exists()
+        except OSError as error:
+            raise UsageError(f"landing {root}: {error}") from None
+        if not is_there:
             raise UsageError(f"landing {root}: no such folder")
 
     @property

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from lake.files import FileStore
 from schemas.errors import TryAgainError
 
-_FOLDER = "ledger/_running"
+FOLDER = "ledger/_running"
 _EXCLUSIVE, _SHARED = "exclusive", "shared"
-_BEAT_SECONDS = 10.0
+BEAT_SECONDS = 10.0
 # Silent for this long, a run is taken as dead: a pause of a whole machine stays well below it.
 STALE_SECONDS = 120.0
 
@@ -54,12 +54,12 @@ class Presence:
         for other in self.others():
             if other.is_exclusive or self._is_exclusive:
                 self.end()
-                raise TryAgainError(
-                    f"run {other.run_id} is at work in this lake (last heard of {other.silent_seconds:.0f} s "
-                    "ago): run again when it has ended"
-                )
+                raise at_work(other.run_id, other.silent_seconds)
         if self._is_exclusive:
             self._clear_dead()
+
+    def check(self) -> None:
+        """Nothing: others may commit beside this run, and Delta's log tells which of two was first."""
 
     def end(self) -> None:
         """Takes the sign away.
@@ -68,8 +68,8 @@ class Presence:
             OSError: the file system refuses.
         """
         self._ended.set()
-        self._thread.join(timeout=_BEAT_SECONDS)
-        self._files.delete(f"{_FOLDER}/{self._sign}")
+        self._thread.join(timeout=BEAT_SECONDS)
+        self._files.delete(f"{FOLDER}/{self._sign}")
 
     def others(self) -> list[Present]:
         """Other runs that are at work, by the clock of the file system, not of this machine.
@@ -88,21 +88,29 @@ class Presence:
         """Removes the signs of runs that were killed."""
         for sign, silent_seconds in self._signs().items():
             if silent_seconds >= STALE_SECONDS:
-                self._files.delete(f"{_FOLDER}/{sign}")
+                self._files.delete(f"{FOLDER}/{sign}")
 
     def _signs(self) -> dict[str, float]:
         """Seconds since each other run was last heard of."""
         self._show()
-        modified = {file.name: file.modified_ms for file in self._files.files(_FOLDER)}
+        modified = {file.name: file.modified_ms for file in self._files.files(FOLDER)}
         own = modified.pop(self._sign)
         return {sign: max(0.0, (own - ms) / 1000) for sign, ms in sorted(modified.items())}
 
     def _show(self) -> None:
-        self._files.write(f"{_FOLDER}/{self._sign}", b"")
+        self._files.write(f"{FOLDER}/{self._sign}", b"")
 
     def _beat(self) -> None:
-        while not self._ended.wait(_BEAT_SECONDS):
+        while not self._ended.wait(BEAT_SECONDS):
             try:
                 self._show()
             except OSError:
                 continue  # told by the run's own writes, if it lasts
+
+
+def at_work(run_id: str, silent_seconds: float) -> TryAgainError:
+    """The error of a run that another one keeps out."""
+    return TryAgainError(
+        f"run {run_id} is at work in this lake (last heard of {silent_seconds:.0f} s ago): "
+        "run again when it has ended"
+    )

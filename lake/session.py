@@ -18,6 +18,8 @@ REQUIRED = {
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # Each task of an ingest writes a few drops, each its own file: without this it sorts its lines first.
     "spark.sql.maxConcurrentOutputFileWriters": "16",
+    # What Hadoop reads S3 with unless told otherwise keeps what it read, and a lock must be read as it is.
+    "spark.hadoop.fs.s3a.input.stream.type": "classic",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,11 @@ class Lake:
         self._spark = spark
         self._files = FileStore(spark, root)
         self._existing: set[str] = set()
+        self._before_commit: Callable[[], None] = _nothing
+
+    def check_before_commit(self, check: Callable[[], None]) -> None:
+        """Makes every commit from now on call a function first; what it raises stops the commit."""
+        self._before_commit = check
 
     @property
     def root(self) -> str:
@@ -251,6 +256,7 @@ class Lake:
         """
         where = [date for date in dates if date is not None]
         condition = f" WHERE {date_condition(table.partition_by[0], where)}" if where else ""
+        self._before_commit()
         metrics = self._spark.sql(f"OPTIMIZE delta.`{self.path(table)}`{condition}").select("metrics").first()
         return 0 if metrics is None else int(metrics.metrics.numFilesRemoved)
 
@@ -293,12 +299,17 @@ class Lake:
         return DeltaLog(self._spark, self._files, table)
 
     def _guarded(self, action: Any, table: Table) -> None:
+        self._before_commit()
         try:
             action()
         except _CONCURRENT:
             raise TryAgainError(
                 f"table {table.name}: another run wrote to it at the same time; run again"
             ) from None
+
+
+def _nothing() -> None:
+    """Where no lock has to be proven."""
 
 
 def _properties(table: Table) -> dict[str, str]:
