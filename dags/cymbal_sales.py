@@ -46,7 +46,7 @@ with DAG(
             None,
             type=["null", "string"],
             format="date",
-            description="Drop date; without it the day on which the data interval starts, if the run has one.",
+            description="Drop date; without it the day on which the data interval starts, if there is one.",
         )
     },
     doc_md=__doc__,
