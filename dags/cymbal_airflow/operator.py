@@ -44,7 +44,7 @@ class SalesJobHook(SparkSubmitHook):
             more: arguments for ``subprocess.Popen``.
 
         Returns:
-            Id of the driver, where the cluster runs it.
+            None: no driver is tracked.
 
         Raises:
             AirflowException: it ended with another exit code than 0.
@@ -52,6 +52,10 @@ class SalesJobHook(SparkSubmitHook):
         # A result of an earlier try must not be taken for this one's.
         self._result.unlink(missing_ok=True)
         return super().submit(application, **more)
+
+    def _resolve_should_track_driver_status(self) -> bool:
+        # In cluster mode submit.sh waits for the driver itself, and fetches its result.
+        return False
 
     def _resolve_connection(self) -> dict[str, Any]:
         found = super()._resolve_connection()
@@ -92,6 +96,7 @@ class SalesJobOperator(SparkSubmitOperator):
 
     def __init__(self, *, job: str, arguments: Sequence[str] = (), **more: Any) -> None:
         """Takes the job's name, its options (templated) and what the provider's operator takes."""
+        more.setdefault("durable", False)  # nothing to find again: submit.sh waits for a driver elsewhere
         super().__init__(application=job, application_args=list(arguments), name="", **more)
         self._site: Site | None = None
         self._result: Path | None = None
@@ -108,7 +113,6 @@ class SalesJobOperator(SparkSubmitOperator):
         """
         site = Site.current()
         instance = context["ti"]
-        # Outlives a try: one that finds its driver still at work on the cluster reads what that one leaves.
         result = site.results / instance.dag_id / _as_name(instance.run_id) / f"{instance.task_id}.json"
         self._site, self._result = site, result
         self.application_args = [*(self.application_args or []), *site.options, "--result", str(result)]
@@ -146,15 +150,11 @@ class SalesJobOperator(SparkSubmitOperator):
             principal=self.principal,
             proxy_user=self.proxy_user,
             name=self.name,
-            status_poll_interval=self._status_poll_interval,
             application_args=self.application_args,
             env_vars=self.env_vars,
             yarn_queue=self._yarn_queue,
             deploy_mode=self._deploy_mode,
             use_krb5ccache=self._use_krb5ccache,
-            track_driver_via_k8s_api=self._track_driver_via_k8s_api,
-            yarn_track_via_rm_api=self._yarn_track_via_rm_api,
-            yarn_rm_auth=self._yarn_rm_auth,
         )
 
 
