@@ -11,6 +11,7 @@ import pytest
 import batch.doctor
 import lake.session
 from jobs.doctor import JOB as DOCTOR
+from lake.files import FileStore
 from tests.jobs.shop import Ran, Shop, line
 
 DATE = "2026-03-02"
@@ -63,6 +64,17 @@ def test_little_disk(shop: Shop, monkeypatch: pytest.MonkeyPatch, free: float, s
     monkeypatch.setattr(batch.doctor.shutil, "disk_usage", lambda _: Disk(100e9, 0, free))
     ran = shop.run(job=DOCTOR)
     assert (ran.code, states(ran)["disk"]) == (code, state)
+
+
+@pytest.mark.parametrize(("second", "state", "code"), [(False, "ok", 0), (True, "problem", 2)])
+def test_a_lake_on_s3_needs_a_store_that_keeps_conditions(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, second: bool, state: str, code: int
+) -> None:
+    written = iter([True, second])
+    monkeypatch.setattr(FileStore, "is_on_s3", True)
+    monkeypatch.setattr(FileStore, "write_if_unchanged", lambda *_: next(written))
+    ran = shop.run(job=DOCTOR)
+    assert (ran.code, states(ran)["log store"]) == (code, state)
 
 
 def test_clocks_apart(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

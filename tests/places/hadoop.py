@@ -7,7 +7,6 @@ import subprocess
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from xml.etree import ElementTree
 
 from tests.places.submission import ROOT
 
@@ -22,7 +21,6 @@ class Hadoop:
     """A running cluster."""
 
     folder: Path
-    root: str = ""
     _process: subprocess.Popen[str] | None = field(default=None, init=False)
 
     @property
@@ -53,7 +51,6 @@ class Hadoop:
         is_ready = any(line.strip() == "ready" for line in self._process.stdout)
         watchdog.cancel()
         assert is_ready, (self.folder / "hadoop.log").read_text()[-5000:]
-        self.root = self._default_file_system()
 
     def stop(self) -> None:
         """Stops it: it ends when its input does."""
@@ -76,12 +73,6 @@ class Hadoop:
             check=False,
         )
         assert ran.returncode == 0, ran.stderr
-
-    def _default_file_system(self) -> str:
-        for entry in ElementTree.parse(self.folder / "conf" / "core-site.xml").getroot():
-            if entry.findtext("name") == "fs.defaultFS":
-                return str(entry.findtext("value"))
-        raise AssertionError("no fs.defaultFS")
 
 
 def _spark_home() -> Path:

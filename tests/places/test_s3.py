@@ -61,6 +61,12 @@ def at_once(shop: Shop, *commands: list[str]) -> list[tuple[int, str]]:
     return [ended(process) for process in running]
 
 
+def test_doctor_finds_all_in_order(shop: Shop) -> None:
+    _, *storage, _, _ = shop.command
+    said = shop.place.done("doctor", *storage)
+    assert "its conditions of a write hold: one run at a time" in said
+
+
 def test_two_runs_of_the_same_dates(shop: Shop, clean_content: dict[str, list[str]]) -> None:
     with watching_command_lines(shop.server.secret) as shown:
         (code, said), (other_code, other_said) = at_once(shop, shop.command, shop.command)
