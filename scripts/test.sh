@@ -15,7 +15,9 @@ set_up --dev ${sets[@]+"${sets[@]}"}
 export PYSPARK_PYTHON=$python PYSPARK_DRIVER_PYTHON=$python
 export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
 
+# All of them: two processes, since a Spark session of small queries keeps one core busy.
 arguments=()
+[[ $# -gt 0 ]] || arguments+=(--numprocesses 2 --dist loadfile)
 for argument in "$@"; do
     if [[ $argument == --cluster ]]; then
         arguments+=(-m cluster --override-ini "testpaths=tests/cluster")
