@@ -39,7 +39,6 @@ environment:
   CYMBAL_LINEAGE       http(s)://HOST:PORT or a file, for OpenLineage's events
   CYMBAL_METRICS       file (*.prom) or http(s):// Pushgateway, for Prometheus' metrics of a run
   CYMBAL_STAGING       folder that this host and the driver's both reach, as hdfs:///user/me (cluster mode)
-  CYMBAL_BUNDLE        URI of the bundle, where it is on the cluster already (cluster mode, yarn)
   CYMBAL_IMAGE         image that the Dockerfile made (kubernetes)
   CYMBAL_PYTHON        Python to set up with
   CYMBAL_JAVA_FROM     auto, path (JAVA_HOME, then PATH), apt or pypi

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -91,9 +92,7 @@ def _plan(request: Request) -> _Plan:
     beside = Path(config).absolute() if config else None
     if beside is not None:
         arguments += ["--config", str(beside) if request.place == "standalone" else beside.name]
-    made: Path | str | None = None
-    if request.place == "yarn":
-        made = request.environment.get("CYMBAL_BUNDLE") or bundle(request.jars())
+    made = bundle(request.jars()) if request.place == "yarn" else None
     line = line_in_cluster_mode(request, [*arguments, "--result", wanted], made, beside)
     return _Plan(line, wanted, copy_to)
 
@@ -136,6 +135,7 @@ def _run(request: Request, plan: _Plan) -> int:
     )
     ended = threading.Event()
     threading.Thread(target=_tell_application, args=(log, ended), daemon=True).start()
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # an orchestrator's, taken as Ctrl-C
     try:
         return process.wait()
     except KeyboardInterrupt:
@@ -143,6 +143,7 @@ def _run(request: Request, plan: _Plan) -> int:
         print(f"no longer waited for; the driver goes on: {_log(request, plan)}", file=sys.stderr)
         return process.wait()
     finally:
+        signal.signal(signal.SIGTERM, before)
         ended.set()
 
 

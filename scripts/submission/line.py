@@ -66,7 +66,7 @@ def line_in_client_mode(request: Request) -> Line:
 
 
 def line_in_cluster_mode(
-    request: Request, arguments: Sequence[str], bundle: Path | str | None, config: Path | None
+    request: Request, arguments: Sequence[str], bundle: Path | None, config: Path | None
 ) -> Line:
     """The line that runs the driver on a host of the cluster.
 

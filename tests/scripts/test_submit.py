@@ -92,6 +92,22 @@ def test_a_place_without_its_master_is_refused(checkout: Path, place: str, form:
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--deploy-mode", "clustr"], "--deploy-mode clustr: one of client, cluster"),
+        (["--deploy-mode=cluster"], "--deploy-mode cluster needs a cluster: the local place has none"),
+        (["--with", "s4"], "unknown set of jars s4: did you mean s3?"),
+        (["--with="], "unknown set of jars"),
+    ],
+)
+def test_what_there_is_not_is_refused_before_any_set_up(
+    checkout: Path, options: list[str], said: str
+) -> None:
+    assert_refused(submit(checkout, *options, "count_rows"), said)
+    assert not (checkout / ".venv").exists()
+
+
 def test_an_option_before_the_job_is_refused(checkout: Path) -> None:
     assert_refused(submit(checkout, "--date", "2026-11-27"), "unknown option --date")
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +16,8 @@ import pytest
 
 from scripts.submission.cluster_run import run_on_cluster
 from scripts.submission.request import Request, SubmissionError, read_request
+
+ROOT = Path(__file__).resolve().parents[2]
 
 # Stands for spark-submit: finds where the driver is to put its result, puts one there, and ends with 1, as a
 # cluster does whatever the driver's code was.
@@ -63,7 +71,7 @@ class Cluster:
         program.chmod(0o755)
         jars = folder / "jars"
         jars.mkdir()
-        home = next((Path(__file__).parents[2] / ".venv" / "lib").glob("python3*/site-packages/pyspark"))
+        home = next((ROOT / ".venv" / "lib").glob("python3*/site-packages/pyspark"))
         (jars / "spark-launcher_2.13-4.jar").symlink_to(next((home / "jars").glob("spark-launcher_*.jar")))
 
     def request(self, *arguments: str, place: str = "standalone", **variables: str) -> Request:
@@ -117,6 +125,34 @@ def test_no_result_is_told_with_where_to_look(cluster: Cluster, capsys: pytest.C
     assert "the driver left no result (spark-submit ended with 1)" in told
     assert "application_1700000000000_0042" in told
     assert str(log) in told
+
+
+def test_told_to_end_it_waits_no_longer_and_leaves_no_process_behind(cluster: Cluster) -> None:
+    program = cluster.folder / "bin" / "spark-submit"
+    program.write_text(f"#!/bin/sh\necho $$ > {cluster.folder}/pid\nexec sleep 600\n")
+    submit = [sys.executable, "-P", "-m", "scripts.submission", "--place", "standalone", "--master", "m"]
+    waiting = subprocess.Popen(
+        [*submit, "--deploy-mode", "cluster", "run_batch"],
+        env={**os.environ, **cluster.request().environment, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    pid = int(eventually((cluster.folder / "pid").read_text))
+    waiting.terminate()
+    _, said = waiting.communicate(timeout=60)
+    assert "no longer waited for; the driver goes on" in said
+    assert waiting.returncode != 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def eventually(look: Callable[[], str]) -> str:
+    """What a look finds, once it finds something."""
+    for _ in range(600):
+        with contextlib.suppress(OSError):
+            if found := look():
+                return found
+        time.sleep(0.1)
+    raise AssertionError("nothing in 60 s")
 
 
 def test_a_result_that_is_cut_off_is_no_result(cluster: Cluster) -> None:
