@@ -7,7 +7,7 @@ by path, and a name that was lost is made again by the next run.
 from __future__ import annotations
 
 from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
+from pyspark.sql import Row, SparkSession
 
 from lake.causes import cause_of
 from lake.tables import Lake
@@ -50,14 +50,11 @@ class Catalog:
         return [f"{self._asked}.{name_of(table)}" for table in missing]
 
     def _names(self) -> list[str]:
-        try:
-            return [row.tableName for row in self._spark.sql(f"SHOW TABLES IN {self._schema}").collect()]
-        except PySparkException as error:
-            raise UsageError(f"storage.catalog {self._asked}: {cause_of(error)}") from None
+        return [row.tableName for row in self._run(f"SHOW TABLES IN {self._schema}")]
 
-    def _run(self, statement: str) -> None:
+    def _run(self, statement: str) -> list[Row]:
         try:
-            self._spark.sql(statement)
+            return self._spark.sql(statement).collect()
         except PySparkException as error:
             raise UsageError(f"storage.catalog {self._asked}: {cause_of(error)}") from None
 

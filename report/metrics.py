@@ -9,8 +9,9 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge, push_to_gateway, write_to_textfile
 
+from schemas.tables import RECONCILED_SHARES
+
 _PUSH_SECONDS = 10.0
-_SHARES = ("received", "published", "duplicates", "conflicts")
 
 
 def write_metrics(target: str, result: Mapping[str, Any], took: dt.timedelta, ended: dt.datetime) -> None:
@@ -54,7 +55,7 @@ def metrics_of(result: Mapping[str, Any], took: dt.timedelta, ended: dt.datetime
         [
             ({**job, "chunk": row["chunk"], "share": share}, row[share])
             for row in result["chunks"]
-            for share in _SHARES
+            for share in RECONCILED_SHARES
             if share in row
         ],
     )

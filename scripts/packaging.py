@@ -22,6 +22,7 @@ from scripts.bootstrap.common import EXIT_CANNOT_SUPPLY, ROOT, SetupError, last_
 from scripts.bootstrap.environment import RUN_LOCK, VENV_PYTHON
 from scripts.bootstrap.java import PYPI_LOCK
 from scripts.bootstrap.maven import path_in_repository
+from scripts.submission.bundle import version_of_python
 
 _WHEEL = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)-.*\.whl")
 _SECONDS = 1800
@@ -30,8 +31,8 @@ _SECONDS = 1800
 def name_of_release() -> str:
     """Name of the archive, and of its folder: version, and what it is made for."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    python = f"py{sys.version_info.major}.{sys.version_info.minor}"
-    return f"{project['name']}-{project['version']}-{sys.platform}-{platform.machine()}-{python}"
+    machine = f"{sys.platform}-{platform.machine()}-py{version_of_python()}"
+    return f"{project['name']}-{project['version']}-{machine}"
 
 
 def build(folder: Path) -> Path:

@@ -52,16 +52,21 @@ class Request:
 
     def setting(self, name: str) -> str:
         """A setting of the place; empty where it has none."""
-        for line in self.settings_file.read_text(encoding="utf-8").splitlines():
-            key, _, value = line.partition(" ")
-            if key == name:
-                return value.strip()
-        return ""
+        return read_properties(self.settings_file).get(name, "")
 
     def jars(self) -> list[Path]:
         """Jars of the run: Delta's, and those of its sets."""
         folder = ROOT / "var" / "jars"
         return [path for part in (".", *self.sets) for path in sorted((folder / part).glob("*.jar"))]
+
+
+def read_properties(file: Path) -> dict[str, str]:
+    """A file of Spark's settings: a name and its value a line."""
+    found = {}
+    for line in file.read_text(encoding="utf-8").splitlines():
+        name, *value = line.split(maxsplit=1)[:2] or [""]
+        found[name] = value[0].strip() if value else ""
+    return found
 
 
 def read_request(arguments: Sequence[str]) -> Request:

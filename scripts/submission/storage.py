@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from scripts.submission.request import Request
+from scripts.submission.request import Request, read_properties
 
 _SECONDS = 120
 _PREFIX = "spark.hadoop."
@@ -54,9 +54,7 @@ def _hadoop_settings(request: Request) -> dict[str, str]:
         files.insert(0, Path(request.environment["SPARK_CONF_DIR"]) / "spark-defaults.conf")
     found: dict[str, str] = {}
     for file in files:
-        for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
-            name, *value = line.split(maxsplit=1)[:2] or [""]
-            found[name] = value[0].strip() if value else ""
+        found |= read_properties(file) if file.exists() else {}
     words = shlex.split(request.environment.get("CYMBAL_SPARK_ARGS", ""))
     found |= {
         name: value for word in words for name, _, value in [word.removeprefix("--conf=").partition("=")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import threading
@@ -14,14 +13,9 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.cluster import CHEAP
+
 ROOT = Path(__file__).resolve().parents[2]
-# Small data on few cores: time goes into starting processes and compiling, so that is kept small.
-SMALL = {
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
-    "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1",
-    "spark.sql.shuffle.partitions": "4",
-    "spark.databricks.delta.snapshotPartitions": "1",
-}
 _OWN = ("CYMBAL_", "SPARK_", "PYSPARK_", "PYTHONPATH", "JAVA_HOME", "HADOOP_", "YARN_", "AWS_")
 
 
@@ -75,7 +69,7 @@ class Place:
 
     def _environment(self, settings: Mapping[str, str]) -> dict[str, str]:
         bare = {name: value for name, value in os.environ.items() if not name.startswith(_OWN)}
-        given = {**SMALL, **self.settings, **settings}
+        given = {**CHEAP, **self.settings, **settings}
         return {
             **bare,
             "CYMBAL_SPARK_ARGS": " ".join(f"--conf {name}={value}" for name, value in given.items()),
@@ -100,12 +94,6 @@ def wait_for(process: subprocess.Popen[str], step: str) -> None:
         if step in line:
             return
     raise AssertionError("".join(said))
-
-
-def kill(process: subprocess.Popen[str]) -> None:
-    """Kills a driver, JVM and Python at once."""
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait(timeout=30)
 
 
 def free_port() -> int:

@@ -15,8 +15,6 @@ import yaml
 
 from tests.places.kubernetes_api import KubernetesApi, kubernetes_api
 
-pytestmark = pytest.mark.places
-
 ROOT = Path(__file__).resolve().parents[2]
 VERSION = "1.33"
 TEMPLATES = sorted((ROOT / "configs" / "places").glob("kubernetes-*.yaml"))

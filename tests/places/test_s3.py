@@ -14,7 +14,8 @@ import pytest
 from lake.presence import STALE_SECONDS
 from tests.cluster.nights import LENIENT, Nights
 from tests.places.s3 import BUCKET, S3Server
-from tests.places.submission import Place, ended, kill, wait_for, watching_command_lines
+from tests.places.submission import Place, ended, wait_for, watching_command_lines
+from tests.support.cluster import kill
 
 AT_WORK = re.compile(
     r"error: run_batch: run 2\d{7}T\d{6}-run_batch-\w{8} is at work in this lake \(last heard of \d+ s ago\)"

@@ -12,8 +12,6 @@ from tests.support.cluster import Cluster
 from tests.support.landing import write_csv
 from tests.support.lines import received_line
 
-pytestmark = pytest.mark.places
-
 DATE = "2026-03-02"
 
 

@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-# Small data on few cores: time goes into starting processes and compiling, so that is kept small. A hung
-# worker is found in 20 s, not in 60.
-SMALL = {
+# Small data on few cores: time goes into starting processes and compiling, so that is kept small.
+CHEAP = {
     "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1",
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
     "spark.sql.shuffle.partitions": "4",
     "spark.databricks.delta.snapshotPartitions": "1",
+}
+# A hung worker is found in 20 s, not in 60.
+SMALL = {
+    **CHEAP,
     "spark.network.timeout": "20s",
     "spark.network.timeoutInterval": "5s",
     "spark.executor.heartbeatInterval": "3s",
