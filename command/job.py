@@ -222,8 +222,9 @@ class _Run:
             batch.lake.prepare()
         batch.lake.check_schemas()
         if settings.storage.catalog is not None and not batch.dry_run:
-            self._catalog = Catalog(batch.spark, settings.storage.catalog)
-            self._catalog.prepare()
+            catalog = Catalog(batch.spark, settings.storage.catalog)
+            catalog.prepare()
+            self._catalog = catalog  # one that refused is not asked again at the end
         if not batch.dry_run:
             presence = sign_of_life(batch.lake.files, self._run_id, is_exclusive=self._job.is_exclusive)
             presence.begin()

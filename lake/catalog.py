@@ -6,6 +6,10 @@ by path, and a name that was lost is made again by the next run.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import Row, SparkSession
 
@@ -13,6 +17,8 @@ from lake.causes import cause_of
 from lake.tables import Lake
 from schemas.errors import UsageError
 from schemas.tables import TABLES, Table
+
+_Answer = TypeVar("_Answer")
 
 
 class Catalog:
@@ -30,7 +36,10 @@ class Catalog:
         Raises:
             UsageError: there is no such catalog, or it refuses.
         """
-        self._run(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
+        # Asked first: whoever may name tables in a schema need not have the right to make one, and Unity
+        # Catalog wants that right even where the schema is there.
+        if not self._ask(lambda: self._spark.catalog.databaseExists(self._schema)):
+            self._run(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
 
     def register(self, lake: Lake) -> list[str]:
         """Names every table of the lake that is there and has no name yet, as ``silver_sales``.
@@ -53,10 +62,18 @@ class Catalog:
         return [row.tableName for row in self._run(f"SHOW TABLES IN {self._schema}")]
 
     def _run(self, statement: str) -> list[Row]:
+        return self._ask(lambda: self._spark.sql(statement).collect())
+
+    def _ask(self, question: Callable[[], _Answer]) -> _Answer:
         try:
-            return self._spark.sql(statement).collect()
+            return question()
         except PySparkException as error:
             raise UsageError(f"storage.catalog {self._asked}: {cause_of(error)}") from None
+        except Py4JJavaError as error:
+            # What a connector throws is none of PySpark's errors. Its own message tells the server's answer;
+            # the first cause below it may be no more than a closed channel.
+            said = str(error.java_exception.toString()).splitlines()[0]
+            raise UsageError(f"storage.catalog {self._asked}: {said}") from None
 
 
 def name_of(table: Table) -> str:

@@ -58,7 +58,10 @@ def line_in_client_mode(request: Request) -> Line:
         arguments += ["--driver-java-options", tool_options]
         variables["JAVA_TOOL_OPTIONS"] = None
     if request.place in ("local", "standalone"):
-        arguments += ["--driver-class-path", ":".join(map(str, request.jars()))]
+        # Packages are in a class loader below the class path's, from which Delta would not see a catalog's
+        # connector that calls it: beside packages Delta is a jar as they are.
+        if not request.brings_packages:
+            arguments += ["--driver-class-path", ":".join(map(str, request.jars()))]
         arguments += _settings({"spark.driver.defaultJavaOptions": archive_options(request)})
     arguments += _settings(extra_settings(request.environment) | _settings_of_pods(request))
     arguments += [*_of_the_caller(request), str(ROOT / "jobs" / f"{request.job}.py"), *request.arguments]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,16 @@ class Request:
     def settings_file(self) -> Path:
         """Spark's settings of the place."""
         return ROOT / "configs" / "places" / f"{self.place}.conf"
+
+    @property
+    def brings_packages(self) -> bool:
+        """Whether the caller has Spark fetch packages, by an option or a setting of theirs."""
+        if re.search(r"--packages\b|spark[.]jars[.]packages", self.environment.get("CYMBAL_SPARK_ARGS", "")):
+            return True
+        defaults = Path(self.environment.get("SPARK_CONF_DIR", "")) / "spark-defaults.conf"
+        return "SPARK_CONF_DIR" in self.environment and bool(
+            defaults.is_file() and read_properties(defaults).get("spark.jars.packages")
+        )
 
     def setting(self, name: str) -> str:
         """A setting of the place; empty where it has none."""

@@ -153,6 +153,19 @@ def test_defaults_of_the_users_own_folder_are_loaded_beside_the_places() -> None
     assert "--load-spark-defaults" not in line_in_client_mode(request()).arguments
 
 
+def test_jars_of_the_bundle_are_on_the_class_path_unless_packages_must_see_them(tmp_path: Path) -> None:
+    assert "--driver-class-path" in line_in_client_mode(request()).arguments
+    for own in ("--packages a:b:1", "--conf spark.jars.packages=a:b:1"):
+        line = line_in_client_mode(request(CYMBAL_SPARK_ARGS=own))
+        assert "--driver-class-path" not in line.arguments
+        assert "delta-spark" in following(line, "--jars")
+    defaults = tmp_path / "spark-defaults.conf"
+    defaults.write_text("spark.sql.catalog.unity  a.Catalog\n")
+    assert "--driver-class-path" in line_in_client_mode(request(SPARK_CONF_DIR=str(tmp_path))).arguments
+    defaults.write_text("spark.jars.packages  a:b:1\n")
+    assert "--driver-class-path" not in line_in_client_mode(request(SPARK_CONF_DIR=str(tmp_path))).arguments
+
+
 def test_quotes_that_do_not_match_are_told() -> None:
     with pytest.raises(SubmissionError, match="its quotes do not match"):
         line_in_client_mode(request(CYMBAL_SPARK_ARGS="--conf 'spark.a=b"))
