@@ -7,6 +7,9 @@ from pathlib import Path
 from scripts.submission.request import ROOT, Request
 
 _SMALLEST_BYTES = 100_000_000
+# Spark puts these folders on the class path. Java archives no folder that has a file in it: asked to, it ends
+# a run that is done with an error of its own, and exit code 1.
+_FOLDERS = ("SPARK_CONF_DIR", "HADOOP_CONF_DIR", "YARN_CONF_DIR")
 
 
 def archive_options(request: Request) -> str:
@@ -20,9 +23,16 @@ def archive_options(request: Request) -> str:
     options = request.setting("spark.driver.defaultJavaOptions")
     if _is_of_these_classes(archive):
         options += f' -XX:SharedArchiveFile="{archive}" -Xlog:disable'
-    elif request.place == "local" and request.job == "run_batch" and not request.sets:
+    elif request.place == "local" and request.job == "run_batch" and _has_the_usual_class_path(request):
         options += f' -XX:ArchiveClassesAtExit="{archive}" -Xlog:disable'
     return options.strip()
+
+
+def _has_the_usual_class_path(request: Request) -> bool:
+    own = request.environment.get("CYMBAL_SPARK_ARGS", "")
+    is_changed = "--driver-class-path" in own or "spark.driver.extraClassPath" in own
+    is_changed |= any(request.environment.get(folder) for folder in _FOLDERS)
+    return not (is_changed or request.sets or request.brings_packages)
 
 
 def _is_of_these_classes(archive: Path) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.submission import class_archive
 from scripts.submission import line as line_module
 from scripts.submission.line import Line, line_in_client_mode, line_in_cluster_mode
 from scripts.submission.request import ROOT, Request, SubmissionError, read_request
@@ -164,6 +165,25 @@ def test_jars_of_the_bundle_are_on_the_class_path_unless_packages_must_see_them(
     assert "--driver-class-path" in line_in_client_mode(request(SPARK_CONF_DIR=str(tmp_path))).arguments
     defaults.write_text("spark.jars.packages  a:b:1\n")
     assert "--driver-class-path" not in line_in_client_mode(request(SPARK_CONF_DIR=str(tmp_path))).arguments
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"SPARK_CONF_DIR": "/mine"},
+        {"HADOOP_CONF_DIR": "/etc/hadoop"},
+        {"YARN_CONF_DIR": "/etc/hadoop"},
+        {"CYMBAL_SPARK_ARGS": "--packages a:b:1"},
+        {"CYMBAL_SPARK_ARGS": "--driver-class-path /mine"},
+    ],
+)
+def test_no_archive_of_classes_is_left_behind_by_another_class_path(
+    variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(class_archive, "ROOT", tmp_path)  # where no archive is yet
+    option = "spark.driver.defaultJavaOptions"
+    assert "-XX:ArchiveClassesAtExit" in settings(line_in_client_mode(request()))[option]
+    assert "-XX:ArchiveClassesAtExit" not in settings(line_in_client_mode(request(**variables)))[option]
 
 
 def test_quotes_that_do_not_match_are_told() -> None:
