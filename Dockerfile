@@ -13,6 +13,7 @@ WORKDIR /opt/cymbal
 # What changes seldom first: packages, Java and jars are set up again only where a lock file or a pin changed.
 COPY requirements.lock requirements-java.lock ./
 COPY configs/jars.toml configs/
+COPY report/__init__.py report/structured.py report/
 COPY scripts scripts
 RUN PYTHONPATH=/opt/cymbal python -P -S -m scripts.setup --with s3 --with openlineage \
     && mkdir jars && find var/jars -name '*.jar' -exec ln -s /opt/cymbal/{} jars/ \;

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from scripts.bootstrap import environment, jars, java
-from scripts.bootstrap.common import EXIT_CANNOT_SUPPLY, SetupError, one_at_a_time
+from scripts.bootstrap.common import EXIT_CANNOT_SUPPLY, SetupError, one_at_a_time, refuse
 
 USAGE = "usage: setup.py [--dev] [--with SET]..."
 
@@ -53,11 +53,9 @@ def main(arguments: Sequence[str]) -> int:
         if not is_ready(dev=dev, sets=sets):
             set_up(dev=dev, sets=sets)
     except SetupError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_CANNOT_SUPPLY
+        return refuse(error)
     except OSError as error:
-        print(f"error: set-up cannot write: {error.strerror}: {error.filename}", file=sys.stderr)
-        return EXIT_CANNOT_SUPPLY
+        return refuse(f"set-up cannot write: {error.strerror}: {error.filename}")
     return 0
 
 

@@ -15,12 +15,13 @@ set_up --dev ${sets[@]+"${sets[@]}"}
 export PYSPARK_PYTHON=$python PYSPARK_DRIVER_PYTHON=$python
 export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
 
-# All of them: two processes, since a Spark session of small queries keeps one core busy.
+# Two processes: a Spark session of small queries, or a batch that mostly starts, keeps one core busy.
+side_by_side=(--numprocesses 2 --dist loadfile)
 arguments=()
-[[ $# -gt 0 ]] || arguments+=(--numprocesses 2 --dist loadfile)
+[[ $# -gt 0 ]] || arguments+=("${side_by_side[@]}")
 for argument in "$@"; do
     if [[ $argument == --cluster ]]; then
-        arguments+=(-m cluster --override-ini "testpaths=tests/cluster")
+        arguments+=(-m cluster --override-ini "testpaths=tests/cluster" "${side_by_side[@]}")
     elif [[ $argument == --airflow ]]; then
         arguments+=(-m airflow --override-ini "testpaths=tests/airflow")
     elif [[ $argument == --places ]]; then

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from report import structured
+
 ROOT = Path(__file__).resolve().parents[2]
 VAR = ROOT / "var"
 # In an archive of scripts/package.sh: wheels/, maven/ and lock files, all that set-up would fetch.
@@ -24,8 +26,29 @@ class SetupError(Exception):
 
 
 def say(line: str) -> None:
-    """Tells the user in one line what a step does; stdout stays the job's."""
-    print(f"set-up: {line}", file=sys.stderr, flush=True)
+    """Tells the user in one line what a step of set-up does."""
+    inform(f"set-up: {line}")
+
+
+def inform(line: str) -> None:
+    """Tells the user a line, in the form that a job would; stdout stays the job's."""
+    if structured.is_structured():
+        structured.tell(sys.stderr, structured.INFO, line)
+    else:
+        print(line, file=sys.stderr, flush=True)
+
+
+def refuse(reason: object) -> int:
+    """Tells the user in one line why nothing was done.
+
+    Returns:
+        The exit code of what is not there or not valid: 2.
+    """
+    if structured.is_structured():
+        structured.tell(sys.stderr, structured.ERROR, str(reason))
+    else:
+        print(f"error: {reason}", file=sys.stderr, flush=True)
+    return EXIT_CANNOT_SUPPLY
 
 
 def sha256_of(path: Path) -> str:

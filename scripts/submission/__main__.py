@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from scripts.bootstrap.common import refuse
 from scripts.submission.line import line_in_client_mode
 from scripts.submission.request import SubmissionError, read_request
 
@@ -25,8 +26,7 @@ def main(arguments: Sequence[str]) -> int:
             print(line.in_words())
             return 0
     except SubmissionError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     # spark-submit hands a job's stderr on as stdout, and neither is a terminal to it: these are the real.
     streams = {"CYMBAL_STDOUT": f"/proc/{process}/fd/1", "CYMBAL_STDERR": f"/proc/{process}/fd/2"}
     return os.execve(line.arguments[0], line.arguments, line.environment({**request.environment, **streams}))

@@ -10,7 +10,6 @@ import json
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from typing import Any
 
 from command.observe import publish_metrics
 from report.summary import print_error, print_summary
+from scripts.bootstrap.common import inform
 from scripts.submission.bundle import bundle
 from scripts.submission.line import Line, line_in_cluster_mode
 from scripts.submission.request import ROOT, Request, SubmissionError
@@ -126,7 +126,7 @@ def _run(request: Request, plan: _Plan) -> int:
     """Runs spark-submit, and says which application it became once it tells."""
     log = Path(str(plan.line.variables["CYMBAL_LOG_FILE"]))
     log.parent.mkdir(parents=True, exist_ok=True)
-    print(f"submits {request.job} to {request.place} ({request.master})", file=sys.stderr, flush=True)
+    inform(f"submits {request.job} to {request.place} ({request.master})")
     process = subprocess.Popen(
         plan.line.arguments,
         env=plan.line.environment(request.environment),
@@ -140,7 +140,7 @@ def _run(request: Request, plan: _Plan) -> int:
         return process.wait()
     except KeyboardInterrupt:
         process.terminate()
-        print(f"no longer waited for; the driver goes on: {_log(request, plan)}", file=sys.stderr)
+        inform(f"no longer waited for; the driver goes on: {_log(request, plan)}")
         return process.wait()
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -151,7 +151,7 @@ def _tell_application(log: Path, ended: threading.Event) -> None:
     while not ended.wait(_POLL_SECONDS):
         found = _application(log)
         if found:
-            print(f"runs as {found}", file=sys.stderr, flush=True)
+            inform(f"runs as {found}")
             return
 
 

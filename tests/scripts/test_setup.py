@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from scripts import setup
-from scripts.bootstrap import environment, jars, java, maven, nearest
-from scripts.bootstrap.common import SetupError, sha256_of
+from scripts.bootstrap import common, environment, jars, java, maven, nearest
+from scripts.bootstrap.common import SetupError, refuse, say, sha256_of
 from scripts.bootstrap.trust import PASSWORD, trusted_authorities, write_trust_store
 
 CONTENT = b"a jar"
@@ -53,6 +55,23 @@ def test_a_jar_that_is_not_the_pinned_one_is_not_kept(jar_folder: Path, tmp_path
     assert sha256_of(served) in str(refused.value)
     assert not list(jar_folder.rglob("*.jar"))
     assert not jars.are_fetched()
+
+
+def test_what_set_up_tells_is_json_where_all_is_to_be(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CYMBAL_LOG_FORMAT", "json")
+    say("fetches a jar")
+    assert refuse(SetupError("no jar")) == 2
+    told = [json.loads(text) for text in capsys.readouterr().err.splitlines()]
+    assert [(event["log.level"], event["message"]) for event in told] == [
+        ("INFO", "set-up: fetches a jar"),
+        ("ERROR", "no jar"),
+    ]
+    monkeypatch.setenv("CYMBAL_LOG_FORMAT", "text")
+    say("fetches a jar")
+    refuse("no jar")
+    assert capsys.readouterr().err == "set-up: fetches a jar\nerror: no jar\n"
 
 
 def test_a_changed_pin_fetches_again(jar_folder: Path, tmp_path: Path) -> None:
@@ -209,3 +228,21 @@ def test_set_up_that_is_done_costs_next_to_nothing() -> None:
     started = time.perf_counter()
     assert setup.main(["--dev"]) == 0
     assert time.perf_counter() - started < 0.2
+
+
+def test_the_image_has_all_that_its_set_up_imports(tmp_path: Path) -> None:
+    """The Dockerfile copies these before set-up, so that a change of others fetches nothing again."""
+    before = (common.ROOT / "Dockerfile").read_text().split("-m scripts.setup")[0]
+    for line in before.splitlines():
+        if line.startswith("COPY "):
+            *sources, target = line.split()[1:]
+            for name in map(Path, sources):
+                copied = tmp_path / (target if Path(target).name == name.name else Path(target) / name.name)
+                copied.parent.mkdir(parents=True, exist_ok=True)
+                copy = shutil.copytree if (common.ROOT / name).is_dir() else shutil.copy
+                copy(common.ROOT / name, copied)
+    asked = [sys.executable, "-P", "-S", "-m", "scripts.setup", "--no-such-option"]
+    ran = subprocess.run(
+        asked, cwd="/", env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (2, setup.USAGE + "\n")

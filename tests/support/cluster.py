@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-# Small data on few cores: time goes into starting processes and compiling, so that is kept small.
+# Small data, few cores: time goes into starting processes and compiling, so that is kept small: one compiler
+# of the JVM, expressions evaluated as they stand: else each process compiles code for a few lines.
 CHEAP = {
     "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1",
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.shuffle.partitions": "4",
     "spark.databricks.delta.snapshotPartitions": "1",
 }
@@ -115,8 +118,9 @@ def read_json(path: Path) -> Any:
 
 
 def _free_port() -> int:
-    """The first of three ports that nobody has."""
-    for port in range(17077, 27077, 10):
+    """The first of three ports that nobody has; each process of tests looks among ports of its own."""
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for port in range(17077 + 1000 * process, 18077 + 1000 * process, 10):
         if all(_is_free(port + more) for more in range(3)):
             return port
     raise RuntimeError("no free port")
