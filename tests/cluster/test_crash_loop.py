@@ -75,11 +75,13 @@ def run_or_kill(cluster: Cluster, nights: Nights, seconds: float) -> tuple[int |
 
 def leaves_no_orphan(cluster: Cluster, nights: Nights) -> None:
     content = nights.content()
-    assert nights.unreferred_files() != []
+    orphans = nights.unreferred_files()
+    assert orphans != []
     # As two minutes later: the killed runs are then known to be dead.
     for sign in (nights.lake / "ledger" / "_running").iterdir():
         os.utime(sign, (0, 0))
     code, said = cluster.run("maintain_tables", *nights.arguments, "--retain-hours", "0", place=PLACE)
     assert code == 0, said
-    assert nights.unreferred_files() == []
+    # What it merged itself stays until the next time, for readers of the version before.
+    assert [path for path in orphans if path.exists()] == []
     assert nights.content() == content
