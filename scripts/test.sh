@@ -16,12 +16,12 @@ export PYSPARK_PYTHON=$python PYSPARK_DRIVER_PYTHON=$python
 export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
 
 # Two processes: a Spark session of small queries, or a batch that mostly starts, keeps one core busy.
-side_by_side=(--numprocesses 2 --dist loadfile)
 arguments=()
-[[ $# -gt 0 ]] || arguments+=("${side_by_side[@]}")
+[[ $# -gt 0 ]] || arguments+=(--numprocesses 2 --dist loadfile)
 for argument in "$@"; do
     if [[ $argument == --cluster ]]; then
-        arguments+=(-m cluster --override-ini "testpaths=tests/cluster" "${side_by_side[@]}")
+        arguments+=(-m cluster --override-ini "testpaths=tests/cluster")
+        arguments+=(--numprocesses 2 --dist loadgroup)
     elif [[ $argument == --airflow ]]; then
         arguments+=(-m airflow --override-ini "testpaths=tests/airflow")
     elif [[ $argument == --places ]]; then

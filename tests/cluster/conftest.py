@@ -1,4 +1,8 @@
-"""One cluster for all tests of recovery."""
+"""One cluster for all tests of recovery on workers.
+
+What is about a driver alone, its commits and what it finds of others, runs in the local place, where it
+starts sooner. The two groups run side by side.
+"""
 
 from __future__ import annotations
 
@@ -24,3 +28,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     found.start()
     yield found
     found.command("stop")
+
+
+@pytest.fixture(scope="session")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    """No cluster: for the local place."""
+    return Cluster(tmp_path_factory.mktemp("here"))

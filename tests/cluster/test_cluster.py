@@ -13,6 +13,8 @@ import pytest
 
 from tests.support.cluster import Cluster
 
+pytestmark = pytest.mark.xdist_group("workers")
+
 
 def processes_of(home: Path) -> list[psutil.Process]:
     found = []

@@ -11,8 +11,9 @@ from drills.faults import NAMES
 from tests.support.cluster import Cluster, read_json
 
 Row = dict[str, Any]
-# A busy machine may start second copies of slow tasks beside what was lost.
 DRIVER = "driver_killed"
+ON_WORKERS = [name for name in NAMES if name != DRIVER]
+# A busy machine may start second copies of slow tasks beside what was lost.
 LOST = {"on the lost executor", "could not fetch lost map outputs", "second copy of a slow task"}
 
 
@@ -20,19 +21,10 @@ LOST = {"on the lost executor", "could not fetch lost map outputs", "second copy
 def rows(
     cluster: Cluster, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Row]:
-    """Evidence by fault, of a drill with the faults of the tests that were asked for.
-
-    A driver is killed where tasks run in its own process: that is about its commits alone, and 22 more
-    applications of four executors would take a quarter of an hour.
-    """
+    """Evidence by fault, of a drill on workers with the faults of the tests that were asked for."""
     asked = [item.callspec.params["fault"] for item in request.session.items if hasattr(item, "callspec")]
-    names = {name for name in NAMES if name in asked and (cluster.has_small_disk or name != "disk_full")}
-    folder = tmp_path_factory.mktemp("drill")
-    found: dict[str, Row] = {}
-    for place, some in (("standalone", names - {DRIVER}), ("local", names & {DRIVER})):
-        if some:
-            found = drill(cluster, folder / place, place, some) | found
-    return found
+    names = {name for name in ON_WORKERS if name in asked and (cluster.has_small_disk or name != "disk_full")}
+    return drill(cluster, tmp_path_factory.mktemp("drill") / "standalone", "standalone", names)
 
 
 def drill(cluster: Cluster, folder: Path, place: str, names: set[str]) -> dict[str, Row]:
@@ -104,18 +96,30 @@ CHECKS = {
 }
 
 
-@pytest.mark.parametrize("fault", list(NAMES))
+@pytest.mark.xdist_group("workers")
+@pytest.mark.parametrize("fault", ON_WORKERS)
 def test_fault(rows: dict[str, Row], fault: str) -> None:
     if fault not in rows:
         pytest.skip("no small disk could be mounted here")
+    check(fault, rows)
+
+
+@pytest.mark.xdist_group("drivers")
+def test_driver_killed_at_every_commit(here: Cluster, tmp_path: Path) -> None:
+    """Where tasks run in its own process: 22 more applications of four executors would take far longer."""
+    check(DRIVER, drill(here, tmp_path / "local", "local", {DRIVER}))
+
+
+def check(fault: str, rows: dict[str, Row]) -> None:
     row = rows[fault]
     assert row["tables_equal"]
     assert row["problem"] is None
     CHECKS[fault](row, rows["none"])
 
 
-def test_a_drill_never_touches_sales_of_others(cluster: Cluster, tmp_path: Path) -> None:
-    code, said = cluster.run("drill", "--lake", str(tmp_path / "lake"))
+@pytest.mark.xdist_group("drivers")
+def test_a_drill_never_touches_sales_of_others(here: Cluster, tmp_path: Path) -> None:
+    code, said = here.run("drill", "--lake", str(tmp_path / "lake"), place="local")
     assert code == 2
     assert "drill works on sales of its own" in said
     assert not (tmp_path / "lake").exists()

@@ -12,6 +12,7 @@ import pytest
 from tests.cluster.nights import Nights
 from tests.support.cluster import Cluster
 
+ON_WORKERS, OF_DRIVERS = pytest.mark.xdist_group("workers"), pytest.mark.xdist_group("drivers")
 HALF = {"spark.cores.max": "2"}
 
 
@@ -44,6 +45,7 @@ def at_once(cluster: Cluster, *commands: list[str]) -> list[tuple[int, str]]:
     return found
 
 
+@ON_WORKERS
 def test_two_runs_of_the_same_dates(
     cluster: Cluster, nights: Nights, clean_content: dict[str, list[str]]
 ) -> None:
@@ -57,6 +59,7 @@ def test_two_runs_of_the_same_dates(
     assert nights.content() == clean_content
 
 
+@ON_WORKERS
 def test_two_runs_of_different_dates(
     cluster: Cluster, nights: Nights, clean_content: dict[str, list[str]]
 ) -> None:
@@ -73,17 +76,18 @@ def test_two_runs_of_different_dates(
     assert nights.content() == clean_content
 
 
+@OF_DRIVERS
 def test_one_that_planned_before_the_other_published_and_writes_after_it(
-    cluster: Cluster, nights: Nights
+    here: Cluster, nights: Nights
 ) -> None:
-    slow = cluster.submit("run_batch", *nights.arguments, place="local")
+    slow = here.submit("run_batch", *nights.arguments, place="local")
     assert slow.stdout is not None
     for text in slow.stdout:
         if "publishing" in text:
             os.killpg(slow.pid, signal.SIGSTOP)
             break
     nights.deliver(2)
-    code, said = cluster.run("run_batch", *nights.arguments, place="local")
+    code, said = here.run("run_batch", *nights.arguments, place="local")
     assert code == 0, said
     content = nights.content()
     os.killpg(slow.pid, signal.SIGCONT)
@@ -92,13 +96,14 @@ def test_one_that_planned_before_the_other_published_and_writes_after_it(
     assert "another run" in said
     assert nights.content() == content
     clean = Nights(nights.folder, nights.folder / "clean")
-    code, said = cluster.run("run_batch", *clean.arguments, place="local")
+    code, said = here.run("run_batch", *clean.arguments, place="local")
     assert code == 0, said
     assert content == clean.content()
 
 
-def test_readers_see_the_old_or_the_new(cluster: Cluster, nights: Nights) -> None:
-    code, said = cluster.run("run_batch", *nights.arguments, place="local")
+@OF_DRIVERS
+def test_readers_see_the_old_or_the_new(here: Cluster, nights: Nights) -> None:
+    code, said = here.run("run_batch", *nights.arguments, place="local")
     assert code == 0, said
     published = [nights.sales_of(1)]
     seen = [*published]
@@ -120,7 +125,7 @@ def test_readers_see_the_old_or_the_new(cluster: Cluster, nights: Nights) -> Non
             3,
         ):  # each brings a late line, a copy and a conflict of the night before; 3 changes 2
             nights.deliver(night)
-            code, said = cluster.run("run_batch", *nights.arguments, place="local")
+            code, said = here.run("run_batch", *nights.arguments, place="local")
             assert code == 0, said
             published.append(nights.sales_of(1))
     finally:

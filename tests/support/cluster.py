@@ -34,7 +34,7 @@ SMALL = {
 
 @dataclass
 class Cluster:
-    """A running cluster and how to submit to it."""
+    """A cluster and how to submit to it, once it is started; and to the local place, started or not."""
 
     home: Path
     variables: dict[str, str] = field(default_factory=dict)
@@ -52,13 +52,12 @@ class Cluster:
         )
 
     def environment(self, **settings: str) -> dict[str, str]:
-        """Variables with which scripts/submit.sh uses the cluster."""
+        """Variables with which scripts/submit.sh uses the cluster, or only this machine."""
         own = ("CYMBAL_", "SPARK_", "PYSPARK_", "PYTHONPATH", "JAVA_HOME")
         bare = {name: value for name, value in os.environ.items() if not name.startswith(own)}
         found = {**bare, **self.variables, "CYMBAL_CLUSTER_HOME": str(self.home)}
-        if self.variables:
-            more = " ".join(f"--conf {name}={value}" for name, value in {**SMALL, **settings}.items())
-            found["CYMBAL_SPARK_ARGS"] = f"{self.variables['CYMBAL_SPARK_ARGS']} {more}"
+        more = " ".join(f"--conf {name}={value}" for name, value in {**SMALL, **settings}.items())
+        found["CYMBAL_SPARK_ARGS"] = f"{self.variables.get('CYMBAL_SPARK_ARGS', '')} {more}"
         return found
 
     def start(self, *arguments: str) -> None:
@@ -118,9 +117,8 @@ def read_json(path: Path) -> Any:
 
 
 def _free_port() -> int:
-    """The first of three ports that nobody has; each process of tests looks among ports of its own."""
-    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    for port in range(17077 + 1000 * process, 18077 + 1000 * process, 10):
+    """The first of three ports that nobody has."""
+    for port in range(17077, 27077, 10):
         if all(_is_free(port + more) for more in range(3)):
             return port
     raise RuntimeError("no free port")
