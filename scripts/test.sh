@@ -15,13 +15,13 @@ set_up --dev ${sets[@]+"${sets[@]}"}
 export PYSPARK_PYTHON=$python PYSPARK_DRIVER_PYTHON=$python
 export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
 
-# Two processes: a Spark session of small queries, or a batch that mostly starts, keeps one core busy.
-arguments=()
+# Two processes at once: a Spark session of small queries, or a batch that mostly starts, keeps one core busy.
+arguments=() lanes=()
 [[ $# -gt 0 ]] || arguments+=(--numprocesses 2 --dist loadfile)
 for argument in "$@"; do
     if [[ $argument == --cluster ]]; then
-        arguments+=(-m cluster --override-ini "testpaths=tests/cluster")
-        arguments+=(--numprocesses 2 --dist loadgroup)
+        arguments+=(--override-ini "testpaths=tests/cluster")
+        lanes=(workers drivers)
     elif [[ $argument == --airflow ]]; then
         arguments+=(-m airflow --override-ini "testpaths=tests/airflow")
     elif [[ $argument == --places ]]; then
@@ -32,4 +32,20 @@ for argument in "$@"; do
 done
 
 cd "$root"
-exec "$python" -m pytest -q ${arguments[@]+"${arguments[@]}"}
+[[ ${#lanes[@]} -gt 0 ]] || exec "$python" -m pytest -q ${arguments[@]+"${arguments[@]}"}
+
+none_selected=5 # pytest's exit code
+code=$none_selected
+pids=()
+trap 'kill "${pids[@]}" 2>/dev/null' EXIT
+for lane in "${lanes[@]}"; do
+    "$python" -m pytest -q -m "cluster and $lane" "${arguments[@]}" &
+    pids+=($!)
+done
+for pid in "${pids[@]}"; do
+    one=0
+    wait "$pid" || one=$?
+    # A lane of which nothing was asked for is no failure; both of them are.
+    [[ $one == "$none_selected" ]] || { [[ $code != "$none_selected" && $one == 0 ]] || code=$one; }
+done
+exit "$code"

@@ -14,11 +14,18 @@ import pytest
 from tests.support.cluster import Cluster
 
 
+LANES = {"workers", "drivers"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(item.path).is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.cluster)
             item.add_marker(pytest.mark.timeout(2400))
+            if len(LANES & {mark.name for mark in item.iter_markers()}) != 1:
+                raise pytest.UsageError(
+                    f"{item.nodeid}: marked as one of {', '.join(sorted(LANES))}, or never run"
+                )
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.cluster import Cluster
 
-pytestmark = pytest.mark.xdist_group("workers")
+pytestmark = pytest.mark.workers
 
 
 def processes_of(home: Path) -> list[psutil.Process]:

@@ -14,7 +14,7 @@ from schemas.tables import LEDGER_RUNS, SALES
 from tests.cluster.nights import Nights
 from tests.support.cluster import Cluster, kill
 
-pytestmark = pytest.mark.xdist_group("drivers")
+pytestmark = pytest.mark.drivers
 
 KILLS = 30
 # The loop is about the driver and its commits: tasks run in its own process, which starts sooner.

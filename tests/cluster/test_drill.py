@@ -96,7 +96,7 @@ CHECKS = {
 }
 
 
-@pytest.mark.xdist_group("workers")
+@pytest.mark.workers
 @pytest.mark.parametrize("fault", ON_WORKERS)
 def test_fault(rows: dict[str, Row], fault: str) -> None:
     if fault not in rows:
@@ -104,7 +104,7 @@ def test_fault(rows: dict[str, Row], fault: str) -> None:
     check(fault, rows)
 
 
-@pytest.mark.xdist_group("drivers")
+@pytest.mark.drivers
 def test_driver_killed_at_every_commit(here: Cluster, tmp_path: Path) -> None:
     """Where tasks run in its own process: 22 more applications of four executors would take far longer."""
     check(DRIVER, drill(here, tmp_path / "local", "local", {DRIVER}))
@@ -117,7 +117,7 @@ def check(fault: str, rows: dict[str, Row]) -> None:
     CHECKS[fault](row, rows["none"])
 
 
-@pytest.mark.xdist_group("drivers")
+@pytest.mark.drivers
 def test_a_drill_never_touches_sales_of_others(here: Cluster, tmp_path: Path) -> None:
     code, said = here.run("drill", "--lake", str(tmp_path / "lake"), place="local")
     assert code == 2

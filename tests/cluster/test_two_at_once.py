@@ -12,7 +12,6 @@ import pytest
 from tests.cluster.nights import Nights
 from tests.support.cluster import Cluster
 
-ON_WORKERS, OF_DRIVERS = pytest.mark.xdist_group("workers"), pytest.mark.xdist_group("drivers")
 HALF = {"spark.cores.max": "2"}
 
 
@@ -45,7 +44,7 @@ def at_once(cluster: Cluster, *commands: list[str]) -> list[tuple[int, str]]:
     return found
 
 
-@ON_WORKERS
+@pytest.mark.workers
 def test_two_runs_of_the_same_dates(
     cluster: Cluster, nights: Nights, clean_content: dict[str, list[str]]
 ) -> None:
@@ -59,7 +58,7 @@ def test_two_runs_of_the_same_dates(
     assert nights.content() == clean_content
 
 
-@ON_WORKERS
+@pytest.mark.workers
 def test_two_runs_of_different_dates(
     cluster: Cluster, nights: Nights, clean_content: dict[str, list[str]]
 ) -> None:
@@ -76,7 +75,7 @@ def test_two_runs_of_different_dates(
     assert nights.content() == clean_content
 
 
-@OF_DRIVERS
+@pytest.mark.drivers
 def test_one_that_planned_before_the_other_published_and_writes_after_it(
     here: Cluster, nights: Nights
 ) -> None:
@@ -101,7 +100,7 @@ def test_one_that_planned_before_the_other_published_and_writes_after_it(
     assert content == clean.content()
 
 
-@OF_DRIVERS
+@pytest.mark.drivers
 def test_readers_see_the_old_or_the_new(here: Cluster, nights: Nights) -> None:
     code, said = here.run("run_batch", *nights.arguments, place="local")
     assert code == 0, said
