@@ -13,7 +13,6 @@ import pytest
 
 from tests.support.cluster import Cluster
 
-
 LANES = {"workers", "drivers"}
 
 
