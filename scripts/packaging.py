@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.bootstrap import jars
-from scripts.bootstrap.common import EXIT_CANNOT_SUPPLY, ROOT, SetupError, last_line, say, sha256_of
+from scripts.bootstrap.common import ROOT, SetupError, last_line, refuse, say, sha256_of
 from scripts.bootstrap.environment import RUN_LOCK, VENV_PYTHON
 from scripts.bootstrap.java import PYPI_LOCK
 from scripts.bootstrap.maven import path_in_repository
@@ -114,11 +114,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         archive = build(Path(arguments[0]).absolute())
     except SetupError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_CANNOT_SUPPLY
+        return refuse(error)
     except OSError as error:
-        print(f"error: cannot write the archive: {error.strerror}: {error.filename}", file=sys.stderr)
-        return EXIT_CANNOT_SUPPLY
+        return refuse(f"cannot write the archive: {error.strerror}: {error.filename}")
     print(archive)
     return 0
 

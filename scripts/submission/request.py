@@ -56,10 +56,10 @@ class Request:
         """Whether the caller has Spark fetch packages, by an option or a setting of theirs."""
         if re.search(r"--packages\b|spark[.]jars[.]packages", self.environment.get("CYMBAL_SPARK_ARGS", "")):
             return True
-        defaults = Path(self.environment.get("SPARK_CONF_DIR", "")) / "spark-defaults.conf"
-        return "SPARK_CONF_DIR" in self.environment and bool(
-            defaults.is_file() and read_properties(defaults).get("spark.jars.packages")
-        )
+        if "SPARK_CONF_DIR" not in self.environment:
+            return False
+        defaults = Path(self.environment["SPARK_CONF_DIR"]) / "spark-defaults.conf"
+        return defaults.is_file() and bool(read_properties(defaults).get("spark.jars.packages"))
 
     def setting(self, name: str) -> str:
         """A setting of the place; empty where it has none."""

@@ -15,9 +15,7 @@ from typing import Any
 import pytest
 
 from scripts.submission.cluster_run import run_on_cluster
-from scripts.submission.request import Request, SubmissionError, read_request
-
-ROOT = Path(__file__).resolve().parents[2]
+from scripts.submission.request import ROOT, Request, SubmissionError, read_request
 
 # Stands for spark-submit: finds where the driver is to put its result, puts one there, and ends with 1, as a
 # cluster does whatever the driver's code was.
