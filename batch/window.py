@@ -85,10 +85,9 @@ class Window:
             return None
         adjustments = self.suspects.filter("is_adjustment")
         earlier = filter_dates(read_accepted(self.batch, self.bronze_version), "sale_date", sale_dates)
-        # By their hash first: it brings years of lines down to a few before anything of them is sorted.
-        return self._keep(
-            find_late_resends(adjustments, filter_hashes(earlier, adjustments.select("key_hash")))
-        )
+        # By hash first: it brings years of lines down to a few before anything of them is sorted. By those of
+        # all suspects, which are counted and narrow, and so mostly sent to all tasks.
+        return self._keep(find_late_resends(adjustments, filter_hashes(earlier, self.hashes)))
 
     @cached_property
     def copies(self) -> Copies | None:

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from schemas.partitions import PartitionSpan
 from schemas.ranges import KeyRange
 from schemas.states import OTHER_CHUNK
-from transforms.fields import WHITESPACE
+from transforms.fields import FIRST_VISIBLE, WHITESPACE
 
 # Beyond these planes no character folds to one of ASCII, and only variation selectors are marks.
 _LAST_FOLDED_CODE_POINT = 0x20000
@@ -24,7 +24,7 @@ def chunk_of_folded(folded: Column, ranges: Sequence[KeyRange]) -> Column:
     """text: name of the range that a key falls in; ``other`` where it is empty or in none.
 
     Args:
-        folded: text, the chunk key of a line as :func:`folded_key` folds it.
+        folded: text, the chunk key of a line as :func:`folded_start` folds it.
         ranges: in order, without overlap (``schemas.ranges.parse_ranges``).
     """
     chunk = F.lit(OTHER_CHUNK)
@@ -33,15 +33,37 @@ def chunk_of_folded(folded: Column, ranges: Sequence[KeyRange]) -> Column:
     return chunk
 
 
-def folded_key(key: Column) -> Column:
-    """text: trimmed, compatibility-decomposed (NFKD), accents off, upper case.
+def letters_needed(ranges: Sequence[KeyRange]) -> int:
+    """How many characters of a folded key decide which range it is in: those of the longest bound."""
+    return max(len(bound) for key_range in ranges for bound in (key_range.low, key_range.high))
+
+
+def folded_start(key: Column, letters: int) -> Column:
+    """text: how a key begins once trimmed, compatibility-decomposed (NFKD), without accents, in upper case.
 
     Spark has no NFKD of its own, so the decomposition of each character comes from Python's Unicode tables
-    as literals. Text of ASCII alone, which is nearly all of it, takes none of that.
+    as literals. A key that begins with visible ASCII, as nearly every one does, takes none of that. Nothing
+    here is a higher-order function: Spark has no generated code for those, and leaves its own for the whole
+    stage (1.3 microseconds a line instead of 0.05, measured).
+
+    Args:
+        key: text.
+        letters: characters that will be looked at, as :func:`letters_needed` tells; some more may come back.
+            Blanks behind a shorter key count as nothing: they sort before every letter, as its end does.
     """
-    text = F.btrim(key, F.lit(WHITESPACE))
-    is_ascii = F.octet_length(text) == F.char_length(text)
-    return F.upper(F.when(is_ascii, text).otherwise(_without_accents(text)))
+    start = F.substring(key, 1, letters)
+    begins_plainly = (start >= FIRST_VISIBLE) & (F.octet_length(start) == F.char_length(start))
+    return F.upper(F.when(begins_plainly, start).otherwise(_decomposed_start(key, letters)))
+
+
+def _decomposed_start(key: Column, letters: int) -> Column:
+    singles, replacements, several = _decompositions()
+    text = F.translate(F.ltrim(key, F.lit(WHITESPACE)), singles, replacements)
+    # Two literals for all of them: a thousand, each handed to the JVM by itself, take half a second a query.
+    # Not str_to_map: it has Spark compute the title case of every character, two CPU seconds a process.
+    spelled_out = F.map_from_arrays(_list_of(several), _list_of(several.values()))
+    characters = [F.substring(text, position, 1) for position in range(1, letters + 1)]
+    return F.concat(*[F.coalesce(F.element_at(spelled_out, c), c) for c in characters])
 
 
 def partition_id(chunk: Column, key_hash: Column, spans: Mapping[str, PartitionSpan]) -> Column:
@@ -67,19 +89,6 @@ def _is_in_range(folded: Column, key_range: KeyRange) -> Column:
     starts_high_enough = folded >= key_range.low
     starts_low_enough = F.substring(folded, 1, len(key_range.high)) <= key_range.high
     return starts_high_enough & starts_low_enough
-
-
-def _without_accents(text: Column) -> Column:
-    singles, replacements, several = _decompositions()
-    characters = F.transform(
-        F.sequence(F.lit(1), F.char_length(text)), lambda position: F.substring(text, position, F.lit(1))
-    )
-    # Two literals for all of them: a thousand, each handed to the JVM by itself, take half a second a query.
-    # Not str_to_map: it has Spark compute the title case of every character, two CPU seconds a process.
-    letters = F.map_from_arrays(_list_of(several), _list_of(several.values()))
-    spelled_out = F.array_join(F.transform(characters, lambda c: F.coalesce(F.element_at(letters, c), c)), "")
-    has_several = text.rlike(f"[{''.join(several)}]")
-    return F.translate(F.when(has_several, spelled_out).otherwise(text), singles, replacements)
 
 
 def _list_of(texts: Iterable[str]) -> Column:

@@ -16,7 +16,7 @@ from schemas.landing import Kind
 # ASCII white space and the no-break space that spreadsheets leave behind.
 _NO_BREAK_SPACE = "\u00a0"
 WHITESPACE = f" \t\r\n\f\v{_NO_BREAK_SPACE}"
-_FIRST_VISIBLE = "!"
+FIRST_VISIBLE = "!"
 
 # What a decoder puts where bytes were not UTF-8.
 REPLACEMENT_CHARACTER = "\ufffd"
@@ -47,7 +47,7 @@ def is_tidy(text: Column, kind: Kind) -> Column:
     """
     if kind in _FORMS:
         return text.rlike(_FORMS[kind])
-    tidy = (text >= _FIRST_VISIBLE) & ~text.startswith(_NO_BREAK_SPACE)
+    tidy = (text >= FIRST_VISIBLE) & ~text.startswith(_NO_BREAK_SPACE)
     for character in WHITESPACE:
         tidy = tidy & ~text.endswith(character)
     return tidy

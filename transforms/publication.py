@@ -12,7 +12,7 @@ from schemas.landing import RECEIVED_NAMES
 from schemas.partitions import PartitionSpan
 from schemas.ranges import KeyRange
 from schemas.tables import SALES
-from transforms.chunks import chunk_of_folded, folded_key, partition_id
+from transforms.chunks import chunk_of_folded, folded_start, letters_needed, partition_id
 from transforms.copies import Copies, filter_first_copies, without_hashes
 from transforms.hashing import key_hash
 
@@ -51,8 +51,8 @@ class ChunkPlan:
 def with_chunk(lines: DataFrame, key: str, ranges: Sequence[KeyRange]) -> DataFrame:
     """Adds ``chunk`` text: the name of the key range that a line's key falls in."""
     # In a column of its own the key is folded once; inside the chunk it would be, twice for each range.
-    folded = lines.withColumn("folded_key", folded_key(F.col(key)))
-    return folded.withColumn("chunk", chunk_of_folded(F.col("folded_key"), ranges)).drop("folded_key")
+    folded = lines.withColumn("folded_start", folded_start(F.col(key), letters_needed(ranges)))
+    return folded.withColumn("chunk", chunk_of_folded(F.col("folded_start"), ranges)).drop("folded_start")
 
 
 def published_sales(chunked: DataFrame, plan: ChunkPlan, copies: Copies | None) -> DataFrame:

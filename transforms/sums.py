@@ -7,7 +7,8 @@ from pyspark.sql import functions as F
 
 # Spark adds decimals of at most 8 digits as whole numbers, wider ones as objects that grow: 3 times the CPU.
 _NARROW = "decimal(8,3)"
-_LARGEST_NARROW = "99999.999"
+# A whole number: Spark compares a decimal with a literal that has a point by way of two objects a row.
+_WIDE_FROM = "100000"
 
 
 def exact_sum(amount: str, where: str = "true") -> Column:
@@ -21,5 +22,5 @@ def exact_sum(amount: str, where: str = "true") -> Column:
         where: SQL condition on the rows that count.
     """
     narrow = f"sum(try_cast({amount} as {_NARROW})) filter (where {where})"
-    wide = f"sum({amount}) filter (where {where} and abs({amount}) > {_LARGEST_NARROW})"
+    wide = f"sum({amount}) filter (where {where} and abs({amount}) >= {_WIDE_FROM})"
     return F.expr(f"cast(coalesce({narrow}, 0) + coalesce({wide}, 0) as decimal(38,3))")
