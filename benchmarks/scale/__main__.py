@@ -61,7 +61,10 @@ def _report(
         assumptions_text(_assumptions(asked), run, asked.price_per_core_hour, asked.clock),
     ]
     if others:
-        parts += ["Checked against real runs:\n", check_table(run, others, asked.real_cores)]
+        parts += [
+            "Checked against real runs:\n",
+            check_table(run, others, asked.real_cores, asked.jvm_seconds),
+        ]
     return "\n".join(parts)
 
 
@@ -74,6 +77,7 @@ def _assumptions(asked: argparse.Namespace) -> Assumptions:
         launch_seconds=asked.launch_ms / 1e3,
         file_seconds=asked.commit_ms_per_file / 1e3,
         log_seconds=asked.log_us_per_file / 1e6,
+        jvm_seconds=asked.jvm_seconds,
     )
 
 
@@ -104,6 +108,8 @@ def _parser() -> argparse.ArgumentParser:
         help="of the driver, for each file added")  # fmt: skip
     add("--log-us-per-file", type=float, default=usual.log_seconds * 1e6,
         help="of the driver, for each file of the windows before")  # fmt: skip
+    add("--jvm-seconds", type=float, default=usual.jvm_seconds,
+        help="CPU of a worker's JVM beside its tasks, once; no event log tells it")  # fmt: skip
     add("--clock", choices=("wall", "cpu"), default="wall",
         help="time of a task: as it was, or its CPU time, where others wanted the same cores")  # fmt: skip
     add("--check", type=Path, nargs="+", default=[], help="event logs of the same run on other workers")

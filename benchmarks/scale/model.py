@@ -4,7 +4,8 @@ The driver's own time between tasks is serial, whatever the workers. A stage tha
 for more lines, as long as those that were measured (longer ones only where they were smaller than the tasks
 of the run in question, in proportion to their lines); one that reads none stays as it was. The first task of
 a stage on a slot is slower, since the JVM there has yet to compile the stage's code: every slot pays that
-once, in the first window. Windows of dates run one after the other.
+once, in the first window. Windows of dates run one after the other. What a worker's JVM does beside its
+tasks, it does on cores that they leave idle; what does not fit there makes them end later.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ DRIVER = "driver"
 COMMIT = "commits"
 LAUNCH = "launching tasks"
 SHUFFLE = "shuffle"
+JVM = "compilers"
 LONGEST = "longest task"
 CORES = "cores"
 
@@ -58,7 +60,12 @@ class Cluster:
     @property
     def running(self) -> int:
         """Tasks that really get on at once."""
-        return self.slots if self.real_cores is None else min(self.slots, self.real_cores)
+        return min(self.slots, self.all_cores)
+
+    @property
+    def all_cores(self) -> int:
+        """Cores that there are, tasks or not."""
+        return self.slots if self.real_cores is None else self.real_cores
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,7 @@ class Assumptions:
         launch_seconds: of the driver, for each task that it hands out.
         file_seconds: of the driver, for each file that a commit adds.
         log_seconds: of the driver, for each file of the table that a window's commit finds in its log.
+        jvm_seconds: CPU seconds that a worker's JVM takes beside its tasks, once: mostly its compilers.
     """
 
     rows_per_task: int = 1_000_000
@@ -82,6 +90,7 @@ class Assumptions:
     launch_seconds: float = 0.001
     file_seconds: float = 0.001
     log_seconds: float = 0.00002
+    jvm_seconds: float = 0.0
 
     def windows(self, lines: int) -> int:
         """How many windows of dates there are."""
@@ -152,7 +161,7 @@ class Model:
         """What the run would take for so many lines on such a cluster."""
         windows = self._assumed.windows(lines)
         repeats = max(1.0, windows / self._recorded_windows)
-        parts = dict.fromkeys((DRIVER, COMMIT, LAUNCH, SHUFFLE, LONGEST, CORES), 0.0)
+        parts = dict.fromkeys((DRIVER, COMMIT, LAUNCH, SHUFFLE, LONGEST, CORES, JVM), 0.0)
         parts[DRIVER] += self._run.last_driver_seconds
         task_seconds = 0.0
         previous: Phase | None = None
@@ -165,6 +174,7 @@ class Model:
             parts[COMMIT] += self._log(phase, lines / times / self._lines, times)
             task_seconds += first.task_seconds + (times - 1) * later.task_seconds
             previous = phase
+        parts[JVM] = self._jvm(cluster, task_seconds, parts[CORES] + parts[LONGEST] + parts[LAUNCH])
         return Projection(lines, cluster, windows, parts, task_seconds)
 
     @cached_property
@@ -241,6 +251,11 @@ class Model:
             for before, after in itertools.pairwise(lane)
         ]
         return statistics.median(pauses) if pauses else 0.0
+
+    def _jvm(self, cluster: Cluster, task_seconds: float, taken: float) -> float:
+        """Seconds by which the JVMs' own work, where no core is idle for it, makes tasks end later."""
+        wanted = task_seconds + cluster.workers * self._assumed.jvm_seconds
+        return max(0.0, wanted / cluster.all_cores - taken)
 
     def _shuffle_seconds(self, shuffled: float, cluster: Cluster) -> float:
         if not self._assumed.network:

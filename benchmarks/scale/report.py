@@ -15,6 +15,7 @@ from benchmarks.scale.model import (
     COMMIT,
     CORES,
     DRIVER,
+    JVM,
     LAUNCH,
     LONGEST,
     SHUFFLE,
@@ -26,11 +27,13 @@ from benchmarks.scale.model import (
 from benchmarks.scale.recorded import Recorded
 
 _WIDTH = 250
+# Columns that hold words.
+_WORDS = ("bound by", "step", "to")
 
 
 def projections_table(projections: Sequence[Projection], price_per_core_hour: float) -> str:
     """A row for each number of lines and of workers."""
-    table = _table(
+    table = markdown_table(
         "lines", "workers", "windows", "wall time", "core hours", "price", "cores busy", "bound by"
     )
     for one in projections:
@@ -45,33 +48,35 @@ def projections_table(projections: Sequence[Projection], price_per_core_hour: fl
             f"{one.busy:.0%}",
             f"{bound} {share:.0%}",
         )
-    return _rendered(table)
+    return rendered(table)
 
 
 def parts_table(projections: Sequence[Projection]) -> str:
     """What the wall time of some projections is spent on."""
-    names = (DRIVER, COMMIT, LAUNCH, SHUFFLE, LONGEST, CORES)
-    table = _table("lines", "workers", *names)
+    names = (DRIVER, COMMIT, LAUNCH, SHUFFLE, LONGEST, CORES, JVM)
+    table = markdown_table("lines", "workers", *names)
     for one in projections:
         times = [duration(one.parts[name]) for name in names]
         table.add_row(f"{one.lines:,}", f"{one.cluster.workers:,}", *times)
-    return _rendered(table)
+    return rendered(table)
 
 
-def check_table(run: Recorded, others: Sequence[Recorded], real_cores: int | None) -> str:
+def check_table(
+    run: Recorded, others: Sequence[Recorded], real_cores: int | None, jvm_seconds: float = 0.0
+) -> str:
     """What a run says of other runs over the same lines, beside what they took.
 
     Of a run that was cut off, the steps that it came to the end of are compared. The last columns are
     the time in which tasks run by their CPU time alone: what is left where others want the same cores.
     """
-    table = _table(
+    table = markdown_table(
         "workers", "cores", "steps", "predicted s", "measured s", "error",
         "of it driver", "measured", "tasks by CPU", "measured", "error",
     )  # fmt: skip
     for other in (_known_cut(run, one) for one in others):
         steps = [step for step in run.steps if step in other.steps]
         cluster = cluster_of(other, real_cores)
-        wall = _compared(run.of_steps(steps), cluster)
+        wall = _compared(run.of_steps(steps), cluster, jvm_seconds)
         # By its CPU time a task has a core for itself.
         cpu = _compared(run.on_cpu_clock().of_steps(steps), cluster_of(other, None))
         found, found_cpu = other.of_steps(steps), other.on_cpu_clock().of_steps(steps)
@@ -90,7 +95,7 @@ def check_table(run: Recorded, others: Sequence[Recorded], real_cores: int | Non
             f"{found_tasks:.1f}",
             f"{tasks / found_tasks - 1:+.0%}",
         )
-    return _rendered(table)
+    return rendered(table)
 
 
 def _known_cut(run: Recorded, other: Recorded) -> Recorded:
@@ -98,8 +103,8 @@ def _known_cut(run: Recorded, other: Recorded) -> Recorded:
     return replace(other, is_whole=other.is_whole and other.phases[-1].step == run.phases[-1].step)
 
 
-def _compared(run: Recorded, cluster: Cluster) -> Projection:
-    return Model(run, AS_RECORDED).project(run.lines, cluster)
+def _compared(run: Recorded, cluster: Cluster, jvm_seconds: float = 0.0) -> Projection:
+    return Model(run, replace(AS_RECORDED, jvm_seconds=jvm_seconds)).project(run.lines, cluster)
 
 
 def cluster_of(run: Recorded, real_cores: int | None) -> Cluster:
@@ -125,6 +130,8 @@ def assumptions_text(assumed: Assumptions, run: Recorded, price_per_core_hour: f
         "longest task: slots are idle until the last task of a stage ends; where a window has fewer tasks "
         "than there are slots, more lines a window use more of them",
         "the first task of a stage on a slot costs what it cost more than the others, once a slot",
+        f"compilers: each worker's JVM takes {assumed.jvm_seconds:g} CPU seconds beside its tasks, once, on "
+        "cores that tasks leave idle; for the rest of it tasks wait",
         f"shuffle: all bytes written, (N-1)/N of them received over {network} a worker, no task meanwhile",
         f"driver: {assumed.launch_seconds * 1000:g} ms for each task handed out",
         f"commit: as measured, and {assumed.file_seconds * 1000:g} ms for each further file, "
@@ -144,14 +151,16 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:,.1f} h"
 
 
-def _table(*names: str) -> Table:
+def markdown_table(*names: str) -> Table:
+    """An empty table of these columns."""
     table = Table(box=box.MARKDOWN)
     for name in names:
-        table.add_column(name, justify="left" if name == "bound by" else "right", no_wrap=True)
+        table.add_column(name, justify="left" if name in _WORDS else "right", no_wrap=True)
     return table
 
 
-def _rendered(table: Table) -> str:
+def rendered(table: Table) -> str:
+    """The table's Markdown."""
     text = io.StringIO()
     Console(file=text, width=_WIDTH).print(table)
     return "\n".join(line.rstrip() for line in text.getvalue().strip().splitlines()) + "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from benchmarks.scale.model import (
     COMMIT,
     CORES,
     DRIVER,
+    JVM,
     LAUNCH,
     LONGEST,
     SHUFFLE,
@@ -24,6 +26,8 @@ from benchmarks.scale.model import (
 )
 from benchmarks.scale.recorded import Recorded, read_events, step_of
 from benchmarks.scale.report import check_table, projections_table
+from benchmarks.scale.steps import kind_of, steps_table
+from benchmarks.scale.steps import main as print_steps
 
 FREE = {"network": 0.0, "launch_seconds": 0.0, "file_seconds": 0.0, "log_seconds": 0.0}
 
@@ -249,6 +253,22 @@ def test_a_shuffle_crosses_the_network_but_for_a_workers_own_share() -> None:
     assert model.project(4000, Cluster(4, 1)).parts[SHUFFLE] == pytest.approx(40000 * 3 / 4 / 4 / 100)
 
 
+@pytest.mark.parametrize(
+    ("cluster", "seconds"),
+    [
+        (Cluster(1, 1), 3),  # no core is idle: 3 s of compiling come on top
+        (Cluster(1, 1, real_cores=2), 0),  # they fit beside the tasks
+        (Cluster(2, 1), (13 + 2 * 3) / 2 - 7),  # 13 s of tasks, that two workers take 7 s for: 1 s is idle
+        (Cluster(4, 1, real_cores=1), 4 * 3),
+    ],
+)
+def test_compilers_take_idle_cores_before_they_take_the_tasks(cluster: Cluster, seconds: float) -> None:
+    found = Model(night(), replace(AS_RECORDED, jvm_seconds=3)).project(400, cluster)
+    assert found.parts[JVM] == pytest.approx(seconds)
+    without = Model(night(), AS_RECORDED).project(400, cluster)
+    assert found.seconds == pytest.approx(without.seconds + seconds)
+
+
 def test_what_bounds_a_run() -> None:
     as_was = Model(night(), AS_RECORDED)
     assert as_was.project(400, Cluster(1, 1)).bound == (CORES, pytest.approx(11 / 19))
@@ -310,3 +330,52 @@ def test_the_command_prints_writes_and_tells_what_is_no_event_log(
     log.write_text("")
     assert main([str(log), "--out", str(out)]) == 2
     assert "no task that succeeded" in capsys.readouterr().err
+
+
+# --- the cost of each step
+
+
+@pytest.mark.parametrize(
+    ("step", "kind"),
+    [
+        ("ingesting 27 drops, 974.4 MB", "ingesting"),
+        ("publishing 2026-10-15 to 2026-11-13 in 14 partitions", "publishing"),
+        ("building gold/daily_sales of 30 dates", "building gold/daily_sales"),
+        ("counting what was received", "counting what was received"),
+        ("2 drops", "other"),
+        ("", "other"),
+    ],
+)
+def test_windows_of_one_step_are_one_kind(step: str, kind: str) -> None:
+    assert kind_of(step) == kind
+
+
+def test_costs_of_each_step_of_two_runs_side_by_side() -> None:
+    dates = [stage(n, f"publishing 2026-11-{n:02} in 2 partitions") for n in (2, 3)]
+    small = read_events(
+        [at("Start", 0), worker(), stage(0, "ingesting 1 drops"), task(0, 0, (5, 9), written=500_000, cpu=3),
+         *dates, task(2, 0, (9, 10), shuffled=7_000_000), task(3, 0, (10, 11), shuffled=1_000_000, cpu=2),
+         stage(4, "publishing"), task(4, 0, (11, 12), written=10, cpu=0.5), at("End", 15)]
+    )  # fmt: skip
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in steps_table([small, night()], 2).splitlines()[2:]
+    ]
+    assert rows == [
+        ["ingesting", "write", "1", "6.00", "0", "4", "10000.00", "0"],
+        ["publishing", "shuffle", "2", "6.00", "8", "0", "0.00", "0"],
+        ["all others", "", "1", "1.00", "0", "1", "2500.00", "0"],
+        ["together", "", "4", "13.00", "8", "5", "12500.00", "0"],
+        ["driver, no task at work", "", "", "16.00 s by the clock", "", "", "20000.00 s by the clock", ""],
+    ]
+
+
+def test_costs_tell_what_is_no_event_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "app-1"
+    log.write_text("")
+    assert print_steps([str(log)]) == 2
+    assert f"{log}: no task that succeeded" in capsys.readouterr().err
+    events = [at("Start", 0), worker(), stage(0, "planning"), task(0, 0, (1, 3), written=10), at("End", 4)]
+    log.write_text("".join(json.dumps(event) + "\n" for event in events))
+    assert print_steps([str(log), str(log), "--least", "9"]) == 0
+    assert "| all others" in capsys.readouterr().out
