@@ -13,6 +13,7 @@ from drills.events import events_of
 
 _MILLISECONDS = 1000
 _NANOSECONDS = 1_000_000_000
+_INGESTING = "ingesting "
 # Delta puts its own name before the step that a run told, and what it does itself behind.
 _DELTAS_OWN = re.compile(r"^(?:Delta: )*(?P<step>.*?)(?:: (?:Filtering files|Compute snapshot).*)?$")
 
@@ -143,8 +144,15 @@ class Recorded:
 
     @property
     def lines(self) -> int:
-        """Lines that it took in: the most rows that one stage wrote, which is the ingest's."""
-        return max((stage.rows_written for stage in self.stages), default=0)
+        """Lines that it took in: the rows that its ingest wrote, in one window or several.
+
+        Of a run without an ingest, the most rows that one stage wrote.
+        """
+        written: dict[str, int] = defaultdict(int)
+        for stage in self.stages:
+            written[stage.step] = max(written[stage.step], stage.rows_written)
+        ingested = sum(rows for step, rows in written.items() if step.startswith(_INGESTING))
+        return ingested or max(written.values(), default=0)
 
     @property
     def steps(self) -> list[str]:

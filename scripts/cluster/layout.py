@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from scripts.bootstrap.common import ROOT
+from scripts.submission.request import read_properties
 
 HOME = Path(os.environ.get("CYMBAL_CLUSTER_HOME", ROOT / "var" / "cluster"))
 # In the environment of every process of the cluster, executors too: how they are found after any crash.
@@ -94,6 +95,7 @@ class Layout:
     def variables(self) -> dict[str, str]:
         """Environment with which ``scripts/submit.sh --place standalone`` uses this cluster."""
         jars = sorted((ROOT / "var" / "jars").glob("*.jar"))
+        place = read_properties(ROOT / "configs" / "places" / "standalone.conf")
         settings = {
             "spark.executor.memory": self.memory,
             "spark.driver.memory": "1g",
@@ -105,7 +107,7 @@ class Layout:
             # Executors start from the archive of classes of local runs, where there is one: it is of this
             # class path alone. Beside the place's own default options: the extra ones stay the user's.
             "spark.executor.extraClassPath": ":".join(map(str, jars)),
-            "spark.executor.defaultJavaOptions": f"-XX:-DontCompileHugeMethods {_SHARING}",
+            "spark.executor.defaultJavaOptions": f"{place['spark.executor.defaultJavaOptions']} {_SHARING}",
         }
         return {
             "CYMBAL_MASTER": self.master,

@@ -151,6 +151,14 @@ def test_stages_at_the_same_time_are_one_phase_and_only_the_first_success_counts
     assert run.executors == {"0": 1, "1": 1}
 
 
+def test_windows_of_an_ingest_are_counted_together() -> None:
+    ingests = [stage(n, f"ingesting {n} drops, 1.0 MB") for n in (1, 2)]
+    tasks = [task(n, 0, (n, n + 1), written=100 * n) for n in (1, 2)]
+    larger = [stage(3, "publishing 2026-11-01"), task(3, 0, (4, 5), written=900)]
+    assert read_events([at("Start", 0), worker(), *ingests, *tasks, *larger]).lines == 300
+    assert read_events([at("Start", 0), worker(), *larger]).lines == 900
+
+
 def test_a_slot_is_one_lane_though_the_driver_notes_an_end_late() -> None:
     run = read_events([worker(cores=2), *[task(0, n, (n, n + 2.1)) for n in range(4)]])
     (found,) = run.stages
