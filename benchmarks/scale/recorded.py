@@ -69,6 +69,11 @@ class Stage:
         return sum(task.rows_written for task in self.tasks)
 
     @property
+    def cpu_seconds(self) -> float:
+        """In which its tasks had a core."""
+        return sum(task.cpu_seconds for task in self.tasks)
+
+    @property
     def shuffled(self) -> int:
         """Bytes that all its tasks wrote for a stage after it."""
         return sum(task.shuffled for task in self.tasks)

@@ -27,15 +27,14 @@ from benchmarks.scale.model import (
 from benchmarks.scale.recorded import Recorded
 
 _WIDTH = 250
-# Columns that hold words.
-_WORDS = ("bound by", "step", "to")
 
 
 def projections_table(projections: Sequence[Projection], price_per_core_hour: float) -> str:
     """A row for each number of lines and of workers."""
     table = markdown_table(
-        "lines", "workers", "windows", "wall time", "core hours", "price", "cores busy", "bound by"
-    )
+        "lines", "workers", "windows", "wall time", "core hours", "price", "cores busy", "bound by",
+        words=("bound by",),
+    )  # fmt: skip
     for one in projections:
         bound, share = one.bound
         table.add_row(
@@ -151,11 +150,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:,.1f} h"
 
 
-def markdown_table(*names: str) -> Table:
-    """An empty table of these columns."""
+def markdown_table(*names: str, words: Sequence[str] = ()) -> Table:
+    """An empty table of these columns, of figures but for those that hold words."""
     table = Table(box=box.MARKDOWN)
     for name in names:
-        table.add_column(name, justify="left" if name in _WORDS else "right", no_wrap=True)
+        table.add_column(name, justify="left" if name in words else "right", no_wrap=True)
     return table
 
 

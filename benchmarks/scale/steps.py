@@ -8,9 +8,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import takewhile
+from collections.abc import Sequence
+from itertools import chain, takewhile
 from pathlib import Path
 
 from rich.console import Console
@@ -19,27 +18,6 @@ from benchmarks.scale.recorded import Recorded, Stage, read_event_log
 from benchmarks.scale.report import markdown_table, rendered
 
 _MILLION = 1e6
-
-
-@dataclass
-class Cost:
-    """What the tasks of a step cost together.
-
-    Attributes:
-        tasks: how many there were.
-        cpu_seconds: in which they had a core.
-        shuffled: bytes that they wrote for other stages.
-    """
-
-    tasks: int = 0
-    cpu_seconds: float = 0.0
-    shuffled: int = 0
-
-    def add(self, stage: Stage) -> None:
-        """Counts a stage in."""
-        self.tasks += len(stage.tasks)
-        self.cpu_seconds += sum(task.cpu_seconds for task in stage.tasks)
-        self.shuffled += stage.shuffled
 
 
 # What a step does, and what a stage of it is for.
@@ -59,11 +37,11 @@ def purpose_of(stage: Stage) -> str:
     return "shuffle" if stage.shuffled else "result"
 
 
-def costs(run: Recorded) -> dict[Part, Cost]:
-    """Costs by step and purpose, in order of their first stage."""
-    found: dict[Part, Cost] = defaultdict(Cost)
+def stages_by_part(run: Recorded) -> dict[Part, list[Stage]]:
+    """A run's stages by step and purpose, in order of the first of each."""
+    found: dict[Part, list[Stage]] = defaultdict(list)
     for stage in run.stages:
-        found[kind_of(stage.step), purpose_of(stage)].add(stage)
+        found[kind_of(stage.step), purpose_of(stage)].append(stage)
     return dict(found)
 
 
@@ -74,32 +52,31 @@ def steps_table(runs: Sequence[Recorded], least: float) -> str:
         runs: the same batch over other numbers of lines.
         least: CPU seconds of a part that has a row of its own; all others share the last one.
     """
-    found = [costs(run) for run in runs]
-    heads = [(f"{run.lines:,} lines: tasks", "CPU s a million", "MB shuffled") for run in runs]
-    table = markdown_table("step", "to", *[head for triple in heads for head in triple])
-    parts = list(dict.fromkeys(part for of_run in found for part in of_run))
-    large = [p for p in parts if any(p in of_run and of_run[p].cpu_seconds >= least for of_run in found)]
+    found = [(run.lines, stages_by_part(run)) for run in runs]
+    heads = [(f"{lines:,} lines: tasks", "CPU s a million", "MB shuffled") for lines, _ in found]
+    table = markdown_table("step", "to", *chain.from_iterable(heads), words=("step", "to"))
+    parts = list(dict.fromkeys(part for _, by_part in found for part in by_part))
+    large = [p for p in parts if any(_cpu(by_part.get(p, [])) >= least for _, by_part in found)]
     small = [part for part in parts if part not in large]
-    rows: list[tuple[Part, Iterable[Part]]] = [(part, [part]) for part in large]
+    rows: list[tuple[Part, Sequence[Part]]] = [(part, [part]) for part in large]
     for (step, purpose), summed in [*rows, (("all others", ""), small), (("together", ""), parts)]:
-        cells = [_cells(_sum(of_run, summed), run.lines) for of_run, run in zip(found, runs, strict=True)]
-        table.add_row(step, purpose, *[cell for triple in cells for cell in triple])
+        cells = [
+            _cells([stage for part in summed for stage in by_part.get(part, [])], lines)
+            for lines, by_part in found
+        ]
+        table.add_row(step, purpose, *chain.from_iterable(cells))
     alone = [("", f"{run.driver_seconds * _MILLION / run.lines:.2f} s by the clock", "") for run in runs]
-    table.add_row("driver, no task at work", "", *[cell for triple in alone for cell in triple])
+    table.add_row("driver, no task at work", "", *chain.from_iterable(alone))
     return rendered(table)
 
 
-def _sum(found: Mapping[Part, Cost], parts: Iterable[Part]) -> Cost:
-    there = [found[part] for part in parts if part in found]
-    return Cost(
-        sum(cost.tasks for cost in there),
-        sum(cost.cpu_seconds for cost in there),
-        sum(cost.shuffled for cost in there),
-    )
+def _cpu(stages: Sequence[Stage]) -> float:
+    return sum(stage.cpu_seconds for stage in stages)
 
 
-def _cells(cost: Cost, lines: int) -> tuple[str, str, str]:
-    return f"{cost.tasks:,}", f"{cost.cpu_seconds * _MILLION / lines:.2f}", f"{cost.shuffled / 1e6:,.0f}"
+def _cells(stages: Sequence[Stage], lines: int) -> tuple[str, str, str]:
+    tasks, shuffled = sum(len(stage.tasks) for stage in stages), sum(stage.shuffled for stage in stages)
+    return f"{tasks:,}", f"{_cpu(stages) * _MILLION / lines:.2f}", f"{shuffled / 1e6:,.0f}"
 
 
 def main(arguments: Sequence[str]) -> int:
