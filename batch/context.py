@@ -13,9 +13,10 @@ from pyspark.sql import SparkSession
 
 from batch.timetable import Timetable
 from lake.landing import Landing
-from lake.ledger import Ledger
+from lake.ledger import IngestAudit, Ledger
 from lake.settings import Settings
 from lake.tables import Lake
+from planning.pinned import Chunking, PinnedSettings
 from planning.reconciliation import Cell, Shares
 from planning.recovery import ChunkTasks
 from schemas.drops import IngestedDrop
@@ -159,6 +160,9 @@ class Batch:
         dry_run: whether to say what would be done, and write nothing.
         republish: whether dates are published again whose inputs are unchanged.
         reingest: whether drops are ingested again whose files are unchanged.
+        from_now_on: whether changed settings, or another landing, hold for later deliveries only.
+        pinned: settings that decide content, as the lake keeps them.
+        retain_at_least: hours that files are kept whatever a command says, since another run may be alive.
         outcome: what came out so far.
         tell: says what is being done now, for a person who watches.
         following: shows how chunks go, as a look at them tells, as long as its context lasts.
@@ -174,6 +178,9 @@ class Batch:
     dry_run: bool = False
     republish: bool = False
     reingest: bool = False
+    from_now_on: bool = False
+    pinned: PinnedSettings = field(default_factory=lambda: PinnedSettings([]))
+    retain_at_least: float = 0.0
     outcome: Outcome = field(default_factory=Outcome)
     tell: Callable[[str], None] = _silent
     following: Callable[[Look], AbstractContextManager[None]] = _unfollowed
@@ -185,6 +192,18 @@ class Batch:
             UsageError: there is no such folder.
         """
         return Landing(self.spark, self.settings.storage.landing, self.settings.received_names)
+
+    def drop_chunkings(self) -> dict[dt.date, Chunking]:
+        """How lines of each accepted delivery are split into chunks, by drop date."""
+        return {
+            date: self.pinned.chunking_of(drop.accepted.settings_sequence)
+            for date, drop in self.ledger.drops().items()
+            if drop.accepted is not None
+        }
+
+    def ingest_audit(self) -> IngestAudit:
+        """What a delivery of this run is ingested under."""
+        return IngestAudit(self.pinned.current.sequence, self.settings.audit.max_rejected_share)
 
     @property
     def terms(self) -> JudgingTerms:

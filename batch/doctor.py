@@ -197,23 +197,20 @@ def _disk(batch: Batch) -> Judged:
 
 
 def _log_store(batch: Batch) -> Judged:
-    """On S3 a lake is locked, by a file that is created only where none is: the store must keep to that."""
+    """A lake is locked by a file that is created only where there is none: the store must keep to that."""
     files = batch.lake.files
     scheme = urlsplit(files.root).scheme
-    if not files.is_on_s3:
-        return _ok(
-            str(batch.spark.conf.get(f"spark.delta.logStore.{scheme}.impl", f"Delta's own for {scheme}"))
-        )
     name = "_doctor_condition"
     files.delete(name)
-    written = [files.write_if_unchanged(name, b"", None) for _ in range(2)]
+    created = [files.create(name, b"") for _ in range(2)]
     files.delete(name)
-    if written == [True, False]:
-        return _ok("its conditions of a write hold: one run at a time")
+    if created == [True, False]:
+        own = batch.spark.conf.get(f"spark.delta.logStore.{scheme}.impl", f"Delta's own for {scheme}")
+        return _ok(f"{own}; one run at a time: a file is created once")
     return (
         CheckState.PROBLEM,
-        "the store writes over a file that must not be there (If-None-Match)",
-        "two runs at once would lose commits: use a store that does not",
+        "the store creates a file over one that is there",
+        "two runs at once would lose commits: use a store that does not (on S3: If-None-Match)",
     )
 
 

@@ -1,36 +1,30 @@
-"""Ingest: landed drops to bronze. One pass over their text and one commit, for one drop or many."""
+"""Ingest: which landed drops are read, and in which windows. One pass and one commit for many of them."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from functools import partial
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from batch.context import Batch
-from lake.landing import Landing, read_manifest, unreadable_file
-from lake.tables import Commit, filter_dates
-from planning.audit import audit_drop
-from planning.reconciliation import EXACT, ZERO
+from batch.kept import revalidate_kept
+from batch.receiving import ExtraColumns, receive
+from lake.landing import Landing, unreadable_file
 from planning.staleness import DropState
 from planning.windows import partition_spans, sized_windows
-from schemas.drops import DateContent, Drop, IngestedDrop, LandedFile
-from schemas.errors import AuditError, TryAgainError
-from schemas.states import DropStatus, ExitCode, Stage, ValidationStatus
-from schemas.tables import RECEIVED_SALES
+from schemas.drops import Drop, IngestedDrop
+from schemas.errors import AuditError, NotReadyError, UsageError
+from schemas.states import DropStatus, ExitCode, Stage
 from transforms.control_totals import count_received
 from transforms.publication import with_chunk
-from transforms.receipts import count_receipts, count_reject_reasons, filter_accepted
+from transforms.receipts import filter_accepted
 from transforms.received import judge_received
 
-JOB = "ingest_sales"
 Headers = dict[Drop, dict[str, tuple[str, ...]]]
-ExtraColumns = Mapping[dt.date, tuple[str, ...]]
 
 
 def ingest(batch: Batch, *, needs_every_day: bool = True) -> list[dt.date]:
@@ -44,17 +38,74 @@ def ingest(batch: Batch, *, needs_every_day: bool = True) -> list[dt.date]:
     Returns:
         Drop dates that were asked for and are not there yet.
     """
-    recover_receipts(batch)
     landing = batch.open_landing()
     batch.tell("listing drops")
-    drops = landing.drops(batch.asked.first, batch.asked.last)
-    changed = [landing.with_manifest(drop) for drop in _split_changed(batch, drops)]
-    fresh, unready = _split_ready(batch, changed, _missing_days(batch, drops, needs_every_day))
+    asked = landing.drops(batch.asked.first, batch.asked.last)
+    pending = _validated_before(batch)
+    drops = _with_pending(batch, landing, asked, pending)
+    changed = [landing.with_manifest(drop) for drop in _split_changed(batch, drops, pending)]
+    _check_landing(batch, landing, changed)
+    fresh, unready = _split_ready(batch, changed, _missing_days(batch, asked, needs_every_day))
+    here = {drop.date for drop in drops}
+    gone = sorted(set(pending) - here)
     if batch.dry_run:
         _plan_only(batch, landing, read_headers(batch, landing, fresh))
-    elif fresh:
+        batch.outcome.planned += [f"validate drop {date} again, from what bronze kept" for date in gone]
+        return unready
+    if fresh:
         ingest_drops(batch, landing, fresh)
+    if gone:
+        revalidate_kept(batch, gone)
     return unready
+
+
+def check_all_validated(batch: Batch) -> None:
+    """Proves that no delivery waits to be validated again under the settings of the lake.
+
+    Raises:
+        NotReadyError: one does, since a run with --reingest was cut off.
+    """
+    pending = _validated_before(batch)
+    if pending:
+        raise NotReadyError(
+            f"{len(pending)} drops ({min(pending)} to {max(pending)}) still have to be validated under the "
+            "settings of the lake, since a run with --reingest was cut off: run run_batch"
+        )
+
+
+def _validated_before(batch: Batch) -> list[dt.date]:
+    """Drops that were last ingested before the settings changed for all of them."""
+    since = batch.pinned.validated_since
+    return [
+        date
+        for date, drop in batch.ledger.drops().items()
+        if drop.accepted is not None and max(drop.accepted.settings_sequence, drop.settings_sequence) < since
+    ]
+
+
+def _with_pending(batch: Batch, landing: Landing, asked: list[Drop], pending: list[dt.date]) -> list[Drop]:
+    """The drops asked for, and those that must be validated again whatever was asked for."""
+    missing = set(pending) - {drop.date for drop in asked}
+    if not missing:
+        return asked
+    more = [drop for drop in landing.drops(min(missing), max(missing)) if drop.date in missing and drop.files]
+    if more:
+        batch.tell(f"the settings changed for all drops: reading {len(more):,} more than asked for")
+    return sorted([*asked, *more], key=lambda drop: drop.date)
+
+
+def _check_landing(batch: Batch, landing: Landing, changed: list[Drop]) -> None:
+    """A drop is not replaced by one of the same date in another landing, without a word."""
+    known = batch.ledger.drops()
+    for drop in changed:
+        accepted = known[drop.date].accepted if drop.date in known else None
+        before = batch.ledger.landing_of(accepted.run_id) if accepted else None
+        if before in (None, landing.root) or batch.from_now_on:
+            continue
+        raise UsageError(
+            f"drop {drop.date} was ingested from the landing {before}; this run reads {landing.root}, which "
+            "would replace it: give --from-now-on if the landing has moved"
+        )
 
 
 def ingest_drops(batch: Batch, landing: Landing, drops: list[Drop]) -> None:
@@ -74,53 +125,62 @@ def ingest_drops(batch: Batch, landing: Landing, drops: list[Drop]) -> None:
 
 def _has_deadline(batch: Batch, drop: Drop, known: DropState | None) -> bool:
     """Whether a drop is a night's own: not history, and not one delivered again."""
-    is_held = known is not None and known.held_input is not None
+    is_held = known is not None and known.accepted is not None
     return not is_held and not batch.settings.late.is_history(drop.date)
 
 
 def _ingest_window(batch: Batch, landing: Landing, drops: list[Drop]) -> None:
+    """Ingests drops in one commit; a drop that cannot be read through is left behind."""
     headers = read_headers(batch, landing, drops)
-    version = _write(batch, landing, headers)
-    if version is not None:
-        batch.tell("counting what was received")
-        _record(batch, _counted(batch, version, headers, _extra_columns(landing, headers)), version)
-    _note_changed_while_read(batch, landing, headers)
+    while headers:
+        size = sum(drop.bytes for drop in headers) / 1e6
+        batch.tell(f"ingesting {len(headers):,} drops, {size:,.1f} MB{batch.timetable.left()}")
+        try:
+            receive(
+                batch,
+                judge_received(landing.lines(headers), batch.terms),
+                headers,
+                _extra_columns(landing, headers),
+                partial(_spoiled, landing, tuple(headers)),
+            )
+            return
+        except (Py4JJavaError, PySparkException) as error:
+            broken = _broken_drop(str(error), headers)
+            if broken is None:
+                raise
+            drop, name, cause = broken
+            _fail(batch, drop, f"{name} cannot be read: {cause}", ExitCode.AUDIT)
+            del headers[drop]
 
 
-def commit_judged(batch: Batch, lines: DataFrame, drops: list[Drop]) -> None:
-    """Writes judged lines of drops whose files are gone, and records them.
-
-    Args:
-        batch: the run.
-        lines: all lines of the drops, as ``bronze/received_sales`` has them.
-        drops: the drops.
-    """
-    dates = [drop.date for drop in drops]
-    version = batch.lake.replace(RECEIVED_SALES, lines, dates, _metadata(batch, drops, {}))
-    if version is None:
-        raise TryAgainError("bronze/received_sales: the commit of this replay is not there; run again")
-    _record(batch, _counted(batch, version, drops, {}), version)
+def _spoiled(landing: Landing, drops: Iterable[Drop]) -> dict[dt.date, str]:
+    """Drops whose files changed while they were read: what was read of them is not trusted."""
+    return {
+        drop.date: "its files changed while they were read; run again when they are whole"
+        for drop in drops
+        if landing.refreshed(drop).fingerprint != drop.fingerprint
+    }
 
 
-def recover_receipts(batch: Batch) -> None:
-    """Writes the ledger rows of commits to bronze whose run ended before it wrote them."""
-    if batch.dry_run:
-        return
-    for commit in batch.lake.commits(RECEIVED_SALES, batch.ledger.last_bronze_version()):
-        if commit.metadata.get("job") == JOB:
-            _record_recovered(batch, commit)
-
-
-def _split_changed(batch: Batch, drops: list[Drop]) -> list[Drop]:
-    """Drops whose files differ from those that bronze holds."""
+def _split_changed(batch: Batch, drops: list[Drop], pending: list[dt.date]) -> list[Drop]:
+    """Drops whose files differ from those that were last looked at, or that are to be read again."""
     known = batch.ledger.drops()
-    changed = [drop for drop in drops if batch.reingest or not _is_held(drop, known.get(drop.date))]
-    unchanged = [drop for drop in drops if drop not in changed]
+    changed, unchanged = [], []
+    for drop in drops:
+        state = known.get(drop.date)
+        if state is None or drop.date in pending or (batch.reingest and drop.date in batch.asked):
+            changed.append(drop)
+        elif _is_held(drop, state):
+            unchanged.append(drop)
+        elif _is_still_refused(batch, drop, state):
+            batch.outcome.fail(ExitCode.AUDIT, f"drop {drop.date} is still blocked: {state.reason}")
+        else:
+            changed.append(drop)
     batch.outcome.unchanged_drops += [drop.date for drop in unchanged]
     if batch.asked.days() and not batch.dry_run:
         # Only of drops asked for by date: a row a night for each drop of years would tell nothing.
         asked = [IngestedDrop(drop, status=DropStatus.UNCHANGED) for drop in unchanged]
-        batch.ledger.record_drops(batch.run_id, asked, None)
+        batch.ledger.record_drops(batch.run_id, asked, None, batch.ingest_audit())
     return changed
 
 
@@ -158,8 +218,18 @@ def _split_ready(
     return ready, sorted(reasons)
 
 
-def _is_held(drop: Drop, state: DropState | None) -> bool:
-    return state is not None and state.status is DropStatus.INGESTED and state.fingerprint == drop.fingerprint
+def _is_held(drop: Drop, state: DropState) -> bool:
+    return state.status is DropStatus.INGESTED and state.fingerprint == drop.fingerprint
+
+
+def _is_still_refused(batch: Batch, drop: Drop, state: DropState) -> bool:
+    """Whether the audit would refuse the delivery again: the same files, settings and allowed share."""
+    return (
+        state.status is DropStatus.BLOCKED
+        and state.fingerprint == drop.fingerprint
+        and state.settings_sequence == batch.pinned.current.sequence
+        and state.max_rejected_share == batch.settings.audit.max_rejected_share
+    )
 
 
 def _plan_only(batch: Batch, landing: Landing, headers: Headers) -> None:
@@ -167,13 +237,14 @@ def _plan_only(batch: Batch, landing: Landing, headers: Headers) -> None:
     if not headers:
         return
     chunks = batch.settings.chunks
+    chunking = batch.pinned.current.chunking
     batch.outcome.planned += [
         f"ingest drop {drop.date}: {len(drop.files)} files, {drop.bytes:,} bytes" for drop in headers
     ]
     accepted = filter_accepted(judge_received(landing.lines(headers), batch.terms))
     by_date: Counter[dt.date] = Counter()
     by_chunk: Counter[str] = Counter()
-    for row in count_received(with_chunk(accepted, chunks.key, chunks.key_ranges)).collect():
+    for row in count_received(with_chunk(accepted, chunking.key, chunking.key_ranges)).collect():
         by_date[row.business_date] += row.lines
         by_chunk[row.chunk] += row.lines
     batch.outcome.planned += [
@@ -211,52 +282,11 @@ def _fail(batch: Batch, drop: Drop, reason: str, code: ExitCode) -> None:
     batch.outcome.drops.append(failed)
     batch.outcome.fail(code, f"drop {drop.date} failed: {reason}")
     if not batch.dry_run:
-        batch.ledger.record_drops(batch.run_id, [failed], None)
-
-
-def _write(batch: Batch, landing: Landing, headers: Headers) -> int | None:
-    """Writes the lines of drops in one commit; a drop that cannot be read through is left behind."""
-    while headers:
-        size = sum(drop.bytes for drop in headers) / 1e6
-        batch.tell(f"ingesting {len(headers):,} drops, {size:,.1f} MB{batch.timetable.left()}")
-        try:
-            lines = judge_received(landing.lines(headers), batch.terms)
-            metadata = _metadata(batch, headers, _extra_columns(landing, headers))
-            version = batch.lake.replace(RECEIVED_SALES, lines, [drop.date for drop in headers], metadata)
-        except (Py4JJavaError, PySparkException) as error:
-            broken = _broken_drop(str(error), headers)
-            if broken is None:
-                raise
-            drop, name, cause = broken
-            _fail(batch, drop, f"{name} cannot be read: {cause}", ExitCode.AUDIT)
-            del headers[drop]
-            continue
-        if version is None:
-            raise TryAgainError("bronze/received_sales: the commit of this ingest is not there; run again")
-        return version
-    return None
+        batch.ledger.record_drops(batch.run_id, [failed], None, batch.ingest_audit())
 
 
 def _extra_columns(landing: Landing, headers: Headers) -> ExtraColumns:
     return {drop.date: landing.extra_columns(files) for drop, files in headers.items()}
-
-
-def _metadata(batch: Batch, drops: Iterable[Drop], extra_columns: ExtraColumns) -> dict[str, Any]:
-    return {
-        "job": JOB,
-        "run_id": batch.run_id,
-        "judged_by": batch.settings.judging_digest,
-        "drops": {
-            drop.date.isoformat(): {
-                "fingerprint": drop.fingerprint,
-                "files": [[file.name, file.size, file.version] for file in drop.files],
-                "manifest": None if drop.manifest is None else drop.manifest.as_json(),
-                "manifest_version": drop.manifest_version,
-                "extra_columns": list(extra_columns.get(drop.date, ())),
-            }
-            for drop in drops
-        },
-    }
 
 
 def _broken_drop(message: str, headers: Headers) -> tuple[Drop, str, str] | None:
@@ -271,107 +301,3 @@ def _broken_drop(message: str, headers: Headers) -> tuple[Drop, str, str] | None
     )
     drops = [drop for drop in headers if drop.date == found.drop_date]
     return (drops[0], found.name, cause[:300]) if drops else None
-
-
-def _counted(
-    batch: Batch, version: int, drops: Iterable[Drop], extra_columns: ExtraColumns
-) -> list[IngestedDrop]:
-    judged_by = batch.settings.judging_digest
-    found = {
-        drop.date: IngestedDrop(drop, judged_by=judged_by, extra_columns=extra_columns.get(drop.date, ()))
-        for drop in drops
-    }
-    _count(batch, version, found)
-    return list(found.values())
-
-
-def _count(batch: Batch, version: int, found: dict[dt.date, IngestedDrop]) -> None:
-    received = filter_dates(batch.lake.read(RECEIVED_SALES, version), "drop_date", found)
-    for row in count_receipts(received).collect():
-        _add_receipt(found[row.drop_date], row)
-    if any(drop.rejected for drop in found.values()):
-        for row in count_reject_reasons(received).collect():
-            found[row.drop_date].reasons[row.reason] += row.lines
-
-
-def _add_receipt(drop: IngestedDrop, row: Any) -> None:
-    drop.lines += row.lines
-    drop.file_lines[row.source_file] += row.lines
-    if row.validation_status == ValidationStatus.ACCEPTED:
-        drop.accepted += row.lines
-        key = (row.business_date, row.sale_date, row.is_adjustment)
-        _add_content(drop, DateContent(*key, lines=row.lines))
-    else:
-        drop.rejected += row.lines
-    if row.currency is not None:
-        totals = drop.file_gross.setdefault(row.source_file, {})
-        totals[row.currency] = EXACT.add(totals.get(row.currency, ZERO), row.gross)
-
-
-def _add_content(drop: IngestedDrop, more: DateContent) -> None:
-    for position, there in enumerate(drop.content):
-        same = (there.business_date, there.sale_date, there.is_adjustment)
-        if same == (more.business_date, more.sale_date, more.is_adjustment):
-            drop.content[position] = DateContent(*same, lines=there.lines + more.lines)
-            return
-    drop.content.append(more)
-
-
-def _record(batch: Batch, drops: list[IngestedDrop], version: int) -> None:
-    for found in drops:
-        found.reason = audit_drop(found, batch.settings.audit.max_rejected_share)
-        if found.reason is not None:
-            found.status = DropStatus.BLOCKED
-            batch.outcome.fail(
-                ExitCode.AUDIT,
-                f"drop {found.drop.date} is blocked: {found.reason}{_example(batch, version, found)}",
-            )
-    batch.ledger.record_drops(batch.run_id, drops, version)
-    batch.outcome.drops += drops
-
-
-def _example(batch: Batch, version: int, found: IngestedDrop) -> str:
-    """One rejected line in words, so that the user sees at once what is wrong."""
-    if not found.rejected:
-        return ""
-    reason = found.reasons.most_common(1)[0][0]
-    received = filter_dates(batch.lake.read(RECEIVED_SALES, version), "drop_date", [found.drop.date])
-    line = received.filter(F.array_contains("reject_reasons", reason)).select("source_file", "raw").first()
-    return "" if line is None else f"; for example {reason} in {line.source_file}: {line.raw[:300]}"
-
-
-def _note_changed_while_read(batch: Batch, landing: Landing, headers: Headers) -> None:
-    """A drop whose files changed under the ingest is not trusted: its dates wait for the next run."""
-    for drop in headers:
-        if landing.refreshed(drop).fingerprint == drop.fingerprint:
-            continue
-        _fail(
-            batch,
-            drop,
-            "its files changed while they were read; run again when they are whole",
-            ExitCode.NOT_READY,
-        )
-
-
-def _record_recovered(batch: Batch, commit: Commit) -> None:
-    batch.tell("completing the ledger of an ingest that was cut off")
-    found = {}
-    for text, said in commit.metadata["drops"].items():
-        date = dt.date.fromisoformat(text)
-        files = tuple(LandedFile(name, "", size, version) for name, size, version in said["files"])
-        manifest = None if said["manifest"] is None else read_manifest(said["manifest"])
-        drop = Drop(
-            date,
-            files,
-            manifest,
-            manifest_version=said["manifest_version"],
-            known_fingerprint=said["fingerprint"],
-        )
-        judged_by = str(commit.metadata["judged_by"])
-        found[date] = IngestedDrop(drop, judged_by=judged_by, extra_columns=tuple(said["extra_columns"]))
-    _count(batch, commit.version, found)
-    for drop_found in found.values():
-        drop_found.reason = audit_drop(drop_found, batch.settings.audit.max_rejected_share)
-        if drop_found.reason is not None:
-            drop_found.status = DropStatus.BLOCKED
-    batch.ledger.record_drops(str(commit.metadata["run_id"]), found.values(), commit.version)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime as dt
 
 from batch.context import Batch
-from batch.ingest import recover_receipts
-from batch.recording import recover_publications
 from schemas.tables import TABLES, Table
 
 # A table without dates gets a file a commit: reading more than these takes longer than one of them all.
@@ -20,12 +18,16 @@ def maintain(batch: Batch, retain_hours: float) -> None:
     """Merges small files, deletes replaced and orphaned ones, writes checkpoints and cleans up logs.
 
     Args:
-        batch: the run; it must be the only one at work in the lake.
+        batch: the run, which holds the lake.
         retain_hours: age that a file must have reached to be deleted.
     """
-    # What a cut-off run left to be recorded is read from the versions of its time: before they go.
-    recover_receipts(batch)
-    recover_publications(batch)
+    # The run recovered unrecorded commits as it began, before VACUUM removes the versions that they need.
+    if batch.retain_at_least > retain_hours:
+        batch.outcome.warnings.append(
+            f"--retain-hours {retain_hours:g}: files of {batch.retain_at_least:g} hours are kept, since the "
+            "lake was taken over from a run that may still be alive"
+        )
+        retain_hours = batch.retain_at_least
     for table in TABLES:
         batch.tell(f"maintaining {table.name}")
         if batch.dry_run:

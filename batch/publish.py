@@ -9,17 +9,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from batch.context import Batch, PublishedDate
-from batch.recording import JOB, Publication, record_publication, recover_publications
+from batch.ingest import check_all_validated
+from batch.publication import Publication
+from batch.recording import record_publication, undo_conflicts
 from batch.window import Window
 from batch.writing import write_sales
 from lake.causes import cause_of, is_of_the_place
 from lake.tables import filter_dates
+from planning.dependencies import Dependencies
 from planning.recovery import is_lost_worker
-from planning.staleness import DateInputs, DateState, date_inputs, held_back_dates, no_inputs, stale_dates
-from planning.windows import split_failed, windows
-from schemas.errors import TryAgainError
+from planning.staleness import (
+    DateInputs,
+    DateState,
+    date_inputs,
+    misplaced_dates,
+    stale_dates,
+)
+from planning.windows import sized_windows, split_failed
+from schemas.errors import AuditError, TryAgainError
 from schemas.states import DateStatus, ExitCode, Stage
 from schemas.tables import CONFLICTS, SALES
+
+Groups = list[list[DateInputs]]
 
 
 def publish(
@@ -36,42 +47,26 @@ def publish(
         unready: drops that were asked for and are not there yet; their own dates wait for them.
         again: business dates that are published again though their inputs are unchanged.
     """
-    pinned = _pin(batch)
-    drops, published = batch.ledger.drops(), pinned.published
-    inputs = date_inputs(drops.values())
+    check_all_validated(batch)
+    drops, published = batch.ledger.drops(), batch.ledger.dates()
+    inputs = date_inputs(drops.values(), batch.drop_chunkings())
     known = set(inputs) | {date for date, state in published.items() if state.revision}
-    stale = stale_dates(inputs, published) | {date for date in known if date in again}
-    stale = {date for date in stale if date in asked}
-    held = held_back_dates(drops.values(), published, set(unready))
-    _record_held_back(batch, stale & set(held), held, published)
-    wanted = [inputs.get(date) or no_inputs(date) for date in sorted(stale - set(held))]
+    stale = stale_dates(inputs, published)
+    placed = misplaced_dates(inputs, published) | {date for date in known if date in again}
+    # What was brought back is taken from bronze again where that is asked for: its content changes.
+    stale |= {date for date in placed if date in published and published[date].is_restored}
+    links = Dependencies(drops.values(), inputs, published)
+    wanted = {date for date in stale | placed if date in asked or date in again}
+    plan = links.plan(stale, wanted, set(unready), placed & wanted)
+    publishing = _Publishing(batch, links, links.groups(stale), stale, published, dict(plan.held))
+    if plan.added:
+        batch.tell(f"{len(plan.added)} dates more are published: they share sale dates with those asked for")
+    publishing.record_held_back(plan.held)
     if batch.dry_run:
-        for window in windows(wanted, batch.settings.publish.max_lines_per_window):
-            _plan_only(batch, window, pinned)
-    elif wanted:
-        _publish_all(batch, wanted, pinned)
-
-
-def _publish_all(batch: Batch, dates: list[DateInputs], pinned: _Pinned) -> None:
-    """Publishes dates, window by window."""
-    lines = sum(date.lines for date in dates)
-    due = [date.date for date in dates if _has_deadline(batch, date.date, pinned)]
-    try:
-        with batch.timetable.stage(Stage.PUBLISH, len(dates), lines, due):
-            for window in windows(dates, batch.settings.publish.max_lines_per_window):
-                _publish_window(batch, window, pinned)
-                batch.timetable.advance(sum(date.lines for date in window))
-    except Exception:
-        # Which chunk, where, why: asked above all of a run that failed. Its own error goes before this one's.
-        with suppress(Exception):
-            _record_tasks(batch)
-        raise
-    _record_tasks(batch)
-
-
-def _has_deadline(batch: Batch, date: dt.date, pinned: _Pinned) -> bool:
-    """Whether a date is published for the first time and is no history: a restatement is due at no time."""
-    return not pinned.revision(date) and not batch.settings.late.is_history(date)
+        for window in publishing.windows(plan.groups):
+            publishing.plan_only(window)
+    elif plan.groups:
+        publishing.publish_all(plan.groups)
 
 
 def dates_of_drops(batch: Batch, drop_dates: Container[dt.date]) -> set[dt.date]:
@@ -80,146 +75,183 @@ def dates_of_drops(batch: Batch, drop_dates: Container[dt.date]) -> set[dt.date]
     return {content.business_date for drop in drops if drop.date in drop_dates for content in drop.content}
 
 
-def _record_held_back(
-    batch: Batch, dates: set[dt.date], reasons: Mapping[dt.date, str], published: Mapping[dt.date, DateState]
-) -> None:
-    rows = []
-    for date in sorted(dates):
-        state = published.get(date)
-        revision = 0 if state is None else state.revision
-        batch.outcome.dates[date] = PublishedDate(DateStatus.BLOCKED, revision, reason=reasons[date])
-        rows.append(date_row(date, DateStatus.BLOCKED, revision, reasons[date]))
-    if not batch.dry_run:
-        batch.ledger.record_dates(batch.run_id, rows)
-    if rows and not batch.outcome.codes:
-        batch.outcome.fail(ExitCode.AUDIT, f"{len(rows)} dates wait for drops that are blocked or failed")
-
-
 def date_row(date: dt.date, status: DateStatus, revision: int, reason: str) -> dict[str, Any]:
     """A row of ``ledger/dates`` of a date that was not published."""
     return {"business_date": date, "status": status.value, "revision": revision, "reason": reason}
 
 
 @dataclass
-class _Pinned:
-    """What a run goes by, as it was when it began: another run's commits after that make it end with 75.
+class _Publishing:
+    """A publish under way.
 
     Attributes:
-        sequence: number of the last publication.
-        bronze_version: version of bronze that the ledger's drops tell of.
-        published: dates as they are published.
+        batch: the run.
+        links: which dates depend on which.
+        mates: stale dates that change in one commit.
+        stale: dates whose content changes, by the ledger as the publish began.
+        published: dates as they were published when it began.
+        lost: dates that keep their revision, held back or failed, each with the reason.
     """
 
-    sequence: int
-    bronze_version: int | None
+    batch: Batch
+    links: Dependencies
+    mates: list[list[dt.date]]
+    stale: set[dt.date]
     published: Mapping[dt.date, DateState]
+    lost: dict[dt.date, str]
 
     def revision(self, date: dt.date) -> int:
         """Revision of a date that readers see; 0 where there is none."""
         return self.published[date].revision if date in self.published else 0
 
+    def windows(self, groups: Groups) -> list[Groups]:
+        """Groups of dates, in order, as windows that are published in one commit each."""
+        most = self.batch.settings.publish.max_lines_per_window
+        return sized_windows(groups, _lines, most)
 
-def _pin(batch: Batch) -> _Pinned:
-    # The sequence before the ledger: a publication between the two is then found out, not passed over.
-    sequence = batch.lake.transaction(SALES, JOB)
-    batch.ledger.forget()
-    recover_publications(batch)
-    version = batch.ledger.last_bronze_version()
-    return _Pinned(sequence, version if version >= 0 else None, batch.ledger.dates())
-
-
-def _plan_only(batch: Batch, dates: list[DateInputs], pinned: _Pinned) -> None:
-    window = Window(batch, dates, pinned.bronze_version)
-    for date in dates:
-        batch.outcome.planned.append(
-            f"publish {date.date}: {date.lines} lines of {len(date.drop_dates)} drops"
-        )
-    for chunk, span in window.plan.spans.items():
-        lines = sum(measure.lines for cell, measure in window.received.items() if cell.chunk == chunk)
-        batch.outcome.planned.append(f"chunk {chunk}: {lines} lines, {span.count} partitions")
-    batch.outcome.spans = dict(window.plan.spans)
-
-
-def _publish_window(batch: Batch, dates: list[DateInputs], pinned: _Pinned) -> None:
-    """Publishes a window; where it fails for its data, its parts, so that only the failing date stays."""
-    try:
-        _publish_dates(batch, dates, pinned)
-    except TryAgainError:
-        raise
-    except Exception as error:
-        if is_of_the_place(error) or is_lost_worker(str(error)):
+    def publish_all(self, groups: Groups) -> None:
+        """Publishes groups of dates, window by window."""
+        batch, dates = self.batch, [date for group in groups for date in group]
+        due = [date.date for date in dates if self._has_deadline(date.date)]
+        try:
+            with batch.timetable.stage(Stage.PUBLISH, len(dates), sum(d.lines for d in dates), due):
+                for window in self.windows(groups):
+                    self._publish_window(window)
+                    batch.timetable.advance(sum(map(_lines, window)))
+        except Exception:
+            # A failed run above all must tell which chunk failed. Its own error goes before this one's.
+            with suppress(Exception):
+                _record_tasks(batch)
             raise
-        if len(dates) > 1:
-            parts = split_failed(dates)
-            batch.tell(f"the window failed: publishing its {len(dates):,} dates in {len(parts)} parts")
-            for part in parts:
-                _publish_window(batch, part, pinned)
+        _record_tasks(batch)
+
+    def record_held_back(self, reasons: Mapping[dt.date, str]) -> None:
+        """Records dates that wait."""
+        batch, rows = self.batch, []
+        for date, reason in sorted(reasons.items()):
+            revision = self.revision(date)
+            batch.outcome.dates[date] = PublishedDate(DateStatus.BLOCKED, revision, reason=reason)
+            rows.append(date_row(date, DateStatus.BLOCKED, revision, reason))
+        if not batch.dry_run:
+            batch.ledger.record_dates(batch.run_id, rows)
+        if rows and not batch.outcome.codes:
+            first = min(reasons)
+            batch.outcome.fail(ExitCode.AUDIT, f"{len(rows)} dates are held back; {first}: {reasons[first]}")
+
+    def plan_only(self, groups: Groups) -> None:
+        """Says how a window would be published."""
+        batch, window = self.batch, Window(self.batch, groups, self.batch.ledger.last_bronze_version())
+        for date in window.dates:
+            batch.outcome.planned.append(
+                f"publish {date.date}: {date.lines} lines of {len(date.drop_dates)} drops"
+            )
+        for chunk, span in window.plan.spans.items():
+            lines = sum(measure.lines for cell, measure in window.received.items() if cell.chunk == chunk)
+            batch.outcome.planned.append(f"chunk {chunk}: {lines} lines, {span.count} partitions")
+        batch.outcome.spans = dict(window.plan.spans)
+
+    def _has_deadline(self, date: dt.date) -> bool:
+        """Whether a date is published for the first time and is no history: a restatement has no deadline."""
+        return not self.revision(date) and not self.batch.settings.late.is_history(date)
+
+    def _publish_window(self, groups: Groups) -> None:
+        """Publishes a window; where it fails for its data, its parts, so that only the failing dates stay."""
+        groups = [group for group in self._without_dependents(groups) if group]
+        if not groups:
             return
-        _record_failed(batch, dates[0].date, pinned.revision(dates[0].date), cause_of(error))
+        try:
+            self._publish_groups(groups)
+        except TryAgainError:
+            raise
+        except Exception as error:
+            if is_of_the_place(error) or is_lost_worker(str(error)):
+                raise
+            if len(groups) > 1:
+                parts = split_failed(groups)
+                self.batch.tell(f"the window failed: publishing its {len(groups):,} parts one by one")
+                for part in parts:
+                    self._publish_window(part)
+                return
+            self._record_failed(groups[0], error)
+
+    def _without_dependents(self, groups: Groups) -> Groups:
+        """The groups that do not depend on a date that was lost; the others are held back."""
+        chosen = {inputs.date for group in groups for inputs in group}
+        lost = {date for date in self.lost if date in self.stale}
+        held = self.links.dependents(lost, chosen, self.mates, self.lost)
+        held = {date: why for date, why in held.items() if date not in self.lost}
+        if held:
+            self.lost |= held
+            self.record_held_back(held)
+        return [group for group in groups if not any(inputs.date in held for inputs in group)]
+
+    def _record_failed(self, group: list[DateInputs], error: Exception) -> None:
+        batch, cause, rows = self.batch, cause_of(error), []
+        code = error.exit_code if isinstance(error, AuditError) else ExitCode.SOME_DATES_FAILED
+        for inputs in group:
+            date, revision = inputs.date, self.revision(inputs.date)
+            self.lost[date] = f"it failed: {cause}"
+            batch.outcome.dates[date] = PublishedDate(DateStatus.FAILED, revision, reason=cause)
+            rows.append(date_row(date, DateStatus.FAILED, revision, cause))
+        dates = ", ".join(str(inputs.date) for inputs in group)
+        batch.outcome.fail(code, f"date {dates} failed: {cause}")
+        batch.ledger.record_dates(batch.run_id, rows)
+
+    def _publish_groups(self, groups: Groups) -> None:
+        window = Window(self.batch, groups, self.batch.ledger.last_bronze_version())
+        try:
+            lines = sum(map(_lines, groups))
+            self.batch.tell(f"planning {window.span}, {lines:,} lines{self.batch.timetable.left()}")
+            window.check_received()
+            over = window.over_conflict_share()
+            if over:
+                self._record_over_conflict_share(over)
+                self._publish_window([[date for date in group if date.date not in over] for group in groups])
+                return
+            self._commit(window)
+        finally:
+            window.release()
+
+    def _record_over_conflict_share(self, over: Mapping[dt.date, float]) -> None:
+        batch, rows = self.batch, []
+        allowed = batch.settings.audit.max_conflict_share
+        for date, share in sorted(over.items()):
+            revision = self.revision(date)
+            reason = f"{share:.2%} of its lines conflict, audit.max_conflict_share allows {allowed:.2%}"
+            self.lost[date] = reason
+            batch.outcome.dates[date] = PublishedDate(DateStatus.BLOCKED, revision, reason=reason)
+            batch.outcome.fail(ExitCode.AUDIT, f"date {date} is blocked: {reason}")
+            rows.append(date_row(date, DateStatus.BLOCKED, revision, reason))
+        batch.ledger.record_dates(batch.run_id, rows)
+
+    def _commit(self, window: Window) -> None:
+        batch = self.batch
+        publication = self._publication(window)
+        try:
+            _replace_conflicts(batch, window, publication)
+            window.prepare()
+            version = write_sales(batch, window, publication)
+        except Exception:
+            # Where that fails, as after the lake was lost to another run, the next run does it.
+            with suppress(Exception):
+                undo_conflicts(batch)
+            raise
+        batch.tell(f"reconciling {window.span}")
+        record_publication(batch, publication, version, window.received)
+
+    def _publication(self, window: Window) -> Publication:
+        return Publication(
+            run_id=self.batch.run_id,
+            sequence=self.batch.lake.next_number(SALES),
+            bronze_version=window.bronze_version,
+            dates={date.date: date for date in window.dates},
+            revisions={date.date: self.revision(date.date) + 1 for date in window.dates},
+            groups={date.date: number for number, group in enumerate(window.groups) for date in group},
+        )
 
 
-def _record_failed(batch: Batch, date: dt.date, revision: int, cause: str) -> None:
-    batch.outcome.dates[date] = PublishedDate(DateStatus.FAILED, revision, reason=cause)
-    batch.outcome.fail(ExitCode.SOME_DATES_FAILED, f"date {date} failed: {cause}")
-    batch.ledger.record_dates(batch.run_id, [date_row(date, DateStatus.FAILED, revision, cause)])
-
-
-def _publish_dates(batch: Batch, dates: list[DateInputs], pinned: _Pinned) -> None:
-    window = Window(batch, dates, pinned.bronze_version)
-    try:
-        lines = sum(date.lines for date in dates)
-        batch.tell(f"planning {window.span}, {lines:,} lines{batch.timetable.left()}")
-        over = window.over_conflict_share()
-        if over:
-            _record_over_conflict_share(batch, over, pinned)
-            rest = [date for date in dates if date.date not in over]
-            if rest:
-                _publish_dates(batch, rest, pinned)
-            return
-        _commit(batch, window, pinned)
-    finally:
-        window.release()
-
-
-def _record_over_conflict_share(batch: Batch, over: Mapping[dt.date, float], pinned: _Pinned) -> None:
-    rows = []
-    allowed = batch.settings.audit.max_conflict_share
-    for date, share in sorted(over.items()):
-        revision = pinned.revision(date)
-        reason = f"{share:.2%} of its lines conflict, audit.max_conflict_share allows {allowed:.2%}"
-        batch.outcome.dates[date] = PublishedDate(DateStatus.BLOCKED, revision, reason=reason)
-        batch.outcome.fail(ExitCode.AUDIT, f"date {date} is blocked: {reason}")
-        rows.append(date_row(date, DateStatus.BLOCKED, revision, reason))
-    batch.ledger.record_dates(batch.run_id, rows)
-
-
-def _commit(batch: Batch, window: Window, pinned: _Pinned) -> None:
-    sequence = pinned.sequence + 1
-    publication = _publication(batch, window, sequence, pinned)
-    if batch.lake.transaction(SALES, JOB) >= sequence:
-        # Before the conflicts, too: those of the run that was first are not ours to replace.
-        raise TryAgainError("silver/sales: another run published first; run again")
-    _replace_conflicts(batch, window, publication)
-    window.prepare()
-    version = write_sales(batch, window, publication)
-    if version is None:
-        raise TryAgainError("silver/sales: another run published first; run again")
-    pinned.sequence = sequence
-    batch.tell(f"reconciling {window.span}")
-    record_publication(batch, publication, version, window.received)
-
-
-def _publication(batch: Batch, window: Window, sequence: int, pinned: _Pinned) -> Publication:
-    revisions = {date.date: pinned.revision(date.date) + 1 for date in window.dates}
-    return Publication(
-        run_id=batch.run_id,
-        sequence=sequence,
-        bronze_version=window.bronze_version,
-        chunk_key=batch.settings.chunks.key,
-        chunk_ranges=batch.settings.chunks.ranges,
-        dates={date.date: date for date in window.dates},
-        revisions=revisions,
-    )
+def _lines(group: list[DateInputs]) -> int:
+    return sum(date.lines for date in group)
 
 
 def _replace_conflicts(batch: Batch, window: Window, publication: Publication) -> None:

@@ -1,101 +1,29 @@
-"""Recording a publication: reconciled before its dates are done, and found again after a crash."""
+"""Recording a publication: reconciled before its dates are done, and completed or undone after a crash.
+
+The conflicts of a publication are committed before its sales. A publication whose sales never came is undone;
+one that does not reconcile is rolled back, sales first; one that the ledger does not tell of is recorded.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from pyspark.sql import DataFrame
 
 from batch.context import Batch, PublishedDate
+from batch.publication import JOB, ROLL_BACK, Publication
 from batch.received import read_accepted_of
+from lake.ledger import RESTORED
 from lake.tables import Commit, filter_dates
+from planning.pinned import Chunking
 from planning.reconciliation import Cell, Measure, Shares, reconcile, totals_by, unreconciled_dates
-from planning.staleness import DateInputs
-from schemas.ranges import parse_ranges
 from schemas.states import DateStatus, ExitCode
 from schemas.tables import CONFLICTS, SALES
 from transforms.control_totals import count_conflicts, count_published, count_received
-from transforms.publication import with_chunk
-
-JOB = "publish_sales"
-PUT_BACK = "put_back"
-
-
-@dataclass(frozen=True)
-class Publication:
-    """What a commit to ``silver/sales`` says of itself, so that its ledger rows can be written from it alone.
-
-    Attributes:
-        run_id: run.
-        sequence: number of the publication.
-        bronze_version: version of bronze that it was made from.
-        chunk_key: column that was the chunk key.
-        chunk_ranges: key ranges as written in the config.
-        dates: inputs by business date.
-        revisions: revision by business date.
-        restored: revision whose content was brought back, by business date; none where published from bronze
-            as it is now.
-    """
-
-    run_id: str
-    sequence: int
-    bronze_version: int | None
-    chunk_key: str
-    chunk_ranges: tuple[str, ...]
-    dates: Mapping[dt.date, DateInputs]
-    revisions: Mapping[dt.date, int]
-    restored: Mapping[dt.date, int] = field(default_factory=dict)
-
-    def as_metadata(self) -> dict[str, Any]:
-        """The commit's userMetadata."""
-        restored = {date.isoformat(): revision for date, revision in self.restored.items()}
-        return {
-            "job": JOB,
-            "run_id": self.run_id,
-            "sequence": self.sequence,
-            "bronze_version": self.bronze_version,
-            "chunk_key": self.chunk_key,
-            "chunk_ranges": list(self.chunk_ranges),
-            "dates": {
-                date.isoformat(): {
-                    "revision": self.revisions[date],
-                    "inputs_hash": inputs.inputs_hash,
-                    "drop_dates": [drop.isoformat() for drop in sorted(inputs.drop_dates)],
-                }
-                for date, inputs in self.dates.items()
-            },
-            **({"restored": restored} if restored else {}),
-        }
-
-    @classmethod
-    def from_metadata(cls, metadata: Mapping[str, Any]) -> Publication:
-        """Reads a commit's userMetadata."""
-        dates = {dt.date.fromisoformat(text): said for text, said in metadata["dates"].items()}
-        return cls(
-            run_id=metadata["run_id"],
-            sequence=metadata["sequence"],
-            bronze_version=metadata["bronze_version"],
-            chunk_key=metadata["chunk_key"],
-            chunk_ranges=tuple(metadata["chunk_ranges"]),
-            dates={
-                date: DateInputs(
-                    date,
-                    lines=0,
-                    drop_dates=frozenset(dt.date.fromisoformat(text) for text in said["drop_dates"]),
-                    adjusted_sale_dates=frozenset(),
-                    inputs_hash=said["inputs_hash"],
-                )
-                for date, said in dates.items()
-            },
-            revisions={date: said["revision"] for date, said in dates.items()},
-            restored={
-                dt.date.fromisoformat(text): revision
-                for text, revision in metadata.get("restored", {}).items()
-            },
-        )
+from transforms.publication import with_chunks
 
 
 def record_publication(
@@ -104,7 +32,7 @@ def record_publication(
     version: int,
     received: Mapping[Cell, Measure],
 ) -> None:
-    """Reconciles what a commit published, then records its dates as done; puts back what does not reconcile.
+    """Reconciles what a commit published, then records its dates as done; rolls back what does not reconcile.
 
     Args:
         batch: the run.
@@ -116,31 +44,70 @@ def record_publication(
     published, duplicates = count_sales(sales)
     left_out = count_conflicts_of(batch, publication.dates)
     cells = reconcile(received, published, duplicates, left_out)
-    problems = unreconciled_dates(cells)
+    problems = publication.with_dependents(unreconciled_dates(cells))
     is_own = publication.run_id == batch.run_id
     batch.ledger.record_chunks(publication.run_id, cells, is_new=is_own)
-    if problems:
-        _put_back(batch, publication, problems, version)
+    failed = _roll_back(batch, publication, problems, version) if problems else []
+    _record_dates(batch, publication, version, failed)
+    if not is_own:
+        return
     by_date = totals_by(cells, lambda cell: cell.business_date)
-    rows = []
-    for date in sorted(set(publication.dates) - set(problems)):
-        rows.append(_done_row(publication, date, version))
+    for date in set(publication.dates) - set(problems):
         shares = by_date.get(date, Shares())
         batch.outcome.dates[date] = PublishedDate(DateStatus.DONE, publication.revisions[date], shares)
-    batch.ledger.record_dates(publication.run_id, rows)
     batch.outcome.cells |= {
         cell: shares for cell, shares in cells.items() if cell.business_date not in problems
     }
 
 
 def recover_publications(batch: Batch) -> None:
-    """Brings the ledger up to what silver's history says: commits whose run ended before it recorded them."""
-    if batch.dry_run:
-        return
-    for commit in batch.lake.commits(SALES, batch.ledger.last_silver_version()):
+    """Completes or undoes every publication that a run left half done; brings the ledger up to date."""
+    undo_conflicts(batch)
+    recorded = batch.ledger.recorded_versions(SALES)
+    for commit in batch.lake.history(SALES, recorded):
         if commit.metadata.get("job") == JOB:
             batch.tell("completing the ledger of a publication that was cut off")
             _recover(batch, commit)
+
+
+def undo_conflicts(batch: Batch) -> None:
+    """Takes back the conflicts of a publication whose sales were never committed."""
+    last = batch.lake.last_commit(CONFLICTS, lambda said: said.get("job") in (JOB, ROLL_BACK))
+    if last is None or last.metadata["job"] == ROLL_BACK:
+        return
+    published = batch.lake.last_commit(SALES, lambda said: said.get("job") == JOB)
+    if published is not None and published.metadata["sequence"] >= last.metadata["sequence"]:
+        return
+    batch.tell("taking back the conflicts of a publication that did not come")
+    roll_back_conflicts(batch, last, last.metadata["dates"])
+
+
+def roll_back_conflicts(batch: Batch, commit: Commit, dates: Iterable[str]) -> None:
+    """Gives dates the conflicts that they had before a commit."""
+    days = [dt.date.fromisoformat(text) for text in dates]
+    before = filter_dates(batch.lake.read(CONFLICTS, commit.version - 1), "business_date", days)
+    metadata = {
+        "job": ROLL_BACK,
+        "run_id": batch.run_id,
+        "sequence": commit.metadata["sequence"],
+        "dates": sorted(dates),
+    }
+    batch.lake.replace(CONFLICTS, before, days, metadata)
+
+
+def chunked(lines: DataFrame, chunkings: Mapping[dt.date, Chunking]) -> DataFrame:
+    """Adds ``chunk`` text to accepted lines, each date split as it is to be."""
+    by_split: dict[Chunking, list[dt.date]] = defaultdict(list)
+    for date, chunking in chunkings.items():
+        by_split[chunking].append(date)
+    is_only_one = len(by_split) == 1
+    return with_chunks(
+        lines,
+        {
+            (chunking.key, chunking.key_ranges): None if is_only_one else dates
+            for chunking, dates in by_split.items()
+        },
+    )
 
 
 def count_cells(counts: DataFrame) -> dict[Cell, Measure]:
@@ -175,8 +142,7 @@ def count_accepted(batch: Batch, publication: Publication) -> dict[Cell, Measure
     """Measures of a publication's accepted lines, counted again from the bronze that it was made from."""
     drop_dates = {date for inputs in publication.dates.values() for date in inputs.drop_dates}
     lines = read_accepted_of(batch, publication.bronze_version, drop_dates, publication.dates)
-    chunked = with_chunk(lines, publication.chunk_key, parse_ranges(publication.chunk_ranges))
-    return count_cells(count_received(chunked))
+    return count_cells(count_received(chunked(lines, publication.chunkings)))
 
 
 def count_conflicts_of(batch: Batch, dates: Iterable[dt.date]) -> dict[tuple[Cell, str], Measure]:
@@ -186,7 +152,25 @@ def count_conflicts_of(batch: Batch, dates: Iterable[dt.date]) -> dict[tuple[Cel
 
 def _recover(batch: Batch, commit: Commit) -> None:
     publication = Publication.from_metadata(commit.metadata)
-    record_publication(batch, publication, commit.version, count_accepted(batch, publication))
+    later = batch.lake.commits(SALES, commit.version)
+    rolled_back = [
+        other
+        for other in later
+        if other.metadata.get("job") == ROLL_BACK and other.metadata.get("sequence") == publication.sequence
+    ]
+    if rolled_back:
+        problems = dict(rolled_back[0].metadata["dates"])
+        _roll_back_conflicts_of(batch, publication, problems)
+        _record_dates(batch, publication, commit.version, _failed(batch, publication, rolled_back[0]))
+    else:
+        record_publication(batch, publication, commit.version, count_accepted(batch, publication))
+
+
+def _record_dates(batch: Batch, publication: Publication, version: int, failed: list[dict[str, Any]]) -> None:
+    """Records all dates of a publication at once: it is recorded, or is not."""
+    problems = {row["business_date"] for row in failed}
+    done = [_done_row(publication, date, version) for date in sorted(set(publication.dates) - problems)]
+    batch.ledger.record_dates(publication.run_id, [*done, *failed])
 
 
 def _done_row(publication: Publication, date: dt.date, version: int) -> dict[str, Any]:
@@ -199,21 +183,43 @@ def _done_row(publication: Publication, date: dt.date, version: int) -> dict[str
         "silver_version": version,
         "inputs_hash": inputs.inputs_hash,
         "drop_dates": sorted(inputs.drop_dates),
-        "reason": None if restored is None else f"restored from revision {restored}",
+        "sale_dates": sorted(inputs.sale_dates),
+        "chunk_key": None if inputs.chunking is None else inputs.chunking.key,
+        "chunk_ranges": None if inputs.chunking is None else list(inputs.chunking.ranges),
+        "reason": None if restored is None else f"{RESTORED} {restored}",
     }
 
 
-def _put_back(batch: Batch, publication: Publication, problems: Mapping[dt.date, str], version: int) -> None:
-    """Gives readers the previous content of dates that do not reconcile."""
+def _roll_back(
+    batch: Batch, publication: Publication, problems: Mapping[dt.date, str], version: int
+) -> list[dict[str, Any]]:
+    """Gives readers the previous content of dates that do not reconcile; returns their ledger rows."""
     previous = filter_dates(batch.lake.read(SALES, version - 1), "business_date", problems)
+    told = {date.isoformat(): problem for date, problem in sorted(problems.items())}
     metadata = {
-        "job": PUT_BACK,
-        "run_id": publication.run_id,
-        "dates": {date.isoformat(): problem for date, problem in sorted(problems.items())},
+        "job": ROLL_BACK,
+        "run_id": batch.run_id,
+        "sequence": publication.sequence,
+        "dates": told,
     }
-    restored = batch.lake.replace(SALES, previous, problems, metadata)
+    made = batch.lake.replace(SALES, previous, problems, metadata)
+    _roll_back_conflicts_of(batch, publication, told)
+    return _failed(batch, publication, Commit(made, metadata))
+
+
+def _roll_back_conflicts_of(batch: Batch, publication: Publication, dates: Iterable[str]) -> None:
+    """Gives dates the conflicts of their previous revision, unless they have them already."""
+    last = batch.lake.last_commit(
+        CONFLICTS, lambda said: said.get("sequence") == publication.sequence and "job" in said
+    )
+    if last is not None and last.metadata["job"] == JOB:
+        roll_back_conflicts(batch, last, dates)
+
+
+def _failed(batch: Batch, publication: Publication, rolled_back: Commit) -> list[dict[str, Any]]:
     rows = []
-    for date, problem in sorted(problems.items()):
+    for text, problem in sorted(rolled_back.metadata["dates"].items()):
+        date = dt.date.fromisoformat(text)
         reason = f"does not reconcile, previous content put back: {problem}"
         revision = publication.revisions[date] - 1
         batch.outcome.dates[date] = PublishedDate(DateStatus.FAILED, revision, reason=reason)
@@ -223,8 +229,8 @@ def _put_back(batch: Batch, publication: Publication, problems: Mapping[dt.date,
                 "business_date": date,
                 "status": DateStatus.FAILED.value,
                 "revision": revision,
-                "silver_version": restored,
+                "silver_version": rolled_back.version,
                 "reason": reason,
             }
         )
-    batch.ledger.record_dates(publication.run_id, rows)
+    return rows

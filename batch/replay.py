@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -11,16 +11,15 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from batch.context import Batch
-from batch.ingest import commit_judged, ingest_drops, read_headers, recover_receipts
+from batch.ingest import ingest_drops, read_headers
+from batch.kept import kept_lines, revalidate_kept, validated_kept
 from batch.night import finish
 from lake.landing import Landing
-from lake.tables import filter_dates
+from planning.staleness import DropState
 from schemas.drops import Drop
 from schemas.states import DropStatus
-from schemas.tables import RECEIVED_SALES
-from transforms.receipts import filter_accepted, filter_rejected
 from transforms.received import judge_received
-from transforms.replay import count_quarantine, received_again
+from transforms.replay import count_quarantine
 
 
 @dataclass(frozen=True)
@@ -59,22 +58,21 @@ def replay(batch: Batch, reason: str) -> list[Replayed]:
     """Judges the drops asked for again that hold lines rejected for a reason, then finishes stale dates.
 
     A drop that is still landed is read again, whole: every line of it is judged as an ingest of today would.
-    Of one that is gone, the rejected lines are judged again from what bronze kept of them, under the column
-    names of their time; its accepted lines stay as they were judged.
+    Of one that is gone, every line is judged again from what bronze kept of it, under the column names of its
+    time. A delivery that an audit refused is judged again like any other.
     """
-    recover_receipts(batch)
     before = _quarantine(batch, reason)
     landing = batch.open_landing()
     landed = _landed(landing, before)
     gone = sorted(set(before) - {drop.date for drop in landed})
     if batch.dry_run:
-        after = _counted(_judged(batch, landing, landed, gone), reason)
+        after = _counted(_judged(batch, landing, landed, gone), reason) if before else {}
     else:
         if landed:
             ingest_drops(batch, landing, landed)
         if gone:
-            _judge_kept(batch, gone)
-        after = _counted(_held(batch, before), reason) if before else {}
+            revalidate_kept(batch, gone)
+        after = _counted(kept_lines(batch, before), reason) if before else {}
         # Where nothing is left to judge, too: a replay that was cut off left its dates to be restated.
         finish(batch)
     here = {drop.date for drop in landed}
@@ -91,16 +89,16 @@ Counts = dict[dt.date, tuple[int, int]]
 def _quarantine(batch: Batch, reason: str) -> Counts:
     """Accepted lines, and lines rejected for the reason, of every drop asked for that holds any of these."""
     batch.tell(f"looking for lines rejected for {reason}")
-    held = [date for date, drop in batch.ledger.drops().items() if drop.held_input and date in batch.asked]
-    if not held:
+    known = batch.ledger.drops()
+    dates = [date for date, drop in known.items() if _is_kept(drop) and date in batch.asked]
+    if not dates:
         return {}
-    found = _counted(_held(batch, held), reason)
+    found = _counted(kept_lines(batch, dates), reason)
     return {date: counts for date, counts in found.items() if counts[1]}
 
 
-def _held(batch: Batch, dates: Collection[dt.date]) -> DataFrame:
-    version = batch.ledger.last_bronze_version()
-    return filter_dates(batch.lake.read(RECEIVED_SALES, version), "drop_date", dates)
+def _is_kept(drop: DropState) -> bool:
+    return drop.accepted is not None or drop.status is DropStatus.BLOCKED
 
 
 def _counted(received: DataFrame, reason: str) -> Counts:
@@ -118,26 +116,8 @@ def _landed(landing: Landing, dates: Mapping[dt.date, Any]) -> list[Drop]:
 
 
 def _judged(batch: Batch, landing: Landing, landed: list[Drop], gone: list[dt.date]) -> DataFrame:
-    parts = [_kept(batch, gone)]
+    parts = [validated_kept(batch, gone)]
     if landed:
         headers = read_headers(batch, landing, landed)
         parts.append(judge_received(landing.lines(headers), batch.terms))
     return reduce(DataFrame.unionByName, parts)
-
-
-def _kept(batch: Batch, dates: list[dt.date]) -> DataFrame:
-    """Lines of drops that are gone: the rejected ones judged again, the accepted ones as they are."""
-    held = _held(batch, dates)
-    again = judge_received(received_again(filter_rejected(held)), batch.terms)
-    return filter_accepted(held).unionByName(again)
-
-
-def _judge_kept(batch: Batch, dates: list[dt.date]) -> None:
-    known = batch.ledger.drops()
-    drops = [
-        Drop(date, files=(), known_fingerprint=known[date].fingerprint)
-        for date in dates
-        if known[date].status in (DropStatus.INGESTED, DropStatus.BLOCKED)
-    ]
-    batch.tell(f"judging what bronze kept of {len(drops):,} drops that are landed no more")
-    commit_judged(batch, _kept(batch, [drop.date for drop in drops]), drops)

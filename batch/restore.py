@@ -5,20 +5,25 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from batch.context import Batch, DateRange
 from batch.gold import bill_customers, build_daily_sales
-from batch.recording import JOB, Publication, count_accepted, record_publication, recover_publications
+from batch.publication import JOB, ROLL_BACK, Publication
+from batch.recording import count_accepted, record_publication, undo_conflicts
 from lake.tables import filter_dates
-from planning.staleness import date_inputs, no_inputs
-from schemas.errors import TryAgainError, UsageError
+from planning.staleness import date_inputs, no_inputs, stale_dates
+from schemas.errors import AuditError, NotReadyError, UsageError
+from schemas.states import ConflictOutcome
 from schemas.tables import CONFLICTS, SALES
+from transforms.hashing import KEY_COLUMNS
+from transforms.verification import digest_by_date
 
 # How Delta and Spark say that a version, or a file of it, is there no more.
 _GONE = re.compile(r"NOT_EXIST|NOT_FOUND|TIME_TRAVEL|FileNotFound|VersionNotFound")
@@ -27,39 +32,75 @@ _GONE = re.compile(r"NOT_EXIST|NOT_FOUND|TIME_TRAVEL|FileNotFound|VersionNotFoun
 def restore(batch: Batch, date: dt.date, revision: int) -> None:
     """Brings the content of an earlier revision back, as the next revision.
 
-    It stands until the inputs of the date change, or the date is published again on request. Its control
-    totals are proven against the version of bronze that it was made from.
+    It stands until a delivery changes what the date depends on, or the date is published again on request.
+    Its control totals are proven against the version of bronze that it was made from.
 
     Raises:
-        TryAgainError: another run published at the same time.
+        AuditError: the restored lines would be published twice, or others nowhere, with another date.
+        NotReadyError: the date has lines that are not published yet.
+        TryAgainError: another run took the lake over.
         UsageError: there is no such revision, readers see it already, or its files are gone.
     """
-    recover_publications(batch)
     versions = batch.ledger.silver_versions(date)
     now = max(versions, default=0)
     _check(date, revision, versions, now)
+    _check_not_stale(batch, date)
     old = Publication.from_metadata(_metadata(batch, date, revision, versions[revision]))
-    if batch.dry_run:
-        batch.outcome.planned.append(f"restore {date}: revision {revision} becomes revision {now + 1}")
-        return
-    publication = _publication(batch, old, date, revision, now + 1)
-    batch.tell(f"restoring revision {revision} of {date}")
     with _files_expected(date, revision):
+        sales = filter_dates(batch.lake.read(SALES, versions[revision]), "business_date", [date])
+        conflicts = filter_dates(_conflicts_of(batch, old), "business_date", [date])
+        _check_other_dates(batch, date, sales)
+        if batch.dry_run:
+            batch.outcome.planned.append(f"restore {date}: revision {revision} becomes revision {now + 1}")
+            return
+        publication = _publication(batch, old, date, revision, now + 1, (sales, conflicts))
+        batch.tell(f"restoring revision {revision} of {date}")
         received = count_accepted(batch, publication)
-        _restore_conflicts(batch, old, publication, date)
-        version = batch.lake.replace(
-            SALES,
-            filter_dates(batch.lake.read(SALES, versions[revision]), "business_date", [date]),
-            [date],
-            publication.as_metadata(),
-            transaction=(JOB, publication.sequence),
-        )
-    if version is None:
-        raise TryAgainError("silver/sales: another run published first; run again")
+        try:
+            batch.lake.replace(CONFLICTS, conflicts, [date], publication.as_metadata())
+            version = batch.lake.replace(SALES, sales, [date], publication.as_metadata())
+        except Exception:
+            with suppress(Exception):
+                undo_conflicts(batch)
+            raise
     record_publication(batch, publication, version, received)
     only = DateRange(date, date)
     build_daily_sales(batch, only)
     bill_customers(batch, only)
+
+
+def _check_not_stale(batch: Batch, date: dt.date) -> None:
+    inputs = date_inputs(batch.ledger.drops().values())
+    if date in stale_dates(inputs, batch.ledger.dates()):
+        raise NotReadyError(
+            f"{date} is stale: what it depends on has changed since it was published; run publish_sales first"
+        )
+
+
+def _check_other_dates(batch: Batch, date: dt.date, restored: DataFrame) -> None:
+    """Copies of one key may be under two business dates: exactly one of them must stay published."""
+    states = batch.ledger.dates()
+    sale_dates = {row.sale_date for row in restored.select("sale_date").distinct().collect()}
+    sale_dates |= states[date].sale_dates
+    linked = [other for other, state in states.items() if other != date and state.sale_dates & sale_dates]
+    if not linked:
+        return
+    key = list(KEY_COLUMNS)
+    current = filter_dates(batch.lake.read(SALES), "business_date", [date])
+    others = filter_dates(batch.lake.read(SALES), "business_date", linked)
+    late = [ConflictOutcome.LATE_DUPLICATE.value, ConflictOutcome.LATE_CONFLICT.value]
+    resent = filter_dates(batch.lake.read(CONFLICTS), "business_date", linked).filter(
+        F.col("outcome").isin(late)
+    )
+    gained = restored.select(key).join(current.select(key), key, "left_anti")
+    lost = current.select(key).join(restored.select(key), key, "left_anti")
+    for lines, where, what in ((gained, others, "be published twice"), (lost, resent, "not be published")):
+        row = where.join(lines, key, "left_semi").first()
+        if row is not None:
+            raise AuditError(
+                f"{date} cannot be restored: store {row.store_id}, transaction {row.transaction_id}, line "
+                f"{row.line_number} of {row.sale_date}, which {row.business_date} holds too, would {what}"
+            )
 
 
 def _check(date: dt.date, revision: int, versions: dict[int, int], now: int) -> None:
@@ -78,33 +119,41 @@ def _metadata(batch: Batch, date: dt.date, revision: int, version: int) -> dict[
 
 
 def _publication(
-    batch: Batch, old: Publication, date: dt.date, revision: int, next_revision: int
+    batch: Batch,
+    old: Publication,
+    date: dt.date,
+    revision: int,
+    next_revision: int,
+    frames: tuple[DataFrame, DataFrame],
 ) -> Publication:
     current = date_inputs(batch.ledger.drops().values()).get(date) or no_inputs(date)
+    digests, sale_dates = [], set(old.dates[date].sale_dates)
+    for frame in frames:
+        row = digest_by_date(frame).first()
+        digests.append("0" if row is None else row.digest)
+        sale_dates |= set() if row is None else set(row.sale_dates)
     # The hash of today: the date is not stale, and what was restored stands.
-    inputs = replace(old.dates[date], inputs_hash=current.inputs_hash)
+    inputs = replace(old.dates[date], inputs_hash=current.linked_hash, sale_dates=frozenset(sale_dates))
     return replace(
         old,
         run_id=batch.run_id,
-        sequence=batch.lake.transaction(SALES, JOB) + 1,
+        sequence=batch.lake.next_number(SALES),
         dates={date: inputs},
         revisions={date: next_revision},
         restored={date: revision},
+        contents={date: "/".join(digests)},
+        groups={},
     )
-
-
-def _restore_conflicts(batch: Batch, old: Publication, publication: Publication, date: dt.date) -> None:
-    batch.lake.ensure(CONFLICTS)
-    held = filter_dates(_conflicts_of(batch, old), "business_date", [date])
-    batch.lake.replace(CONFLICTS, held, [date], publication.as_metadata())
 
 
 def _conflicts_of(batch: Batch, old: Publication) -> DataFrame:
     """The lines left out, as they were when a publication was current."""
-    commits = batch.lake.commits(CONFLICTS, -1)
-    then = [commit for commit in commits if commit.metadata.get("sequence", old.sequence + 1) <= old.sequence]
+    then = batch.lake.last_commit(
+        CONFLICTS,
+        lambda said: said.get("job") in (JOB, ROLL_BACK) and said["sequence"] <= old.sequence,
+    )
     # The first commit makes the table, empty.
-    return batch.lake.read(CONFLICTS, then[-1].version if then else 0)
+    return batch.lake.read(CONFLICTS, then.version if then else 0)
 
 
 @contextmanager

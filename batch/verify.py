@@ -1,27 +1,51 @@
-"""Verify: proves reconciliation and uniqueness again, from the tables alone."""
+"""Verify: proves the laws again from the tables alone; what the ledger says is held against them too.
+
+Every accepted line of bronze is looked up in silver, every date of gold is summed again. What a line is to
+become is decided by :func:`transforms.verification.expected_lines`, which is not how a publish finds it.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from batch.context import Batch
-from batch.received import read_accepted_of
-from batch.recording import Publication, count_accepted, count_cells, count_conflicts_of, count_sales
-from lake.tables import filter_dates
+from batch.publication import JOB, ROLL_BACK, Publication
+from batch.received import read_accepted
+from batch.receiving import JOB as INGEST
+from batch.receiving import count_drops
+from batch.recording import chunked, count_cells, count_conflicts_of, count_sales
+from lake.ledger import RESTORED
+from lake.tables import Commit, filter_dates
+from planning.pinned import Chunking
 from planning.reconciliation import reconcile, unreconciled_dates
-from planning.staleness import DateState, date_inputs, stale_dates
-from schemas.states import ExitCode
-from schemas.tables import DAILY_SALES, INVOICES, SALES
+from planning.staleness import (
+    AcceptedDelivery,
+    DateInputs,
+    DateState,
+    DropState,
+    date_inputs,
+    no_inputs,
+    stale_dates,
+)
+from schemas.drops import Drop, IngestedDrop
+from schemas.states import DateStatus, DropStatus, ExitCode
+from schemas.tables import CONFLICTS, DAILY_SALES, INVOICES, RECEIVED_SALES, SALES, Table
 from transforms.control_totals import count_received
-from transforms.publication import with_chunk
-from transforms.verification import find_repeated_keys, find_reused_numbers, gold_differences
+from transforms.publication import LINE_COLUMNS
+from transforms.totals import daily_sales, invoices
+from transforms.verification import (
+    digest_by_date,
+    expected_lines,
+    find_repeated_keys,
+    find_reused_numbers,
+    line_differences,
+    row_differences,
+)
 
 _SHOWN = 20
 
@@ -33,81 +57,271 @@ class Verification:
     Attributes:
         dates: dates that were verified.
         stale: dates whose inputs changed since they were published; the next run publishes them.
+        not_built: dates whose totals or invoices are of an earlier revision; the next run builds them.
         problems: what does not hold, one line each.
         reused_numbers: keys whose numbers stand on two sale dates: two lines, not an error.
     """
 
     dates: list[dt.date] = field(default_factory=list)
     stale: list[dt.date] = field(default_factory=list)
+    not_built: list[dt.date] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     reused_numbers: list[str] = field(default_factory=list)
+    wrong_dates: set[dt.date] = field(default_factory=set)
+
+    def add(self, dates: Iterable[dt.date], problem: str) -> None:
+        """Notes a problem and the dates that it is of."""
+        self.problems.append(problem)
+        self.wrong_dates.update(dates)
 
 
 def verify(batch: Batch, asked: Container[dt.date]) -> Verification:
-    """Verifies published dates: lines, money and keys of bronze, silver and gold against each other."""
-    published = {
-        date: state for date, state in batch.ledger.dates().items() if state.revision > 0 and date in asked
-    }
-    drops = batch.ledger.drops()
-    stale = stale_dates(date_inputs(drops.values()), published) & set(published)
-    found = Verification(dates=sorted(set(published) - stale), stale=sorted(stale))
-    if found.dates:
-        batch.tell(f"reconciling {len(found.dates)} dates")
-        restored = [date for date in found.dates if published[date].is_restored]
-        own = sorted(set(found.dates) - set(restored))
-        found.problems += _unreconciled(batch, own, published) if own else []
-        found.problems += [problem for date in restored for problem in _restored(batch, published[date])]
-        batch.tell("looking for keys published twice")
-        found.problems += _repeated_keys(batch)
-        found.reused_numbers += _reused_numbers(batch, found.dates)
-        batch.tell("comparing gold with silver")
-        found.problems += _gold_problems(batch, found.dates)
+    """Verifies published dates; fails with 4 where a law is broken, with 5 where a date has to wait."""
+    found = examine_lake(batch, asked)
     for problem in found.problems:
         batch.outcome.fail(ExitCode.AUDIT, problem)
+    if found.stale:
+        batch.outcome.fail(
+            ExitCode.NOT_READY,
+            f"{len(found.stale)} dates are stale and were not verified: {_some(found.stale)}; the next run "
+            "publishes them",
+        )
+    if found.not_built:
+        batch.outcome.fail(
+            ExitCode.NOT_READY,
+            f"totals or invoices of {len(found.not_built)} dates are not of their revision yet: "
+            f"{_some(found.not_built)}; the next run builds them",
+        )
     return found
 
 
-def _unreconciled(batch: Batch, dates: list[dt.date], published: dict[dt.date, DateState]) -> list[str]:
-    chunks = batch.settings.chunks
-    drop_dates = {drop for date in dates for drop in published[date].drop_dates}
-    lines = with_chunk(read_accepted_of(batch, None, drop_dates, dates), chunks.key, chunks.key_ranges)
-    # The chunks of the config of today: shares of a chunk may only be compared when split the same way.
-    sales = with_chunk(_sales(batch, dates), chunks.key, chunks.key_ranges)
-    cells = reconcile(
-        count_cells(count_received(lines)), *count_sales(sales), count_conflicts_of(batch, dates)
-    )
-    return [f"does not reconcile: {problem}" for problem in unreconciled_dates(cells).values()]
+def examine_lake(batch: Batch, asked: Container[dt.date] | None = None) -> Verification:
+    """Looks for whatever breaks a law.
+
+    Args:
+        batch: the run.
+        asked: business dates to look at; None for all.
+    """
+    found = Verification()
+    bronze_version = _settled_version(batch, found)
+    published = published_dates(batch, found)
+    drops = counted_drops(batch, bronze_version, found)
+    inputs = date_inputs(drops.values())
+    stale = stale_dates(inputs, published)
+    _check_ledger_staleness(batch, found, stale, published)
+    chosen = {date for date in {*published, *inputs} if asked is None or date in asked}
+    found.stale = sorted(stale & chosen)
+    found.dates = sorted(date for date in published if date in chosen and date not in stale)
+    _check_strays(batch, found, published)
+    batch.tell("looking for keys published twice")
+    _check_uniqueness(batch, found)
+    if found.dates:
+        batch.tell(f"looking every line of {len(found.dates)} dates up")
+        restored = [date for date in found.dates if published[date].is_restored]
+        own = [date for date in found.dates if date not in restored]
+        _check_lines(batch, found, own, bronze_version, published, inputs)
+        _check_restored(batch, found, restored, published)
+        batch.tell("summing gold again")
+        _check_gold(batch, found, published)
+        found.reused_numbers += _reused_numbers(batch, found.dates)
+    return found
 
 
-def _restored(batch: Batch, state: DateState) -> list[str]:
-    """Problems of a date whose lines are those of an earlier revision, by the bronze of that time."""
-    version = state.silver_version
-    metadata = {} if version is None else batch.lake.commit(SALES, version).metadata
-    try:
-        publication = Publication.from_metadata(metadata)
-        received = count_accepted(batch, publication)
-    except (KeyError, Py4JJavaError, PySparkException):
-        batch.outcome.warnings.append(
-            f"{state.date} was restored, and the lines that it was made from are gone: not reconciled"
+def _settled_version(batch: Batch, found: Verification) -> int | None:
+    """Version of bronze whose deliveries are all audited."""
+    recorded = batch.ledger.recorded_versions(RECEIVED_SALES)
+    for commit in batch.lake.history(RECEIVED_SALES, recorded):
+        is_ingest = commit.metadata.get("job") == INGEST
+        if is_ingest and commit.version > max(recorded, default=-1):
+            batch.outcome.fail(
+                ExitCode.NOT_READY, "an ingest was cut off before its audit; the next run completes it"
+            )
+            return commit.version - 1
+        if is_ingest:
+            dates = [dt.date.fromisoformat(text) for text in commit.metadata["drops"]]
+            found.add(dates, f"bronze/received_sales version {commit.version} is not in the ledger")
+    return batch.lake.version(RECEIVED_SALES)
+
+
+def published_dates(batch: Batch, found: Verification) -> dict[dt.date, DateState]:
+    """Every published date, by the commits of ``silver/sales``; by the ledger where these are gone."""
+    told = {date: state for date, state in batch.ledger.dates().items() if state.revision > 0}
+    by_commit: dict[dt.date, list[DateState]] = {}
+    for commit in batch.lake.history(SALES, ()):
+        _follow(by_commit, commit)
+    states = dict(told)
+    for date, history in by_commit.items():
+        if not history:
+            continue
+        states[date] = history[-1]
+        said = told.get(date)
+        if said is None or (said.revision, said.inputs_hash) != (
+            history[-1].revision,
+            history[-1].inputs_hash,
+        ):
+            found.add(
+                [date],
+                f"ledger/dates tells of revision {said.revision if said else 0} of {date}, silver/sales of "
+                f"revision {history[-1].revision}",
+            )
+    return states
+
+
+def _follow(by_commit: dict[dt.date, list[DateState]], commit: Commit) -> None:
+    job = commit.metadata.get("job")
+    if job == ROLL_BACK:
+        for text in commit.metadata["dates"]:
+            by_commit[dt.date.fromisoformat(text)] = by_commit.get(dt.date.fromisoformat(text), [])[:-1]
+    elif job == JOB:
+        publication = Publication.from_metadata(commit.metadata)
+        for date, inputs in publication.dates.items():
+            state = DateState(
+                date=date,
+                status=DateStatus.DONE,
+                revision=publication.revisions[date],
+                inputs_hash=inputs.inputs_hash,
+                drop_dates=inputs.drop_dates,
+                sale_dates=inputs.sale_dates,
+                silver_version=commit.version,
+                chunking=inputs.chunking,
+                is_restored=date in publication.restored,
+            )
+            by_commit.setdefault(date, []).append(state)
+
+
+def counted_drops(batch: Batch, bronze_version: int | None, found: Verification) -> dict[dt.date, DropState]:
+    """The deliveries that bronze holds, counted again."""
+    received = batch.lake.read(RECEIVED_SALES, bronze_version)
+    dates = [row.drop_date for row in received.select("drop_date").distinct().collect()]
+    counted = {date: IngestedDrop(Drop(date, ())) for date in dates}
+    batch.tell(f"counting {len(dates)} drops of bronze again")
+    count_drops(received, counted)
+    known = batch.ledger.drops()
+    for date in sorted({*counted, *(date for date, drop in known.items() if drop.accepted)}):
+        told = known[date].content if date in known else ()
+        there = tuple(counted[date].content) if date in counted else ()
+        if set(map(str, told)) != set(map(str, there)):
+            dates_of = {content.business_date for content in (*told, *there)}
+            found.add(
+                dates_of,
+                f"drop {date}: bronze/received_sales holds {sum(c.lines for c in there)} accepted lines "
+                f"that are not the {sum(c.lines for c in told)} that its ingest counted",
+            )
+    return {
+        date: DropState(
+            date, DropStatus.INGESTED, "", AcceptedDelivery("", tuple(drop.content), bronze_version or 0)
         )
-        return []
-    cells = reconcile(
-        received, *count_sales(_sales(batch, [state.date])), count_conflicts_of(batch, [state.date])
-    )
-    return [f"does not reconcile: {problem}" for problem in unreconciled_dates(cells).values()]
+        for date, drop in counted.items()
+    }
 
 
-def _repeated_keys(batch: Batch) -> list[str]:
-    repeated = find_repeated_keys(batch.lake.read(SALES)).limit(_SHOWN).collect()
-    return [
-        f"key published {row.copies} times: store {row.store_id}, transaction {row.transaction_id}, "
-        f"line {row.line_number}, sale date {row.sale_date}"
-        for row in repeated
-    ]
+def _check_ledger_staleness(
+    batch: Batch, found: Verification, stale: set[dt.date], published: Mapping[dt.date, DateState]
+) -> None:
+    """A date that is stale by its content, and that the ledger takes for fresh, would never be published."""
+    by_ledger = stale_dates(date_inputs(batch.ledger.drops().values()), batch.ledger.dates())
+    for date in sorted(stale - by_ledger):
+        found.add([date], f"date {date} differs from its lines in bronze, and the ledger takes it for done")
+
+
+def _check_strays(batch: Batch, found: Verification, published: Mapping[dt.date, DateState]) -> None:
+    """Rows of dates that were never published."""
+    for table in (SALES, CONFLICTS, DAILY_SALES, INVOICES):
+        rows = batch.lake.read(table).select("business_date").distinct().collect()
+        for date in sorted({row.business_date for row in rows} - set(published)):
+            found.add([date], f"{table.name} holds rows of {date}, which was never published")
+
+
+def _check_uniqueness(batch: Batch, found: Verification) -> None:
+    for row in find_repeated_keys(batch.lake.read(SALES)).limit(_SHOWN).collect():
+        dates = ", ".join(str(date) for date in sorted(row.business_dates))
+        found.add(
+            row.business_dates,
+            f"key published {row.copies} times, on {dates}: store {row.store_id}, transaction "
+            f"{row.transaction_id}, line {row.line_number}, sale date {row.sale_date}",
+        )
+
+
+def _check_lines(
+    batch: Batch,
+    found: Verification,
+    dates: list[dt.date],
+    bronze_version: int | None,
+    published: Mapping[dt.date, DateState],
+    inputs: Mapping[dt.date, DateInputs],
+) -> None:
+    """Holds silver's lines, and their sums, against what bronze's lines are to become."""
+    sale_dates = {sale for date in dates for sale in (inputs.get(date) or no_inputs(date)).sale_dates}
+    chunkings = {
+        date: published[date].chunking or Chunking(batch.settings.chunks.key, batch.settings.chunks.ranges)
+        for date in dates
+    }
+    accepted = filter_dates(read_accepted(batch, bronze_version), "sale_date", sale_dates)
+    lines = _chunked(accepted.select(*LINE_COLUMNS), chunkings)
+    sales, conflicts = _of(batch, SALES, dates), _of(batch, CONFLICTS, dates)
+    expected = filter_dates(expected_lines(lines), "business_date", dates)
+    differences = line_differences(expected, sales, conflicts).persist()
+    found.wrong_dates |= {
+        row.business_date for row in differences.select("business_date").distinct().collect()
+    }
+    for row in differences.orderBy("business_date", "store_id", "transaction_id").limit(_SHOWN).collect():
+        found.problems.append(
+            f"{row.business_date} store {row.store_id}, transaction {row.transaction_id}, line "
+            f"{row.line_number} of {row.sale_date}, {row.outcome}: {row.found} times in silver, must be "
+            f"{row.wanted}"
+        )
+    differences.unpersist()
+    received = count_cells(count_received(filter_dates(lines, "business_date", dates)))
+    cells = reconcile(received, *count_sales(sales), count_conflicts_of(batch, dates))
+    for date, problem in unreconciled_dates(cells).items():
+        found.add([date], f"does not reconcile: {problem}")
+
+
+def _chunked(lines: DataFrame, chunkings: Mapping[dt.date, Chunking]) -> DataFrame:
+    if not chunkings:
+        return lines.withColumn("chunk", F.lit(None).cast("string"))
+    return chunked(lines, chunkings)
+
+
+def _check_restored(
+    batch: Batch, found: Verification, dates: list[dt.date], published: Mapping[dt.date, DateState]
+) -> None:
+    """Dates that were brought back hold what was brought back, by the digest that their commit carries."""
+    for date in dates:
+        version = published[date].silver_version
+        metadata = {} if version is None else batch.lake.commit(SALES, version).metadata
+        wanted = metadata.get("contents", {}).get(date.isoformat())
+        if wanted is None:
+            batch.outcome.fail(
+                ExitCode.NOT_READY,
+                f"{date} was {RESTORED} and carries no digest of its lines: restore it again to verify it",
+            )
+            continue
+        digests = [digest_by_date(_of(batch, table, [date])).first() for table in (SALES, CONFLICTS)]
+        there = "/".join("0" if row is None else row.digest for row in digests)
+        if there != wanted:
+            found.add([date], f"{date} does not hold the lines that it was restored to")
+
+
+def _check_gold(batch: Batch, found: Verification, published: Mapping[dt.date, DateState]) -> None:
+    for table, transform in ((DAILY_SALES, daily_sales), (INVOICES, invoices)):
+        built = batch.ledger.built_revisions(table)
+        behind = [date for date in found.dates if built.get(date) != published[date].revision]
+        found.not_built = sorted({*found.not_built, *behind})
+        current = [date for date in found.dates if date not in behind]
+        revisions = {date: published[date].revision for date in current}
+        wanted = transform(_of(batch, SALES, current), revisions)
+        for row in row_differences(wanted, _of(batch, table, current)).limit(_SHOWN).collect():
+            found.add(
+                [row.business_date],
+                f"{table.name} {row.business_date} {row.currency}: {row.found} rows, {row.found_lines} lines "
+                f"net {row.found_net} that silver/sales does not give; it gives {row.wanted} rows, "
+                f"{row.wanted_lines} lines net {row.wanted_net}",
+            )
 
 
 def _reused_numbers(batch: Batch, dates: list[dt.date]) -> list[str]:
-    reused = find_reused_numbers(batch.lake.read(SALES), _sales(batch, dates)).limit(_SHOWN).collect()
+    reused = find_reused_numbers(batch.lake.read(SALES), _of(batch, SALES, dates)).limit(_SHOWN).collect()
     return [
         f"store {row.store_id}, transaction {row.transaction_id}, line {row.line_number}: sale dates "
         + ", ".join(str(date) for date in row.sale_dates)
@@ -115,22 +329,10 @@ def _reused_numbers(batch: Batch, dates: list[dt.date]) -> list[str]:
     ]
 
 
-def _gold_problems(batch: Batch, dates: list[dt.date]) -> list[str]:
-    problems = []
-    for table in (DAILY_SALES, INVOICES):
-        built = batch.ledger.built_revisions(table)
-        states = batch.ledger.dates()
-        current = [date for date in dates if built.get(date) == states[date].revision]
-        sales = _sales(batch, current)
-        billed = sales.filter(F.col("customer_id").isNotNull()) if table is INVOICES else sales
-        gold = filter_dates(batch.lake.read(table), "business_date", current)
-        for row in gold_differences(billed, gold).limit(_SHOWN).collect():
-            problems.append(
-                f"{table.name} {row.business_date} {row.currency}: {row.gold_lines} lines net {row.gold_net}"
-                f", silver/sales has {row.lines} lines net {row.net}"
-            )
-    return problems
+def _of(batch: Batch, table: Table, dates: Iterable[dt.date]) -> DataFrame:
+    return filter_dates(batch.lake.read(table), "business_date", dates)
 
 
-def _sales(batch: Batch, dates: Iterable[dt.date]) -> DataFrame:
-    return filter_dates(batch.lake.read(SALES), "business_date", dates)
+def _some(dates: Collection[dt.date]) -> str:
+    shown = ", ".join(map(str, sorted(dates)[:5]))
+    return shown if len(dates) <= 5 else f"{shown}, ..."

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from batch.context import Batch
 from batch.received import read_accepted, read_accepted_of
-from batch.recording import count_cells, count_left_out
+from batch.recording import chunked, count_cells, count_left_out
 from lake.frames import local_frame
 from lake.tables import filter_dates
-from planning.reconciliation import Cell, Measure, conflict_shares, reconcile
+from planning.pinned import Chunking
+from planning.reconciliation import EXACT, ZERO, Cell, Measure, conflict_shares, reconcile
 from planning.staleness import DateInputs
 from planning.windows import partition_spans
+from schemas.errors import AuditError
 from schemas.tables import SALES
 from transforms.control_totals import count_conflicts, count_received
-from transforms.copies import (
-    Copies,
-    filter_hashes,
-    find_conflicts,
-    find_late_resends,
-    find_suspect_hashes,
-    with_kept_copy,
-    without_late_resends,
-)
-from transforms.publication import LINE_COLUMNS, ChunkPlan, published_sales, with_chunk
+from transforms.copies import Copies, filter_hashes, find_conflicts, find_suspect_hashes, resolve_copies
+from transforms.publication import LINE_COLUMNS, ChunkPlan, published_sales
 
 
 @dataclass
@@ -36,14 +34,19 @@ class Window:
 
     Attributes:
         batch: the run.
-        dates: business dates of the window, in order.
+        groups: business dates of the window; the dates of a group change together.
         bronze_version: version of bronze that it reads; None where there is none.
     """
 
     batch: Batch
-    dates: list[DateInputs]
+    groups: list[list[DateInputs]]
     bronze_version: int | None
     _kept: list[DataFrame] = field(default_factory=list, init=False)
+
+    @cached_property
+    def dates(self) -> list[DateInputs]:
+        """Its dates, in order."""
+        return sorted((date for group in self.groups for date in group), key=lambda inputs: inputs.date)
 
     @property
     def span(self) -> str:
@@ -53,7 +56,7 @@ class Window:
 
     @cached_property
     def received_lines(self) -> DataFrame:
-        """Accepted lines, late resends among them."""
+        """Accepted lines, all copies among them."""
         drop_dates = {drop for date in self.dates for drop in date.drop_dates}
         dates = [date.date for date in self.dates]
         lines = read_accepted_of(self.batch, self.bronze_version, drop_dates, dates)
@@ -62,12 +65,18 @@ class Window:
     @cached_property
     def lines(self) -> DataFrame:
         """The same with their chunk."""
-        return self._chunked(self.received_lines)
+        return chunked(self.received_lines, self.chunkings)
+
+    @cached_property
+    def chunkings(self) -> Mapping[dt.date, Chunking]:
+        """How each date is split into chunks."""
+        return {date.date: date.chunking for date in self.dates if date.chunking is not None}
 
     @cached_property
     def hashes(self) -> DataFrame:
         """Key hashes of the lines that may have copies."""
-        return self._keep(find_suspect_hashes(self.received_lines))
+        resent = {sale for date in self.dates for sale in date.resent_sale_dates if sale == date.date}
+        return self._keep(find_suspect_hashes(self.received_lines, resent))
 
     @cached_property
     def suspects(self) -> DataFrame | None:
@@ -75,36 +84,36 @@ class Window:
         # Once counted, Spark knows how many there are, and sends them to all tasks if they are few.
         if not self.hashes.count():
             return None
-        return self._keep(self._chunked(filter_hashes(self.received_lines, self.hashes)))
+        return self._keep(filter_hashes(self.lines, self.hashes))
 
     @cached_property
-    def late_resends(self) -> DataFrame | None:
-        """Adjustments that an earlier drop holds already; None where no date has adjustments."""
-        sale_dates = {sale_date for date in self.dates for sale_date in date.adjusted_sale_dates}
+    def earlier(self) -> DataFrame | None:
+        """Lines of other dates against which lines of the window may lose; None where there are none."""
+        sale_dates = {sale_date for date in self.dates for sale_date in date.resent_sale_dates}
+        drop_dates = {drop_date for date in self.dates for drop_date in date.resent_drop_dates}
         if not sale_dates or self.suspects is None:
             return None
-        adjustments = self.suspects.filter("is_adjustment")
-        earlier = filter_dates(read_accepted(self.batch, self.bronze_version), "sale_date", sale_dates)
+        held = read_accepted(self.batch, self.bronze_version)
+        others = filter_dates(filter_dates(held, "sale_date", sale_dates), "drop_date", drop_dates)
+        own = [date.date for date in self.dates]
         # By hash first: it brings years of lines down to a few before anything of them is sorted. By those of
         # all suspects, which are counted and narrow, and so mostly sent to all tasks.
-        return self._keep(find_late_resends(adjustments, filter_hashes(earlier, self.hashes)))
+        found = filter_hashes(others.filter(~F.col("business_date").isin(own)), self.hashes)
+        return found.select(*LINE_COLUMNS).withColumn("chunk", F.lit(None).cast("string"))
 
     @cached_property
     def copies(self) -> Copies | None:
         """The suspect lines, and what becomes of each; None where there are none."""
         if self.suspects is None:
             return None
-        late = self.late_resends
-        candidates = self.suspects if late is None else without_late_resends(self.suspects, late)
-        return Copies(self.hashes, self._keep(with_kept_copy(candidates)))
+        every = self.suspects if self.earlier is None else self.suspects.unionByName(self.earlier)
+        resolved = filter_dates(resolve_copies(every), "business_date", [date.date for date in self.dates])
+        return Copies(self.hashes, self._keep(resolved))
 
     @cached_property
     def conflicts(self) -> DataFrame | None:
         """Lines for ``silver/conflicts``; None where there are none."""
-        if self.copies is None:
-            return None
-        conflicts, late = find_conflicts(self.copies.decided), self.late_resends
-        return conflicts if late is None else conflicts.unionByName(late)
+        return None if self.copies is None else find_conflicts(self.copies.resolved)
 
     @cached_property
     def received(self) -> dict[Cell, Measure]:
@@ -119,17 +128,35 @@ class Window:
     @cached_property
     def plan(self) -> ChunkPlan:
         """Chunks and their Spark partitions."""
-        chunks = self.batch.settings.chunks
-        lines: dict[str, int] = {}
+        lines: dict[str, int] = defaultdict(int)
         for cell, measure in self.received.items():
-            lines[cell.chunk] = lines.get(cell.chunk, 0) + measure.lines
-        return ChunkPlan(
-            chunks.key, chunks.key_ranges, partition_spans(lines, chunks.target_rows_per_partition)
-        )
+            lines[cell.chunk] += measure.lines
+        return ChunkPlan(partition_spans(lines, self.batch.settings.chunks.target_rows_per_partition))
 
     def prepare(self) -> None:
         """Finds out all that a write goes by, so that the write itself is one scan and one shuffle."""
         _ = self.plan, self.left_out
+
+    def check_received(self) -> None:
+        """Proves that bronze holds what the ingests counted.
+
+        Raises:
+            AuditError: it does not, as where the table was restored from a backup.
+        """
+        lines: Counter[dt.date] = Counter()
+        gross: dict[dt.date, dict[str, Decimal]] = defaultdict(dict)
+        for cell, measure in self.received.items():
+            lines[cell.business_date] += measure.lines
+            amounts = gross[cell.business_date]
+            amounts[cell.currency] = EXACT.add(amounts.get(cell.currency, ZERO), measure.gross)
+        for date in self.dates:
+            if lines[date.date] == date.lines and gross[date.date] == dict(date.gross):
+                continue
+            raise AuditError(
+                f"date {date.date}: bronze/received_sales holds {lines[date.date]} lines "
+                f"({_amounts(gross[date.date])}), the ingests counted {date.lines} ({_amounts(date.gross)}): "
+                "run repair_lake"
+            )
 
     def over_conflict_share(self) -> dict[dt.date, float]:
         """Dates whose share of conflicts is more than the config allows."""
@@ -148,11 +175,11 @@ class Window:
         for frame in self._kept:
             frame.unpersist()
 
-    def _chunked(self, lines: DataFrame) -> DataFrame:
-        chunks = self.batch.settings.chunks
-        return with_chunk(lines, chunks.key, chunks.key_ranges)
-
     def _keep(self, frame: DataFrame) -> DataFrame:
         kept = frame.persist()
         self._kept.append(kept)
         return kept
+
+
+def _amounts(gross: Mapping[str, Decimal]) -> str:
+    return ", ".join(f"{amount} {currency}" for currency, amount in sorted(gross.items())) or "no amount"

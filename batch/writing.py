@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from batch.context import Batch
-from batch.recording import JOB, Publication
+from batch.publication import Publication
 from batch.window import Window
 from lake.causes import cause_of, is_of_the_place
 from lake.tasks import TaskWatch
@@ -23,7 +23,7 @@ from schemas.tables import SALES
 from transforms.publication import ChunkPlan
 
 
-def write_sales(batch: Batch, window: Window, publication: Publication) -> int | None:
+def write_sales(batch: Batch, window: Window, publication: Publication) -> int:
     """Writes the sales of a window; chunks lost to memory are tried once more, in twice as many partitions.
 
     Args:
@@ -32,7 +32,7 @@ def write_sales(batch: Batch, window: Window, publication: Publication) -> int |
         publication: what the commit says of itself.
 
     Returns:
-        Version of ``silver/sales``; None where another run published first.
+        Version of ``silver/sales``.
 
     Raises:
         ChunkError: a chunk failed for good, for its data or its size.
@@ -48,7 +48,7 @@ def write_sales(batch: Batch, window: Window, publication: Publication) -> int |
     return _write(batch, window, publication, doubled)
 
 
-def _write(batch: Batch, window: Window, publication: Publication, plan: ChunkPlan) -> int | None:
+def _write(batch: Batch, window: Window, publication: Publication, plan: ChunkPlan) -> int:
     step = f"publishing {window.span} in {plan.partitions} partitions"
     batch.tell(step)
     # Of this write alone: what failed before it, or comes after, is not counted as its own.
@@ -61,7 +61,6 @@ def _write(batch: Batch, window: Window, publication: Publication, plan: ChunkPl
                 window.sales(plan),
                 publication.dates,
                 publication.as_metadata(),
-                transaction=(JOB, publication.sequence),
             )
     except SalesBatchError:
         raise

@@ -10,3 +10,8 @@ REPUBLISH = click.option(
 REINGEST = click.option(
     "--reingest", is_flag=True, help="Ingest again what is unchanged: new rules, time zone or lateness."
 )
+FROM_NOW_ON = click.option(
+    "--from-now-on",
+    is_flag=True,
+    help="Let changed settings, or another landing, hold for later deliveries only.",
+)

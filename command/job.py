@@ -17,6 +17,7 @@ import click
 from pyspark.sql import SparkSession
 
 from batch.context import Batch, Outcome
+from batch.recovery import pin_settings, recover
 from batch.timetable import Timetable
 from command.observe import publish_metrics
 from command.options import Options, common_options, read_options
@@ -24,22 +25,26 @@ from command.result import check_result, check_result_uri, is_uri, result_of, wr
 from command.version import code_version
 from lake.catalog import Catalog
 from lake.causes import explain
+from lake.files import FileStore
 from lake.ledger import Ledger, now
-from lake.lock import Lock, sign_of_life
-from lake.presence import Presence
+from lake.lock import LakeLock
 from lake.session import open_session
 from lake.settings import Settings, load_settings
 from lake.tables import Lake
+from planning.pinned import Wishes
 from planning.recovery import is_lost_to_memory, is_lost_worker
 from report.progress import Progress
 from report.summary import print_error, print_summary
-from schemas.errors import SalesBatchError
+from schemas.errors import SalesBatchError, UsageError
 from schemas.states import DateStatus, ExitCode, RunStatus, Stage
 
 # Of a wrong command, or of input that is not there, the same command would come to the same.
 _WORTH_ANOTHER_RUN = (ExitCode.UNEXPECTED, ExitCode.SOME_DATES_FAILED, ExitCode.TRY_AGAIN)
 
 Body = Callable[[Batch, Options], None]
+
+# Delta's own: what it takes as safe for readers and writers that it knows nothing of.
+SAFE_HOURS = 168.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,9 @@ class Job:
         body: its work.
         options: click options of this job alone.
         keeps_ledger: whether its runs are told in ``ledger/runs`` of the lake.
-        is_exclusive: whether no other run may be at work in the lake beside it.
+        needs_settled_lake: whether tables of an older version are refused, and what earlier runs left is
+            completed, before its work.
+        implies_from_now_on: whether changed settings hold for what it ingests, without being asked for.
         master: where its own session runs; None for the place that was asked for.
         can_be_unchanged: whether a run that commits nothing to bronze, silver or gold had nothing to do.
         stages: stages of a night that it goes through, in order.
@@ -63,7 +70,8 @@ class Job:
     body: Body
     options: Sequence[Callable[[Any], Any]] = ()
     keeps_ledger: bool = True
-    is_exclusive: bool = False
+    needs_settled_lake: bool = True
+    implies_from_now_on: bool = False
     master: str | None = None
     can_be_unchanged: bool = True
     stages: Sequence[Stage] = ()
@@ -139,7 +147,7 @@ class _Run:
         self._batch: Batch | None = None
         self._catalog: Catalog | None = None
         self._result_path: str | None = None
-        self._presence: Presence | Lock | None = None
+        self._lock: LakeLock | None = None
         self._timetable: Timetable | None = None
 
     def execute(self) -> int:
@@ -148,12 +156,18 @@ class _Run:
         Returns:
             The exit code.
         """
+        try:
+            return self._execute()
+        finally:
+            self._free_lake()  # after an interrupt, too
+
+    def _execute(self) -> int:
         with Progress() as progress:
             try:
                 self._check_result()
                 settings = settings_of(self._options)
                 self._batch = self._open(settings, progress)
-                self._begin(self._batch, settings)
+                self._begin(self._batch, settings, progress)
                 self._job.body(self._batch, self._options)
             except Exception as error:
                 self._note(error)
@@ -210,26 +224,44 @@ class _Run:
             dry_run=self._options.dry_run,
             republish=bool(self._options.more.get("republish")),
             reingest=bool(self._options.more.get("reingest")),
+            from_now_on=bool(self._options.more.get("from_now_on") or self._job.implies_from_now_on),
             outcome=self._outcome,
             tell=progress.tell,
             following=progress.following,
         )
 
-    def _begin(self, batch: Batch, settings: Settings) -> None:
+    def _begin(self, batch: Batch, settings: Settings, progress: Progress) -> None:
+        if self._job.keeps_ledger and not batch.dry_run:
+            batch.lake.prepare()
+            self._take_lake(batch, progress)
+        if self._job.needs_settled_lake:
+            batch.lake.check_schemas()
         if not self._job.keeps_ledger:
             return
-        if not batch.dry_run:
-            batch.lake.prepare()
-        batch.lake.check_schemas()
         if settings.storage.catalog is not None and not batch.dry_run:
             catalog = Catalog(batch.spark, settings.storage.catalog)
             catalog.prepare()
             self._catalog = catalog  # one that refused is not asked again at the end
-        if not batch.dry_run:
-            presence = sign_of_life(batch.lake.files, self._run_id, is_exclusive=self._job.is_exclusive)
-            presence.begin()
-            self._presence = presence
-            batch.lake.check_before_commit(presence.check)
+        self._record_begin(batch, settings)
+        if self._job.needs_settled_lake:
+            if not batch.dry_run:
+                recover(batch)
+            if self._job.stages:
+                pin_settings(batch, Wishes(batch.reingest, batch.republish, batch.from_now_on))
+
+    def _take_lake(self, batch: Batch, progress: Progress) -> None:
+        """Takes the lock; whoever had it and was silent cannot commit any more."""
+        lock = LakeLock(batch.lake.files, self._run_id)
+        lock.begin(self._options.wait, progress.tell)
+        self._lock = lock
+        batch.lake.check_before_commit(lock.check)
+        if lock.was_taken_over:
+            batch.lake.fence(self._run_id)
+        if lock.holder_may_live:
+            batch.retain_at_least = SAFE_HOURS
+        batch.lake.pin_transactions()
+
+    def _record_begin(self, batch: Batch, settings: Settings) -> None:
         self._event = {
             "run_id": self._run_id,
             "job": self._job.name,
@@ -239,6 +271,7 @@ class _Run:
             "config_hash": settings.digest,
             "code_version": code_version(),
             "application_id": batch.spark.sparkContext.applicationId,
+            "landing": _landing_uri(batch),
         }
         if not batch.dry_run:
             batch.ledger.record_run(self._event)
@@ -256,9 +289,13 @@ class _Run:
     def _end(self) -> None:
         if self._ledger is not None:
             self._record_end(self._ledger)
-        if self._presence is not None:
-            with suppress(OSError):  # it goes stale by itself
-                self._presence.end()
+        self._free_lake()
+
+    def _free_lake(self) -> None:
+        if self._lock is not None:
+            with suppress(OSError):  # a silent lock is taken over
+                self._lock.end()
+            self._lock = None
 
     def _warn(self, progress: Progress, text: str) -> None:
         """Notes a warning for the end, and tells it now: there may still be time."""
@@ -321,6 +358,14 @@ def settings_of(options: Options) -> Settings:
     """
     storage = {"landing": options.landing, "lake": options.lake}
     return load_settings(options.config, options.assignments, storage)
+
+
+def _landing_uri(batch: Batch) -> str | None:
+    """Full URI of the landing; None where nothing reaches it, which a job that reads it will tell."""
+    try:
+        return FileStore(batch.spark, batch.settings.storage.landing).root
+    except UsageError:
+        return None
 
 
 def _command_line(job: str, arguments: Sequence[str]) -> str:

@@ -42,6 +42,7 @@ class Options:
         assignments: every ``--set``.
         result: ``--result``.
         dry_run: ``--dry-run``.
+        wait: seconds to wait for another run that is at work in the lake.
         more: options of the one job, by name.
     """
 
@@ -52,6 +53,7 @@ class Options:
     assignments: Sequence[str] = ()
     result: str | None = None
     dry_run: bool = False
+    wait: float = 0.0
     more: dict[str, Any] = field(default_factory=dict)
 
 
@@ -70,6 +72,13 @@ def common_options(function: Function) -> Function:
             ),
             click.option("--result", help="JSON file, or a URI, to write the result to."),
             click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing."),
+            click.option(
+                "--wait",
+                type=click.FloatRange(min=0),
+                default=0.0,
+                metavar="SECONDS",
+                help="How long to wait for another run that is at work in the lake.",
+            ),
         ]
     ):
         function = option(function)
@@ -97,5 +106,6 @@ def read_options(values: dict[str, Any]) -> Options:
         assignments=tuple(values.pop("assignments")),
         result=values.pop("result"),
         dry_run=values.pop("dry_run"),
+        wait=values.pop("wait"),
         more=values,
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from batch.context import Batch
 from batch.ingest import ingest
 from batch.night import finish
+from batch.publish import dates_of_drops
+from command.flags import FROM_NOW_ON, REINGEST, REPUBLISH
 from command.job import Job
 from command.options import Options
 from schemas.errors import UsageError
@@ -15,13 +17,15 @@ def run(batch: Batch, _: Options) -> None:
     """Ingests the drops of the range that are new or changed, then finishes every date that is stale."""
     if not batch.asked.days():
         raise UsageError("backfill_sales needs --from and --to, as --from 2021-01-01 --to 2025-12-31")
-    finish(batch, ingest(batch, needs_every_day=False))
+    unready = ingest(batch, needs_every_day=False)
+    finish(batch, unready, dates_of_drops(batch, batch.asked) if batch.republish else set())
 
 
 JOB = Job(
     "backfill_sales",
     "Ingests, publishes, sums and bills years of drops; the same command again does what is left.",
     run,
+    [REINGEST, REPUBLISH, FROM_NOW_ON],
     stages=list(Stage),
 )
 

@@ -71,6 +71,7 @@ JOB = Job(
         ),
     ],
     keeps_ledger=False,
+    needs_settled_lake=False,
     can_be_unchanged=False,
     master="local[1]",
 )

@@ -89,6 +89,7 @@ JOB = Job(
         click.option("--overwrite", is_flag=True, help="Replace the drops that the landing holds."),
     ],
     keeps_ledger=False,
+    needs_settled_lake=False,
     can_be_unchanged=False,
 )
 

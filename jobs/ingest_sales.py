@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from batch.context import Batch
 from batch.ingest import ingest
-from command.flags import REINGEST
+from command.flags import FROM_NOW_ON, REINGEST
 from command.job import Job
 from command.options import Options
 from schemas.states import Stage
@@ -19,7 +19,7 @@ JOB = Job(
     "ingest_sales",
     "Reads landed drops into bronze and judges every line.",
     run,
-    [REINGEST],
+    [REINGEST, FROM_NOW_ON],
     stages=[Stage.INGEST],
 )
 

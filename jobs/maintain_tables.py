@@ -1,4 +1,4 @@
-"""Maintains the tables: small files merged, unreferred ones deleted, logs kept short; beside no other run."""
+"""Maintains the tables: small files merged, unreferred ones deleted, logs kept short."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import click
 
 from batch.context import Batch, DateRange
 from batch.maintain import maintain
-from command.job import Job
+from command.job import SAFE_HOURS, Job
 from command.options import Options
 from schemas.errors import UsageError
-
-# Delta's own: what it takes as safe for readers and writers that it knows nothing of.
-_SAFE_HOURS = 168.0
 
 
 def run(batch: Batch, options: Options) -> None:
@@ -29,11 +26,10 @@ JOB = Job(
         click.option(
             "--retain-hours",
             type=click.FloatRange(min=0),
-            default=_SAFE_HOURS,
+            default=SAFE_HOURS,
             help="Age that a file must have reached; less than 168 takes old versions from readers at work.",
         )
     ],
-    is_exclusive=True,
     can_be_unchanged=False,
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from batch.context import Batch
 from batch.publish import publish
-from command.flags import REPUBLISH
+from command.flags import FROM_NOW_ON, REPUBLISH
 from command.job import Job
 from command.options import Options
 from schemas.states import Stage
@@ -19,7 +19,7 @@ JOB = Job(
     "publish_sales",
     "Publishes stale business dates to silver/sales.",
     run,
-    [REPUBLISH],
+    [REPUBLISH, FROM_NOW_ON],
     stages=[Stage.PUBLISH],
 )
 

@@ -30,6 +30,7 @@ JOB = Job(
             "--reason", required=True, type=click.Choice(REJECT_REASONS), metavar="R", help="Reject reason."
         )
     ],
+    implies_from_now_on=True,
     stages=list(Stage),
 )
 

@@ -6,7 +6,7 @@ from batch.context import Batch
 from batch.ingest import ingest
 from batch.night import finish
 from batch.publish import dates_of_drops
-from command.flags import REINGEST, REPUBLISH
+from command.flags import FROM_NOW_ON, REINGEST, REPUBLISH
 from command.job import Job
 from command.options import Options
 from schemas.states import Stage
@@ -23,7 +23,7 @@ JOB = Job(
     "run_batch",
     "Ingests, publishes, sums and bills: the whole night.",
     run,
-    [REINGEST, REPUBLISH],
+    [REINGEST, REPUBLISH, FROM_NOW_ON],
     stages=list(Stage),
 )
 

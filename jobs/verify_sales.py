@@ -18,6 +18,7 @@ JOB = Job(
     "verify_sales",
     "Proves reconciliation and uniqueness again, from the tables alone.",
     run,
+    keeps_ledger=False,
     can_be_unchanged=False,
 )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -85,10 +86,52 @@ class DeltaLog:
             "dataChange": True,
             "stats": json.dumps({"numRecords": rows.num_rows}),
         }
-        mode = self._jvm.org.apache.spark.sql.SaveMode.Append
-        write = getattr(self._delta, "DeltaOperations$Write")(mode, *[self._none] * 8)
         transaction = self._log.startTransaction(self._none, self._none)
-        transaction.commit(self._sequence([self._action("add", added)]), write)
+        transaction.commit(self._sequence([self._action("add", added)]), self._write("Append"))
+
+    def note(self, metadata: str, application: str, number: int) -> int:
+        """Makes a commit that changes no row: only what its writer says of it, and a transaction number.
+
+        Args:
+            metadata: userMetadata of the commit.
+            application: whose transaction number is raised.
+            number: to this.
+
+        Returns:
+            Version of the commit.
+        """
+        transaction = self._log.startTransaction(self._none, self._none)
+        transaction.txnVersion(application)  # a commit of another run with this application is a conflict
+        raised = {"appId": application, "version": number, "lastUpdated": None}
+        operation = self._write("Overwrite", metadata)
+        return int(transaction.commit(self._sequence([self._action("txn", raised)]), operation))
+
+    def update_definition(self, schema: str, properties: Mapping[str, str]) -> None:
+        """Gives the table another schema and further properties, in one commit.
+
+        Args:
+            schema: JSON of a schema whose further columns are nullable.
+            properties: set beside those that are there.
+        """
+        transaction = self._log.startTransaction(self._none, self._none)
+        definition = json.loads(transaction.metadata().json())["metaData"]
+        definition["schemaString"] = schema
+        definition["configuration"] = {**definition.get("configuration", {}), **properties}
+        transaction.updateMetadata(self._action("metaData", definition), False)
+        manual = getattr(self._delta, "DeltaOperations$ManualUpdate$")
+        transaction.commit(self._sequence([]), getattr(manual, "MODULE$"))
+
+    def first_version(self) -> int:
+        """The earliest version whose commit is still in the log."""
+        names = (file.name for file in self._files.files(f"{self._table.name}/_delta_log"))
+        versions = [int(name[:20]) for name in names if re.fullmatch(r"[0-9]{20}\.json", name)]
+        return min(versions, default=0)
+
+    def _write(self, mode: str, metadata: str | None = None) -> Any:
+        save_mode = getattr(self._jvm.org.apache.spark.sql.SaveMode, mode)
+        said = self._none if metadata is None else self._jvm.scala.Option.apply(metadata)
+        arguments = [self._none, self._none, said, *[self._none] * 5]
+        return getattr(self._delta, "DeltaOperations$Write")(save_mode, *arguments)
 
     def checkpoint(self) -> None:
         """Writes a checkpoint of the latest version, unless there is one, and cleans up the log."""
@@ -97,22 +140,21 @@ class DeltaLog:
         if provider.isEmpty() or provider.version() < snapshot.version():
             self._log.checkpoint(snapshot, self._none)
 
-    def rows(self, schema: pa.Schema) -> pa.Table | None:
+    def rows(self) -> list[dict[str, Any]] | None:
         """All rows of a small table without partitions; None where its files are many, or not listed at hand.
 
-        Args:
-            schema: columns of a table without any file.
+        A row of a file that is older than a column lacks it.
         """
         files = self._listed_files()
         if files is None or files.size() > MOST_FILES:
             return None
-        parts = [schema.empty_table()]
+        rows: list[dict[str, Any]] = []
         for position in range(files.size()):
             added = files.apply(position)
             path = self._delta.util.DeltaFileOperations.absolutePath(self._path, added.path()).toString()
             content = pa.BufferReader(self._files.read(path, added.size()))
-            parts.append(pq.read_table(content, use_threads=False))
-        return pa.concat_tables(parts, promote_options="permissive")
+            rows += pq.read_table(content, use_threads=False).to_pylist()
+        return rows
 
     def commit_metadata(self, version: int) -> str | None:
         """What the writer of a version said of it; None where nothing, or where its commit is gone."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
@@ -60,8 +63,10 @@ class Usage:
 # Their folders are only names, and what is written there replaces what is there, unless asked on a condition.
 _S3_SCHEMES = ("s3", "s3a", "s3n")
 _CONDITION = "fs.option.create.conditional.overwrite"
-# How a store says that a condition does not hold: the object is there, is another, is gone, is being written.
-_DOES_NOT_HOLD = re.compile(r"Status Code: (412|409)\b|PreconditionFailed|NoSuchKey")
+# How a store says that a file is there, or is being written by another.
+_DOES_NOT_HOLD = re.compile(
+    r"Status Code: (412|409)\b|PreconditionFailed|FileAlreadyExistsException|already exists"
+)
 
 _AWS_NOISE = re.compile(r"software\.amazon\.awssdk[\w.]+: | \(Service: [^()]*\)| \(SDK Attempt Count: \d+\)")
 
@@ -199,34 +204,39 @@ class FileStore:
         except Py4JJavaError as error:
             raise OSError(first_line(error)) from None
 
-    def write_if_unchanged(self, name: str, content: bytes, version: str | None) -> bool:
-        """Writes a small file below the root on a condition that the store itself proves: for S3 alone.
-
-        Args:
-            name: of the file.
-            content: of the file.
-            version: the one that must still be there; None where there must be no file.
+    def create(self, name: str, content: bytes) -> bool:
+        """Writes a small file below the root only where there is none: of several at once, one does.
 
         Returns:
-            Whether the condition held.
+            Whether this call made the file; after a lost answer of the store, whether it holds the content.
 
         Raises:
             OSError: the file system refuses, or knows no conditions.
         """
-        builder = self._system.createFile(self._below(name))
+        path = self._below(name)
+        if str(self._root.toUri().getScheme()) == "file":
+            return _create_local(Path(str(path.toUri().getPath())), content)
         try:
-            if version is None:
-                builder = builder.overwrite(False).must(_CONDITION, "true")
+            if self.is_on_s3:
+                builder = self._system.createFile(path).overwrite(False).must(_CONDITION, "true")
+                stream = builder.build()
             else:
-                builder = builder.overwrite(True).must(f"{_CONDITION}.etag", version)
-            stream = builder.build()
+                stream = self._system.create(path, False)
             stream.write(content)
             stream.close()
         except Py4JJavaError as error:
             if _DOES_NOT_HOLD.search(str(error.java_exception)):
                 return False
+            if self._holds(path, content):
+                return True
             raise OSError(first_line(error)) from None
         return True
+
+    def _holds(self, path: Any, content: bytes) -> bool:
+        try:
+            return self.read(path.toString(), len(content) + 1) == content
+        except OSError:
+            return False
 
     def copy_folder(self, source: str, target: str) -> None:
         """Copies a folder below the root to another one below it.
@@ -286,6 +296,27 @@ class FileStore:
             self._etags = bool(etag_source.isInstance(status))
         etag = status.getEtag() if self._etags else None  # none of what a gateway found on its disk
         return str(etag or status.getModificationTime())
+
+
+def _create_local(path: Path, content: bytes) -> bool:
+    """As :meth:`FileStore.create`, by a hard link: Hadoop's local files are looked up first, then created."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        whole.write_bytes(content)
+        try:
+            os.link(whole, path)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links
+            try:
+                with path.open("xb") as file:
+                    file.write(content)
+            except FileExistsError:
+                return False
+        return True
+    finally:
+        whole.unlink(missing_ok=True)
 
 
 def first_line(error: Py4JJavaError) -> str:

@@ -1,21 +1,24 @@
 """The ledger: what was delivered, done, retried, reconciled. The only place where a clock is read.
 
-It is written after the commit that it tells of, and every commit of bronze and silver carries what the
-ledger needs, so that a run which finds a commit without its ledger rows writes them.
+It is derived: each row is written after the commit that it tells of, and every commit of bronze, silver and
+gold carries what the ledger needs, so that a run which finds a commit without its rows writes them. What is
+latest is told by ``sequence``, which only grows, and by table versions, never by a clock.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 from lake.tables import Lake
+from planning.pinned import Change, Chunking, PinnedSettings, SettingsRecord, Values
 from planning.reconciliation import Cell, Shares
-from planning.staleness import DateState, DropState
+from planning.staleness import AcceptedDelivery, DateState, DropState
 from planning.timetable import RUNS_TO_LEARN_FROM, StageRun
 from schemas.drops import DateContent, IngestedDrop
 from schemas.states import DateStatus, DropStatus, Stage
@@ -27,12 +30,30 @@ from schemas.tables import (
     LEDGER_DATES,
     LEDGER_DROPS,
     LEDGER_RUNS,
+    LEDGER_SETTINGS,
     LEDGER_STAGES,
     LEDGER_TASKS,
+    RECEIVED_SALES,
+    SALES,
     Table,
 )
 
 _USUAL_BYTES_PER_LINE = 120.0
+# How the reason of a date begins that was brought back to an earlier revision.
+RESTORED = "restored from revision"
+
+
+@dataclass(frozen=True)
+class IngestAudit:
+    """What deliveries were ingested under.
+
+    Attributes:
+        settings_sequence: record of the pinned settings.
+        max_rejected_share: share of rejected lines that the audit allowed.
+    """
+
+    settings_sequence: int
+    max_rejected_share: float
 
 
 def now() -> dt.datetime:
@@ -52,22 +73,35 @@ class Ledger:
         """Appends an event of a run: its columns are those of ``ledger/runs``."""
         self._append(LEDGER_RUNS, [event])
 
-    def record_drops(self, run_id: str, drops: Iterable[IngestedDrop], bronze_version: int | None) -> None:
+    def record_settings(self, run_id: str, change: Change, values: Values) -> None:
+        """Appends the settings that decide content from now on."""
+        row = {
+            "run_id": run_id,
+            "at": now(),
+            "change": change.value,
+            "settings": json.dumps(values, sort_keys=True),
+        }
+        self._append_in_order(LEDGER_SETTINGS, [row])
+
+    def record_drops(
+        self, run_id: str, drops: Iterable[IngestedDrop], version: int | None, audit: IngestAudit
+    ) -> None:
         """Appends what an ingest found.
 
         Args:
             run_id: run.
             drops: the drops.
-            bronze_version: version of ``bronze/received_sales`` that holds their lines; None where an ingest
-                wrote none of them.
+            version: version of ``bronze/received_sales`` that they were written in; None where none was.
+            audit: what they were ingested under.
         """
         at = now()
-        self._append(LEDGER_DROPS, [_drop_row(run_id, drop, bronze_version, at) for drop in drops])
+        rows = [_drop_row(run_id, drop, version, audit, at) for drop in drops]
+        self._append_in_order(LEDGER_DROPS, rows)
 
     def record_dates(self, run_id: str, dates: Sequence[Mapping[str, Any]]) -> None:
-        """Appends outcomes of dates: the columns of ``ledger/dates`` but run_id and at."""
+        """Appends outcomes of dates: the columns of ``ledger/dates`` but run_id, at and sequence."""
         at = now()
-        self._append(LEDGER_DATES, [{**date, "run_id": run_id, "at": at} for date in dates])
+        self._append_in_order(LEDGER_DATES, [{**date, "run_id": run_id, "at": at} for date in dates])
 
     def record_chunks(self, run_id: str, cells: Mapping[Cell, Shares], *, is_new: bool) -> None:
         """Appends the reconciliation of a publication, once: what a run cut off had recorded stays.
@@ -115,7 +149,7 @@ class Ledger:
             }
             for date, revision in sorted(revisions.items())
         ]
-        self._append(LEDGER_BUILDS, rows)
+        self._append_in_order(LEDGER_BUILDS, rows)
 
     def drops(self) -> dict[dt.date, DropState]:
         """Every drop that an ingest saw, by date."""
@@ -125,12 +159,31 @@ class Ledger:
                 by_date[row.drop_date].append(row)
         return {date: _drop_state(date, rows) for date, rows in sorted(by_date.items())}
 
-    def last_bronze_version(self) -> int:
-        """Latest version of bronze that the ledger tells of; -1 where none."""
-        return max(
-            (row.bronze_version for row in self._rows(LEDGER_DROPS) if row.bronze_version is not None),
-            default=-1,
-        )
+    def landing_of(self, run_id: str) -> str | None:
+        """URI of the landing that a run read; None where that is not known."""
+        found = (row.landing for row in self._rows(LEDGER_RUNS) if row.run_id == run_id and row.landing)
+        return next(found, None)
+
+    def settings(self) -> PinnedSettings | None:
+        """The settings that decide content; None where nothing was ever ingested."""
+        rows = sorted(self._rows(LEDGER_SETTINGS), key=lambda row: row.sequence)
+        records = [SettingsRecord(row.sequence, Change(row.change), json.loads(row.settings)) for row in rows]
+        return PinnedSettings(records) if records else None
+
+    def recorded_versions(self, table: Table) -> dict[int, str]:
+        """Run by version of a table, of the commits that the ledger tells of."""
+        if table.name in _VERSION_COLUMNS:
+            source, columns = _VERSION_COLUMNS[table.name]
+            rows = self._rows(source)
+        else:
+            columns = ("gold_version",)
+            rows = [row for row in self._rows(LEDGER_BUILDS) if row.table == table.name]
+        found = {getattr(row, column): row.run_id for column in columns for row in rows}
+        return {version: run_id for version, run_id in found.items() if version is not None}
+
+    def last_bronze_version(self) -> int | None:
+        """Latest version of bronze that the ledger tells of; None where none."""
+        return max(self.recorded_versions(RECEIVED_SALES), default=None)
 
     def dates(self) -> dict[dt.date, DateState]:
         """Every business date that a publication was tried of, by date."""
@@ -138,13 +191,6 @@ class Ledger:
         for row in self._rows(LEDGER_DATES):
             by_date[row.business_date].append(row)
         return {date: _date_state(date, rows) for date, rows in sorted(by_date.items())}
-
-    def last_silver_version(self) -> int:
-        """Latest version of ``silver/sales`` that the ledger tells of; -1 where none."""
-        return max(
-            (row.silver_version for row in self._rows(LEDGER_DATES) if row.silver_version is not None),
-            default=-1,
-        )
 
     def stages(self) -> dict[Stage, list[StageRun]]:
         """The stages of all runs, oldest first, by stage."""
@@ -158,20 +204,20 @@ class Ledger:
         held = [row for row in self._rows(LEDGER_DROPS) if row.bronze_version is not None]
         # A drop replayed from bronze has lines and no bytes.
         sized = [row for row in held if row.bytes and row.lines]
-        latest = sorted(sized, key=lambda row: row.at)[-RUNS_TO_LEARN_FROM:]
+        latest = sorted(sized, key=_order)[-RUNS_TO_LEARN_FROM:]
         lines = sum(row.lines for row in latest)
         return sum(row.bytes for row in latest) / lines if lines else _USUAL_BYTES_PER_LINE
 
     def built_revisions(self, table: Table) -> dict[dt.date, int]:
         """Revision that a gold table was last built from, by date."""
         rows = [row for row in self._rows(LEDGER_BUILDS) if row.table == table.name]
-        in_order = sorted(rows, key=lambda row: (row.gold_version, row.at))
+        in_order = sorted(rows, key=_order)
         return {row.business_date: row.sales_revision for row in in_order}
 
     def reasons(self) -> dict[dt.date, str]:
         """Why dates were not done, as their last publication told it."""
         last: dict[dt.date, Any] = {}
-        for row in sorted(self._rows(LEDGER_DATES), key=lambda row: row.at):
+        for row in sorted(self._rows(LEDGER_DATES), key=_order):
             last[row.business_date] = row.reason
         return {date: reason for date, reason in last.items() if reason is not None}
 
@@ -203,15 +249,21 @@ class Ledger:
     def gold_versions(self, table: Table, date: dt.date) -> dict[int, int]:
         """Version of a gold table that was built from each revision of a date, by revision."""
         rows = [row for row in self._rows(LEDGER_BUILDS) if row.table == table.name]
-        return {row.sales_revision: row.gold_version for row in rows if row.business_date == date}
-
-    def forget(self) -> None:
-        """Reads the tables again when next asked: other runs may have appended to them."""
-        self._kept.clear()
+        return {
+            row.sales_revision: row.gold_version
+            for row in rows
+            if row.business_date == date and row.gold_version is not None
+        }
 
     def _append(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         self._lake.append(table, rows)
         self._kept.pop(table.name, None)
+
+    def _append_in_order(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Appends rows with the next number of their table; this run alone writes to the lake."""
+        if rows:
+            sequence = max((row.sequence or 0 for row in self._rows(table)), default=0) + 1
+            self._append(table, [{**row, "sequence": sequence} for row in rows])
 
     def _rows(self, table: Table) -> list[Any]:
         """All rows of a table of few rows a date; read once, until this run appends to it."""
@@ -220,11 +272,24 @@ class Ledger:
         return self._kept[table.name]
 
 
+_VERSION_COLUMNS = {
+    RECEIVED_SALES.name: (LEDGER_DROPS, ("ingest_version", "bronze_version")),
+    SALES.name: (LEDGER_DATES, ("silver_version",)),
+}
+
+
+def _order(row: Any) -> tuple[int, int, float]:
+    """Position of a row. Rows of version 0.1.0 have no sequence: they come first, by version and time."""
+    if row.sequence is not None:
+        return (row.sequence, 0, 0.0)
+    versions = (getattr(row, name, None) for name in ("bronze_version", "silver_version", "gold_version"))
+    return (-1, max((v for v in versions if v is not None), default=-1), row.at.timestamp())
+
+
 def _drop_row(
-    run_id: str, found: IngestedDrop, bronze_version: int | None, at: dt.datetime
+    run_id: str, found: IngestedDrop, version: int | None, audit: IngestAudit, at: dt.datetime
 ) -> dict[str, Any]:
-    is_held = bronze_version is not None
-    content = [asdict(part) for part in found.content]
+    is_accepted = version is not None and found.status is DropStatus.INGESTED
     return {
         "drop_date": found.drop.date,
         "run_id": run_id,
@@ -238,38 +303,86 @@ def _drop_row(
         "rejected": found.rejected,
         "extra_columns": list(found.extra_columns),
         "at": at,
-        "bronze_version": bronze_version,
-        "content": content if is_held else None,
+        "ingest_version": version,
+        "bronze_version": version if is_accepted else None,
+        "content": [_content_row(part) for part in found.content] if found.content or is_accepted else None,
         "reason": found.reason,
+        "settings_sequence": audit.settings_sequence,
+        "max_rejected_share": audit.max_rejected_share,
     }
 
 
-def _drop_state(date: dt.date, rows: Sequence[Any]) -> DropState:
-    last = max(rows, key=lambda row: row.at)
-    held = max(
-        (row for row in rows if row.bronze_version is not None),
-        key=lambda row: (row.bronze_version, row.at),
-        default=None,
+def _content_row(part: DateContent) -> dict[str, Any]:
+    return {
+        "business_date": part.business_date,
+        "sale_date": part.sale_date,
+        "is_adjustment": part.is_adjustment,
+        "lines": part.lines,
+        "digest": part.digest,
+        "gross_amount": list(part.gross.items()),
+    }
+
+
+def _content(part: Mapping[str, Any]) -> DateContent:
+    return DateContent(
+        part["business_date"],
+        part["sale_date"],
+        part["is_adjustment"],
+        part["lines"],
+        part.get("digest") or "",
+        dict(part.get("gross_amount") or []),
     )
-    content = () if held is None else tuple(DateContent(**part) for part in held.content)
-    # The same files judged under other terms are other lines.
-    held_input = None if held is None else f"{held.fingerprint}:{held.judged_by}"
-    return DropState(date, DropStatus(last.status), last.fingerprint, held_input, content)
 
 
-def _date_state(date: dt.date, rows: Sequence[Any]) -> DateState:
-    last = max(rows, key=lambda row: row.at)
+def _drop_state(date: dt.date, rows: Iterable[Any]) -> DropState:
+    in_order = sorted(rows, key=_order)
+    last = in_order[-1]
+    accepted = [row for row in in_order if _is_accepted(row)]
+    is_refused = last.status == DropStatus.BLOCKED
+    return DropState(
+        date=date,
+        status=DropStatus(last.status),
+        fingerprint=last.fingerprint,
+        accepted=_accepted(accepted[-1]) if accepted else None,
+        refused=tuple(_content(part) for part in last.content or ()) if is_refused else (),
+        reason=last.reason,
+        settings_sequence=last.settings_sequence or 0,
+        max_rejected_share=last.max_rejected_share,
+    )
+
+
+def _is_accepted(row: Any) -> bool:
+    return row.status == DropStatus.INGESTED and row.bronze_version is not None
+
+
+def _accepted(row: Any) -> AcceptedDelivery:
+    return AcceptedDelivery(
+        fingerprint=row.fingerprint,
+        content=tuple(_content(part) for part in row.content or ()),
+        bronze_version=row.bronze_version,
+        settings_sequence=row.settings_sequence or 0,
+        run_id=row.run_id,
+    )
+
+
+def _date_state(date: dt.date, rows: Iterable[Any]) -> DateState:
+    in_order = sorted(rows, key=_order)
+    last = in_order[-1]
     done = max(
-        (row for row in rows if row.status == DateStatus.DONE),
+        (row for row in in_order if row.status == DateStatus.DONE),
         key=lambda row: row.silver_version,
         default=None,
     )
+    if done is None:
+        return DateState(date, DateStatus(last.status), 0, None, frozenset())
     return DateState(
         date=date,
         status=DateStatus(last.status),
-        revision=0 if done is None else done.revision,
-        inputs_hash=None if done is None else done.inputs_hash,
-        drop_dates=frozenset() if done is None else frozenset(done.drop_dates),
-        silver_version=None if done is None else done.silver_version,
-        is_restored=done is not None and done.reason is not None,
+        revision=done.revision,
+        inputs_hash=done.inputs_hash,
+        drop_dates=frozenset(done.drop_dates),
+        sale_dates=frozenset(done.sale_dates or ()),
+        silver_version=done.silver_version,
+        chunking=Chunking(done.chunk_key, tuple(done.chunk_ranges)) if done.chunk_key else None,
+        is_restored=bool(done.reason and done.reason.startswith(RESTORED)),
     )

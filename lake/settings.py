@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from schemas.errors import UsageError
-from schemas.landing import RECEIVED_NAMES
+from schemas.landing import RECEIVED_NAMES, RULES_VERSION
 from schemas.ranges import KeyRange, parse_ranges
 from schemas.states import Stage
 
@@ -212,8 +212,22 @@ class Settings(_Group):
         return {name: self.columns.get(name, name) for name in RECEIVED_NAMES}
 
     @property
-    def judging_digest(self) -> str:
-        """sha256, in hex, of what decides how a received line is read, judged and dated."""
+    def pinned(self) -> dict[str, Any]:
+        """Settings that decide content, by dotted name, as plain values: a lake keeps to them."""
+        values = self.model_dump(mode="json")
+        return {
+            **{f"business_day.{name}": value for name, value in values["business_day"].items()},
+            **{f"late.{name}": value for name, value in values["late"].items()},
+            "columns": {name: received for name, received in self.columns.items() if name != received},
+            "currencies": sorted(self.currencies),
+            "rules": RULES_VERSION,
+            "chunks.key": self.chunks.key,
+            "chunks.ranges": list(self.chunks.ranges),
+        }
+
+    @property
+    def rules_digest(self) -> str:
+        """sha256, in hex, of what decides how a received line is read, validated and dated."""
         return _sha256(
             self.model_dump(mode="json", include={"business_day", "late", "currencies", "columns"})
         )

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import delta.exceptions as delta_errors  # converts Delta's Java errors: must be imported before they occur
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
+from pyspark.sql.types import ArrayType, DataType, StructType
 
 from lake.delta_log import DeltaLog
 from lake.files import FileStore, Usage
 from lake.frames import local_frame, local_table
 from schemas.errors import TryAgainError, UsageError
-from schemas.tables import TABLES, Table
+from schemas.tables import DATA_TABLES, SCHEMA_VERSION, SCHEMA_VERSION_PROPERTY, TABLES, Table
 
 _CONCURRENT = (
     delta_errors.ConcurrentAppendException,
@@ -44,6 +43,28 @@ class Commit:
     metadata: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Difference:
+    """What makes a table another one than its contract.
+
+    Attributes:
+        table: contract.
+        missing: columns and fields that an older version of the table lacks; each can be added.
+        problem: what cannot be mended; None where nothing is.
+        version: schema version that the table says it has.
+    """
+
+    table: Table
+    missing: tuple[str, ...]
+    problem: str | None
+    version: int
+
+    @property
+    def is_older(self) -> bool:
+        """Whether migrate_tables can bring the table up to date."""
+        return self.problem is None and (bool(self.missing) or self.version < SCHEMA_VERSION)
+
+
 class Lake:
     """All tables below one root."""
 
@@ -58,10 +79,21 @@ class Lake:
         self._files = FileStore(spark, root)
         self._existing: set[str] = set()
         self._before_commit: Callable[[], None] = _nothing
+        self._numbers: dict[str, int] = {}
 
     def check_before_commit(self, check: Callable[[], None]) -> None:
         """Makes every commit from now on call a function first; what it raises stops the commit."""
         self._before_commit = check
+
+    def pin_transactions(self) -> None:
+        """Notes each table's transaction number: a later commit of another run stops those of this run."""
+        self._numbers = {table.name: self.transaction(table) for table in DATA_TABLES}
+
+    def fence(self, run_id: str) -> None:
+        """Raises each table's transaction number, so that a run which lost its lock cannot commit."""
+        for table in DATA_TABLES:
+            if self.exists(table):
+                self._note(table, {"job": "fence", "run_id": run_id})
 
     @property
     def root(self) -> str:
@@ -84,11 +116,27 @@ class Lake:
         """Compares each table that is there with its contract.
 
         Raises:
-            UsageError: a table is another's: the text names the table, the column, both types.
+            UsageError: a table is older, newer or another's: the text names the table and what to do.
         """
-        for table in TABLES:
-            if self.exists(table):
-                self._check_schema(table)
+        for found in self.differences():
+            if found.problem is not None:
+                raise UsageError(found.problem)
+            if found.is_older:
+                raise UsageError(
+                    f"table {self.path(found.table)} was made by an older version (schema version "
+                    f"{found.version}, this version has {SCHEMA_VERSION}): run migrate_tables"
+                )
+
+    def differences(self) -> list[Difference]:
+        """How each table that is there differs from its contract."""
+        return [self._difference(table) for table in TABLES if self.exists(table)]
+
+    def migrate(self, found: Difference) -> None:
+        """Adds what an older table lacks, in one commit; rows stay as they are."""
+        table = found.table
+        schema = _merged(self._schema(table), table.schema)
+        properties = {SCHEMA_VERSION_PROPERTY: str(SCHEMA_VERSION)}
+        self._guarded(lambda: self._log(table).update_definition(schema.json(), properties), table)
 
     @property
     def files(self) -> FileStore:
@@ -101,19 +149,35 @@ class Lake:
 
     def exists(self, table: Table) -> bool:
         """Whether a table is there."""
-        if table.name not in self._existing and self._files.exists(f"{table.name}/_delta_log"):
+        if table.name not in self._existing and self._has_commit(table):
             self._existing.add(table.name)
         return table.name in self._existing
+
+    def _has_commit(self, table: Table) -> bool:
+        """A log without a commit is what a crash leaves of a table that was about to be made."""
+        folder = f"{table.name}/_delta_log"
+        if self._files.exists(f"{folder}/{0:020d}.json"):
+            return True
+        # The first commit is deleted once a checkpoint holds what it said.
+        return self._files.exists(folder) and self.has_version(table)
+
+    def has_version(self, table: Table) -> bool:
+        """Whether Delta finds any version of a table."""
+        return int(self._snapshot(table).version()) >= 0
 
     def version(self, table: Table) -> int | None:
         """Latest version of a table, None where it is not there."""
         return int(self._snapshot(table).version()) if self.exists(table) else None
 
-    def transaction(self, table: Table, application: str) -> int:
-        """Last transaction number that an application committed to a table; 0 where none."""
-        if not self.exists(table):
-            return 0
-        return self._log(table).transaction(application)
+    def transaction(self, table: Table) -> int:
+        """Last transaction number that the batch committed to a table; 0 where none."""
+        return self._log(table).transaction(table.application) if self.exists(table) else 0
+
+    def next_number(self, table: Table) -> int:
+        """Transaction number of this run's next commit to a table."""
+        if table.name not in self._numbers:
+            self._numbers[table.name] = self.transaction(table)
+        return self._numbers[table.name] + 1
 
     def read(self, table: Table, version: int | None = None) -> DataFrame:
         """A table's rows, none where it is not there.
@@ -138,14 +202,12 @@ class Lake:
         """
         if not self.exists(table):
             return []
-        found = self._log(table).rows(local_table(table.schema).schema)
+        found = self._log(table).rows()
         if found is None:
             rows = self.read(table)
-            found = (rows if run_id is None else rows.filter(F.col("run_id") == run_id)).toArrow()
-        elif run_id is not None:
-            found = found.filter(pc.field("run_id") == run_id)
-        listed: list[dict[str, Any]] = found.to_pylist()
-        return listed
+            found = (rows if run_id is None else rows.filter(F.col("run_id") == run_id)).toArrow().to_pylist()
+        absent = dict.fromkeys(table.columns)
+        return [{**absent, **row} for row in found if run_id is None or row["run_id"] == run_id]
 
     def ensure(self, table: Table) -> None:
         """Makes a table, empty, where it is not there."""
@@ -162,43 +224,54 @@ class Lake:
         self._guarded(lambda: self._log(table).append(local_table(table.schema, rows)), table)
 
     def replace(
-        self,
-        table: Table,
-        rows: DataFrame,
-        dates: Iterable[dt.date],
-        metadata: Mapping[str, Any],
-        transaction: tuple[str, int] | None = None,
-    ) -> int | None:
-        """Replaces whole partitions of a table by date, in one commit.
+        self, table: Table, rows: DataFrame, dates: Iterable[dt.date], metadata: Mapping[str, Any]
+    ) -> int:
+        """Replaces whole partitions of a table by date, in one commit, whether or not any row changes.
 
         Args:
             table: contract, partitioned by a date.
             rows: new content of these dates; a date with no row is emptied.
             dates: the dates replaced; a row of any other fails the write.
             metadata: kept with the commit; holds ``run_id``, by which the commit is found again.
-            transaction: application and number; a number that another run reached first commits nothing.
 
         Returns:
-            The version that this write made; None where another run's transaction outran it.
+            The version that this write made.
 
         Raises:
-            TryAgainError: another run wrote to the same dates at the same time.
+            TryAgainError: another run was first, or took the lake over.
         """
         self.ensure(table)
-        before = self.version(table) or 0
+        before, number = self.version(table) or 0, self.next_number(table)
         writer = (
             rows.write.format("delta")
             .mode("overwrite")
             .option("replaceWhere", date_condition(table.partition_by[0], dates))
             .option("userMetadata", json.dumps(metadata, sort_keys=True))
+            .option("txnAppId", table.application)
+            .option("txnVersion", number)
         )
-        if transaction is not None:
-            application, number = transaction
-            writer = writer.option("txnAppId", application).option("txnVersion", number)
         self._guarded(lambda: writer.save(self.path(table)), table)
         # Delta passes over an outrun transaction in silence: only our own commit proves the write.
         own = [commit for commit in self.commits(table, before) if commit.metadata == metadata]
-        return own[-1].version if own else None
+        if own:
+            self._numbers[table.name] = number
+            return own[-1].version
+        if self.transaction(table) >= number:
+            raise TryAgainError(f"{table.name}: another run was first; run again")
+        # Nothing to remove and nothing to add makes no commit; what was done is told all the same.
+        return self._note(table, metadata)
+
+    def note(self, table: Table, metadata: Mapping[str, Any]) -> int:
+        """Makes a commit that changes no row and carries metadata; returns its version."""
+        self.ensure(table)
+        return self._note(table, metadata)
+
+    def _note(self, table: Table, metadata: Mapping[str, Any]) -> int:
+        number, text = self.next_number(table), json.dumps(metadata, sort_keys=True)
+        made: list[int] = []
+        self._guarded(lambda: made.append(self._log(table).note(text, table.application, number)), table)
+        self._numbers[table.name] = number
+        return made[-1]
 
     def vacuum(self, table: Table, retain_hours: float) -> None:
         """Deletes files that no version of the last hours refers to: replaced ones, and what crashes left.
@@ -272,25 +345,48 @@ class Lake:
             return []
         return [self.commit(table, version) for version in range(after + 1, latest + 1)]
 
+    def history(self, table: Table, known: Container[int]) -> list[Commit]:
+        """Commits that are still in the log of a table, oldest first, but those whose version is known."""
+        latest = self.version(table)
+        if latest is None:
+            return []
+        versions = range(self._log(table).first_version(), latest + 1)
+        return [self.commit(table, version) for version in versions if version not in known]
+
+    def last_commit(self, table: Table, is_wanted: Callable[[Mapping[str, Any]], bool]) -> Commit | None:
+        """The latest commit in the log of a table whose metadata is wanted."""
+        latest = self.version(table)
+        if latest is None:
+            return None
+        for version in range(latest, self._log(table).first_version() - 1, -1):
+            commit = self.commit(table, version)
+            if is_wanted(commit.metadata):
+                return commit
+        return None
+
     def commit(self, table: Table, version: int) -> Commit:
         """One commit of a table's history; without metadata where the history of that time is gone."""
         return Commit(version, _own_metadata(self._log(table).commit_metadata(version)))
 
-    def _check_schema(self, table: Table) -> None:
-        schema = StructType.fromJson(json.loads(self._snapshot(table).schema().json()))
-        found = {field.name: field.dataType for field in schema.fields}
-        for column in table.schema.fields:
-            expected = column.dataType.simpleString()
-            if column.name not in found:
-                raise UsageError(
-                    f"table {self.path(table)} is another's: no column {column.name} ({expected})"
-                )
-            actual = found[column.name].simpleString()
-            if actual != expected:
-                raise UsageError(
-                    f"table {self.path(table)} is another's: column {column.name} is {actual}, "
-                    f"must be {expected}"
-                )
+    def _schema(self, table: Table) -> StructType:
+        return StructType.fromJson(json.loads(self._snapshot(table).schema().json()))
+
+    def _difference(self, table: Table) -> Difference:
+        snapshot = self._snapshot(table)
+        found = StructType.fromJson(json.loads(snapshot.schema().json()))
+        properties = json.loads(snapshot.metadata().json())["metaData"].get("configuration", {})
+        version = int(properties.get(SCHEMA_VERSION_PROPERTY, "1"))
+        if version > SCHEMA_VERSION:
+            newer = (
+                f"table {self.path(table)} has schema version {version}, this version of the batch knows "
+                f"{SCHEMA_VERSION}: run the newer version"
+            )
+            return Difference(table, (), newer, version)
+        missing, other = _compared(found, table.schema)
+        if other is None and missing and version == SCHEMA_VERSION:
+            other = f"no column {missing[0]}"
+        problem = None if other is None else f"table {self.path(table)} is another's: {other}"
+        return Difference(table, tuple(missing), problem, version)
 
     def _snapshot(self, table: Table) -> Any:
         return self._log(table).snapshot()
@@ -319,10 +415,45 @@ def _properties(table: Table) -> dict[str, str]:
         if table.statistics
         else {"delta.dataSkippingNumIndexedCols": "0"}
     )
+    properties[SCHEMA_VERSION_PROPERTY] = str(SCHEMA_VERSION)
     if not table.partition_by:
-        # A checkpoint is a Spark query; each ten commits, as Delta has it, some run of three waits for one.
+        # A checkpoint is a Spark query: with one each 10 commits, as Delta has it, a run in three waits.
         properties["delta.checkpointInterval"] = "100"
     return properties
+
+
+def _compared(found: DataType, wanted: DataType, name: str = "") -> tuple[list[str], str | None]:
+    """Fields that a type lacks, by their path; and what makes it another type, None where nothing does."""
+    if isinstance(found, StructType) and isinstance(wanted, StructType):
+        return _compared_fields(found, wanted, name)
+    if isinstance(found, ArrayType) and isinstance(wanted, ArrayType):
+        return _compared(found.elementType, wanted.elementType, name)
+    if found.simpleString() != wanted.simpleString():
+        return [], f"column {name} is {found.simpleString()}, must be {wanted.simpleString()}"
+    return [], None
+
+
+def _compared_fields(found: StructType, wanted: StructType, name: str) -> tuple[list[str], str | None]:
+    there = {field.name: field.dataType for field in found.fields}
+    missing: list[str] = []
+    for field in wanted.fields:
+        path = f"{name}.{field.name}" if name else field.name
+        if field.name not in there:
+            missing.append(f"{path} ({field.dataType.simpleString()})")
+            continue
+        below, problem = _compared(there[field.name], field.dataType, path)
+        if problem is not None:
+            return [], problem
+        missing += below
+    return missing, None
+
+
+def _merged(found: StructType, wanted: StructType) -> StructType:
+    """The columns that are there, then those that are wanted and missing."""
+    contract = {field.name: field for field in wanted.fields}
+    kept = [contract.get(field.name, field) for field in found.fields]
+    there = {field.name for field in found.fields}
+    return StructType([*kept, *(field for field in wanted.fields if field.name not in there)])
 
 
 def date_condition(column: str, dates: Iterable[dt.date]) -> str:

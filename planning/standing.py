@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from planning.staleness import DateState, DropState, date_inputs, held_back_dates, stale_dates
+from planning.dependencies import Dependencies
+from planning.staleness import DateState, DropState, date_inputs, stale_dates
 from schemas.states import DateStatus, ExitCode, NightState, Stage
 
 # Of these states billing has to wait, each for a reason of its own.
@@ -76,7 +77,7 @@ def standings(dates: Collection[dt.date], known: Known) -> list[Standing]:
     """How far dates are, in order."""
     inputs = date_inputs(known.drops.values())
     stale = stale_dates(inputs, known.published)
-    held = held_back_dates(known.drops.values(), known.published, ())
+    held = _held(dates, known, Dependencies(known.drops.values(), inputs, known.published), stale)
     found = []
     for date in sorted(dates):
         state, reason = _state(date, known, stale, held)
@@ -84,6 +85,18 @@ def standings(dates: Collection[dt.date], known: Known) -> list[Standing]:
         lines = inputs[date].lines if date in inputs else 0
         found.append(Standing(date, state, published.revision if published else 0, lines, reason))
     return found
+
+
+def _held(
+    dates: Collection[dt.date], known: Known, links: Dependencies, stale: Collection[dt.date]
+) -> dict[dt.date, str]:
+    """Dates that wait: those of a refused or failed delivery, and stale ones that it may decide."""
+    own: set[dt.date] = set()
+    for drop in known.drops.values():
+        if drop.is_in_trouble:
+            own |= {drop.date, *(content.business_date for content in drop.refused)}
+    reasons = links.held_back(dates, ())
+    return {date: reason for date, reason in reasons.items() if date in stale or date in own}
 
 
 def _state(

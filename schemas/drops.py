@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -133,19 +134,23 @@ class Drop:
 
 @dataclass(frozen=True)
 class DateContent:
-    """How many accepted lines of a drop belong to one business date.
+    """Accepted lines of a delivery that have one business date and one sale date.
 
     Attributes:
         business_date: day under which the lines are published.
         sale_date: their sale date.
         is_adjustment: whether they came too late to restate it.
         lines: accepted lines.
+        digest: order-independent digest over source file, key and payload of each line.
+        gross: sum of gross_amount by currency.
     """
 
     business_date: dt.date
     sale_date: dt.date
     is_adjustment: bool
     lines: int
+    digest: str = ""
+    gross: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 @dataclass

@@ -52,6 +52,10 @@ RECEIVED_COLUMNS: tuple[ReceivedColumn, ...] = (
     ReceivedColumn("channel", "text", False, "text, or empty"),
 )
 
+# Raised when a rule of transforms.rules, or the form of a field, accepts, rejects or types a line otherwise.
+# It is one of the pinned settings: a lake made under other rules is told so.
+RULES_VERSION = 1
+
 RECEIVED_NAMES: tuple[str, ...] = tuple(column.name for column in RECEIVED_COLUMNS)
 
 SALE = "SALE"

@@ -17,6 +17,7 @@ from pyspark.sql.types import (
     DoubleType,
     IntegerType,
     LongType,
+    MapType,
     StringType,
     StructField,
     StructType,
@@ -36,6 +37,11 @@ def _columns(**types: DataType) -> StructType:
     return StructType([StructField(name, data_type) for name, data_type in types.items()])
 
 
+# Raised with every change of a table; migrate_tables brings older tables up to date.
+SCHEMA_VERSION = 2
+SCHEMA_VERSION_PROPERTY = "cymbal.schemaVersion"
+
+
 @dataclass(frozen=True)
 class Table:
     """The contract of one Delta table.
@@ -46,12 +52,14 @@ class Table:
         partition_by: partition column, or empty for a table that is small.
         statistics: columns, other than the partition's, whose minimum and maximum are kept for each file;
             the others cost more to describe at each write than they ever save at a read.
+        application: Delta application id of the batch's commits (``txnAppId``); empty for a ledger table.
     """
 
     name: str
     schema: StructType
     partition_by: tuple[str, ...] = ()
     statistics: tuple[str, ...] = field(default=())
+    application: str = ""
 
     @property
     def columns(self) -> list[str]:
@@ -95,6 +103,15 @@ RECEIVED_SALES = Table(
     ),
     partition_by=("drop_date",),
     statistics=("sale_date", "business_date", "validation_status"),
+    application="ingest_sales",
+)
+
+# Lines of deliveries that an audit refused: to be inspected and replayed, never published.
+REFUSED_SALES = Table(
+    "bronze/refused_sales",
+    StructType([*RECEIVED_SALES.schema.fields, StructField("refused_because", TEXT)]),
+    partition_by=("drop_date",),
+    application="ingest_sales",
 )
 
 SALES = Table(
@@ -126,6 +143,7 @@ SALES = Table(
     ),
     partition_by=("business_date",),
     statistics=("chunk", "drop_date", "sale_date"),
+    application="publish_sales",
 )
 
 CONFLICTS = Table(
@@ -143,6 +161,7 @@ CONFLICTS = Table(
     ),
     partition_by=("business_date",),
     statistics=("outcome",),
+    application="publish_sales",
 )
 
 _SUMS: dict[str, DataType] = {
@@ -159,15 +178,18 @@ DAILY_SALES = Table(
     "gold/daily_sales",
     _columns(business_date=DATE, store_id=TEXT, category=TEXT, currency=TEXT, **_SUMS),
     partition_by=("business_date",),
+    application="build_daily_sales",
 )
 
 INVOICES = Table(
     "gold/invoices",
     _columns(invoice_id=TEXT, business_date=DATE, customer_id=TEXT, currency=TEXT, **_SUMS),
     partition_by=("business_date",),
+    application="bill_customers",
 )
 
-# What a drop holds, told by business date, so that staleness is found without reading bronze again.
+# What a delivery holds, by business date, so that staleness is found without reading bronze again.
+# The digest is order-independent, over the source file, key hash and payload hash of each line.
 DROP_CONTENT = ArrayType(
     StructType(
         [
@@ -175,6 +197,8 @@ DROP_CONTENT = ArrayType(
             StructField("sale_date", DATE),
             StructField("is_adjustment", BooleanType()),
             StructField("lines", COUNT),
+            StructField("digest", TEXT),
+            StructField("gross_amount", MapType(TEXT, SUM)),
         ]
     )
 )
@@ -197,6 +221,10 @@ LEDGER_DROPS = Table(
         bronze_version=COUNT,
         content=DROP_CONTENT,
         reason=TEXT,
+        sequence=COUNT,
+        ingest_version=COUNT,
+        settings_sequence=COUNT,
+        max_rejected_share=DoubleType(),
     ),
 )
 
@@ -212,6 +240,10 @@ LEDGER_DATES = Table(
         at=MOMENT,
         drop_dates=ArrayType(DATE),
         reason=TEXT,
+        sequence=COUNT,
+        sale_dates=ArrayType(DATE),
+        chunk_key=TEXT,
+        chunk_ranges=ArrayType(TEXT),
     ),
 )
 
@@ -229,6 +261,7 @@ LEDGER_RUNS = Table(
         application_id=TEXT,
         exit_code=IntegerType(),
         error=TEXT,
+        landing=TEXT,
     ),
 )
 
@@ -272,6 +305,7 @@ LEDGER_BUILDS = Table(
         gold_version=COUNT,
         run_id=TEXT,
         at=MOMENT,
+        sequence=COUNT,
     ),
 )
 
@@ -292,12 +326,24 @@ LEDGER_STAGES = Table(
     ),
 )
 
-TABLES: tuple[Table, ...] = (
+# The settings that decide content, each time that they changed: a run with others must say what to do.
+LEDGER_SETTINGS = Table(
+    "ledger/settings",
+    _columns(sequence=COUNT, run_id=TEXT, at=MOMENT, change=TEXT, settings=TEXT),
+)
+
+# What the batch publishes or publishes from; the ledger tells of it.
+DATA_TABLES: tuple[Table, ...] = (
     RECEIVED_SALES,
+    REFUSED_SALES,
     SALES,
     CONFLICTS,
     DAILY_SALES,
     INVOICES,
+)
+
+TABLES: tuple[Table, ...] = (
+    *DATA_TABLES,
     LEDGER_DROPS,
     LEDGER_DATES,
     LEDGER_RUNS,
@@ -305,6 +351,7 @@ TABLES: tuple[Table, ...] = (
     LEDGER_TASKS,
     LEDGER_BUILDS,
     LEDGER_STAGES,
+    LEDGER_SETTINGS,
 )
 
 # Values that hardly ever repeat: a Parquet dictionary of them costs CPU and saves no byte.

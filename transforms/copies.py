@@ -1,11 +1,14 @@
-"""Copies of a line: which lines have several, which copy stays, which lose, which came too late.
+"""Copies of a line: which lines have several, which copy stays, which lose, and where.
 
-Nearly every line has no copy. Those that may have one are told by the hash of their key, and only they are
-sorted and compared; all others go straight through.
+Copies of a key are resolved over all lines of its sale date, whatever business date each copy has. Nearly
+every line has no copy. Those that may have one are told by the hash of their key, and only they are sorted
+and compared; all others go straight through.
 """
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, Window
@@ -25,31 +28,36 @@ class Copies:
 
     Attributes:
         hashes: key_hash of these lines, one row each.
-        decided: the lines, as :func:`with_kept_copy` returns them, late resends left out.
+        resolved: the lines, as :func:`resolve_copies` returns them.
     """
 
     hashes: DataFrame
-    decided: DataFrame
+    resolved: DataFrame
 
 
-def find_suspect_hashes(lines: DataFrame) -> DataFrame:
-    """Key hashes of the lines that may have a copy: several lines have them, or an adjustment, which may have
-    come before.
+def find_suspect_hashes(lines: DataFrame, resent_sale_dates: Collection[dt.date] = ()) -> DataFrame:
+    """Key hashes of the lines that may have a copy.
 
-    Of lines with no copy, one pair in 10^19 has one hash, and is then compared like any copies.
+    Several lines have them, or a line is an adjustment or of a sale date of which other business dates hold
+    lines of earlier drops. Of lines with no copy, one pair in 10^19 has one hash, and is then compared like
+    any copies.
 
     Args:
-        lines: accepted lines; key_hash and is_adjustment of them are read.
+        lines: accepted lines; key_hash, is_adjustment and sale_date of them are read.
+        resent_sale_dates: sale dates of lines that are no adjustments and may have come before all the same.
 
     Returns:
         key_hash bigint, one row each.
     """
+    may_be_resent = F.col("is_adjustment")
+    if resent_sale_dates:
+        may_be_resent = may_be_resent | F.col("sale_date").isin(sorted(resent_sale_dates))
     # Shuffled first: nearly every hash stands alone, so that grouping before a shuffle would be in vain.
-    hashes = lines.select("key_hash", "is_adjustment").repartition("key_hash")
+    hashes = lines.select("key_hash", may_be_resent.alias("may_be_resent")).repartition("key_hash")
     found = hashes.groupBy("key_hash").agg(
-        F.count(F.lit(1)).alias("lines"), F.max("is_adjustment").alias("has_adjustment")
+        F.count(F.lit(1)).alias("lines"), F.max("may_be_resent").alias("may_be_resent")
     )
-    return found.filter((F.col("lines") > 1) | F.col("has_adjustment")).select("key_hash")
+    return found.filter((F.col("lines") > 1) | F.col("may_be_resent")).select("key_hash")
 
 
 def filter_hashes(lines: DataFrame, hashes: DataFrame) -> DataFrame:
@@ -73,89 +81,59 @@ def without_hashes(lines: DataFrame, hashes: DataFrame) -> DataFrame:
     return lines.join(hashes, "key_hash", "left_anti")
 
 
-def with_kept_copy(copies: DataFrame) -> DataFrame:
+def resolve_copies(copies: DataFrame) -> DataFrame:
     """Adds what is to become of each copy of a line.
 
     Args:
-        copies: lines, with all copies of each of them.
+        copies: accepted lines, with all copies of each of them that an earlier drop holds.
 
     Returns:
-        Beside the lines' columns: ``copy`` int, 1 of the copy that stays; ``kept_payload`` bigint and
-        ``kept_drop_date`` date of that copy; ``duplicates`` int: copies equal to it, itself left out.
+        Beside the lines' columns: ``copy`` int, 1 of the copy that stays; ``kept_payload`` bigint,
+        ``kept_drop_date`` date and ``kept_business_date`` date of that copy; ``duplicates`` int: copies equal
+        to it under its business date, itself left out.
     """
-    window = Window.partitionBy("business_date", *KEY_COLUMNS).orderBy(*COPY_ORDER)
+    window = Window.partitionBy(*KEY_COLUMNS).orderBy(*COPY_ORDER)
     everything = window.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     ranked = copies.withColumns(
         {
             "copy": F.row_number().over(window),
             "kept_payload": F.first("payload_hash").over(window),
             "kept_drop_date": F.first("drop_date").over(window),
+            "kept_business_date": F.first("business_date").over(window),
         }
     )
-    equal = F.count_if(F.col("payload_hash") == F.col("kept_payload")).over(everything)
-    return ranked.withColumn("duplicates", (equal - 1).cast("int"))
+    is_duplicate = (F.col("payload_hash") == F.col("kept_payload")) & (
+        F.col("business_date") == F.col("kept_business_date")
+    )
+    return ranked.withColumn("duplicates", (F.count_if(is_duplicate).over(everything) - 1).cast("int"))
 
 
-def filter_first_copies(decided: DataFrame) -> DataFrame:
+def filter_first_copies(resolved: DataFrame) -> DataFrame:
     """Keeps the copy of each line that stays.
 
     Args:
-        decided: as :func:`with_kept_copy` returns them.
+        resolved: as :func:`resolve_copies` returns them.
     """
-    return decided.filter(F.col("copy") == 1)
+    return resolved.filter(F.col("copy") == 1)
 
 
-def find_conflicts(decided: DataFrame) -> DataFrame:
-    """Lines that lose against another line of their key with another payload.
+def find_conflicts(resolved: DataFrame) -> DataFrame:
+    """Lines that are not published: they lose against another payload, or against another business date.
 
     Args:
-        decided: as :func:`with_kept_copy` returns them; ``chunk`` is one of their columns.
+        resolved: as :func:`resolve_copies` returns them; ``chunk`` is one of their columns.
 
     Returns:
-        The columns of ``silver/conflicts``, one row a line, outcome ``conflict``.
+        The columns of ``silver/conflicts``, one row a line. Outcome ``conflict`` where another payload of its
+        own business date stays; ``late_duplicate`` or ``late_conflict`` where the copy that stays, equal or
+        not, is published under another business date.
     """
-    lost = decided.filter(F.col("payload_hash") != F.col("kept_payload"))
-    return lost.withColumn("outcome", F.lit(ConflictOutcome.CONFLICT.value)).select(CONFLICTS.columns)
-
-
-def find_late_resends(adjustments: DataFrame, earlier: DataFrame) -> DataFrame:
-    """Adjustments whose key was delivered before: neither is published again.
-
-    Args:
-        adjustments: accepted lines with ``is_adjustment`` and ``chunk``.
-        earlier: accepted lines (key columns, drop_date, source_file, payload_hash) of the same
-            sale dates; of them only lines of a drop before an adjustment's count.
-
-    Returns:
-        The columns of ``silver/conflicts``, one row a line, outcome ``late_duplicate``
-        where equal to the line that stayed, else ``late_conflict``.
-    """
-    looked_up = adjustments.select("business_date", *KEY_COLUMNS).distinct()
-    before = earlier.select(*KEY_COLUMNS, *COPY_ORDER)
-    kept = (
-        looked_up.join(before, list(KEY_COLUMNS))
-        .filter(F.col("drop_date") < F.col("business_date"))
-        .groupBy("business_date", *KEY_COLUMNS)
-        .agg(F.min(F.struct(*COPY_ORDER)).alias("kept"))
+    is_equal = F.col("payload_hash") == F.col("kept_payload")
+    is_elsewhere = F.col("business_date") != F.col("kept_business_date")
+    outcome = (
+        F.when(is_elsewhere & is_equal, F.lit(ConflictOutcome.LATE_DUPLICATE.value))
+        .when(is_elsewhere, F.lit(ConflictOutcome.LATE_CONFLICT.value))
+        .otherwise(F.lit(ConflictOutcome.CONFLICT.value))
     )
-    resent = adjustments.join(kept, ["business_date", *KEY_COLUMNS])
-    is_equal = F.col("payload_hash") == F.col("kept.payload_hash")
-    return resent.withColumns(
-        {
-            "kept_drop_date": F.col("kept.drop_date"),
-            "outcome": F.when(is_equal, F.lit(ConflictOutcome.LATE_DUPLICATE.value)).otherwise(
-                F.lit(ConflictOutcome.LATE_CONFLICT.value)
-            ),
-        }
-    ).select(CONFLICTS.columns)
-
-
-def without_late_resends(lines: DataFrame, late_resends: DataFrame) -> DataFrame:
-    """Drops the lines that were found in an earlier drop.
-
-    Args:
-        lines: accepted lines.
-        late_resends: as :func:`find_late_resends` returns them.
-    """
-    keys = late_resends.select("business_date", *KEY_COLUMNS).distinct()
-    return lines.join(keys, ["business_date", *KEY_COLUMNS], "left_anti")
+    lost = resolved.filter(is_elsewhere | ~is_equal)
+    return lost.withColumn("outcome", outcome).select(CONFLICTS.columns)

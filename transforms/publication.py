@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import datetime as dt
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
@@ -30,16 +31,12 @@ LINE_COLUMNS = (
 
 @dataclass(frozen=True)
 class ChunkPlan:
-    """How lines are split into chunks and chunks into Spark partitions.
+    """How chunks are split into Spark partitions.
 
     Attributes:
-        key: name of the received column that is the chunk key.
-        ranges: key ranges in order.
         spans: Spark partitions by chunk name, ``other`` among them, for every chunk that has lines.
     """
 
-    key: str
-    ranges: Sequence[KeyRange]
     spans: Mapping[str, PartitionSpan]
 
     @property
@@ -50,9 +47,30 @@ class ChunkPlan:
 
 def with_chunk(lines: DataFrame, key: str, ranges: Sequence[KeyRange]) -> DataFrame:
     """Adds ``chunk`` text: the name of the key range that a line's key falls in."""
-    # In a column of its own the key is folded once; inside the chunk it would be, twice for each range.
-    folded = lines.withColumn("folded_start", folded_start(F.col(key), letters_needed(ranges)))
-    return folded.withColumn("chunk", chunk_of_folded(F.col("folded_start"), ranges)).drop("folded_start")
+    return with_chunks(lines, {(key, tuple(ranges)): None})
+
+
+Split = tuple[str, tuple[KeyRange, ...]]
+
+
+def with_chunks(lines: DataFrame, splits: Mapping[Split, Collection[dt.date] | None]) -> DataFrame:
+    """Adds ``chunk`` text, where dates may be split into chunks in several ways.
+
+    Args:
+        lines: lines with ``business_date`` and the chunk keys.
+        splits: business dates by chunk key and key ranges; None for every date, and then the only one.
+    """
+    chunk, folded = F.lit(None).cast("string"), {}
+    for number, ((key, ranges), dates) in enumerate(splits.items()):
+        # In a column of its own the key is folded once; inside the chunk it would be, twice for each range.
+        folded[f"folded_start_{number}"] = folded_start(F.col(key), letters_needed(ranges))
+        found = chunk_of_folded(F.col(f"folded_start_{number}"), ranges)
+        chunk = found if dates is None else F.when(_is_of(dates), found).otherwise(chunk)
+    return lines.withColumns(folded).withColumn("chunk", chunk).drop(*folded)
+
+
+def _is_of(dates: Collection[dt.date]) -> Column:
+    return F.col("business_date").isin(sorted(dates))
 
 
 def published_sales(chunked: DataFrame, plan: ChunkPlan, copies: Copies | None) -> DataFrame:
@@ -64,7 +82,7 @@ def published_sales(chunked: DataFrame, plan: ChunkPlan, copies: Copies | None) 
     Args:
         chunked: accepted lines with ``chunk``.
         plan: chunks and their partitions.
-        copies: the lines among them that may have copies, decided. None where there are none.
+        copies: the lines that may have copies, resolved. None where there are none.
 
     Returns:
         The columns of ``silver/sales``, one row a key.
@@ -73,7 +91,7 @@ def published_sales(chunked: DataFrame, plan: ChunkPlan, copies: Copies | None) 
         once = _as_sales(chunked, F.lit(0))
     else:
         alone = _as_sales(without_hashes(chunked, copies.hashes), F.lit(0))
-        once = alone.unionByName(_as_sales(filter_first_copies(copies.decided), F.col("duplicates")))
+        once = alone.unionByName(_as_sales(filter_first_copies(copies.resolved), F.col("duplicates")))
     # The hash is worked out again: a column carried for it would be one more to shuffle and to drop.
     identifier = partition_id(F.col("chunk"), key_hash(), plan.spans)
     return once.repartitionById(plan.partitions, identifier).sortWithinPartitions("business_date")

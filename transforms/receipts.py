@@ -1,4 +1,4 @@
-"""What an ingest found, counted from what it wrote: few rows a drop."""
+"""What an ingest wrote, counted: few rows a drop."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pyspark.sql import functions as F
 
 from schemas.states import ValidationStatus
 from transforms.sums import exact_sum
+
+_LOW_BITS = 0xFFFFFFFF
 
 
 def filter_accepted(received: DataFrame) -> DataFrame:
@@ -35,8 +37,10 @@ def count_receipts(received: DataFrame) -> DataFrame:
 
     Returns:
         One row a (drop_date, source_file, validation_status, business_date, sale_date, is_adjustment,
-        currency): lines bigint, gross decimal(38,3) over the lines whose amount and currency parse. The
-        dates and is_adjustment are those of accepted lines, else null.
+        currency): lines bigint, gross decimal(38,3) over the lines whose amount and currency parse;
+        digest_low and digest_high bigint: sums of both halves of a hash over source file, key and payload of
+        each accepted line, which no order of lines changes. The dates and is_adjustment are those of accepted
+        lines, else null.
     """
     accepted = F.col("validation_status") == ValidationStatus.ACCEPTED.value
     # A rejected line's dates may be any; kept, they would make as many groups as lines.
@@ -44,11 +48,16 @@ def count_receipts(received: DataFrame) -> DataFrame:
         {
             "sale_date": F.when(accepted, F.col("sale_date")),
             "currency": F.when(F.col("gross_amount").isNotNull(), F.col("currency")),
+            "line_hash": F.when(accepted, F.xxhash64("source_file", "key_hash", "payload_hash")),
         }
     )
     grain = ("drop_date", "source_file", "validation_status", "business_date", "sale_date", "is_adjustment")
     return dated.groupBy(*grain, "currency").agg(
-        F.count(F.lit(1)).alias("lines"), exact_sum("gross_amount").alias("gross")
+        F.count(F.lit(1)).alias("lines"),
+        exact_sum("gross_amount").alias("gross"),
+        # Of 32 bits each: no sum of two billion lines overflows.
+        F.sum(F.col("line_hash").bitwiseAND(_LOW_BITS)).alias("digest_low"),
+        F.sum(F.shiftrightunsigned("line_hash", 32)).alias("digest_high"),
     )
 
 

@@ -1,35 +1,52 @@
-"""Rejected lines as they were received, to be judged again."""
+"""Lines of bronze as they were received, to be validated again."""
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from schemas.landing import RECEIVED_NAMES
+from schemas.landing import RECEIVED_COLUMNS, RECEIVED_NAMES, ReceivedColumn
 from schemas.states import ValidationStatus
 
 _WHOLE_LINE = "line"
+_MOMENT_FORM = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"
 
 
-def received_again(quarantine: DataFrame) -> DataFrame:
-    """The text of rejected lines, from ``raw``.
+def received_again(lines: DataFrame) -> DataFrame:
+    """The text of lines: of rejected ones from ``raw``, of accepted ones from their typed values.
 
     Args:
-        quarantine: rejected lines of ``bronze/received_sales``.
+        lines: lines of ``bronze/received_sales``.
 
     Returns:
         The received columns as text, ``malformed_text`` (a line that could not be split into fields),
-        ``drop_date``, ``source_file``; one row a rejected line: what ``judge_received`` takes.
+        ``drop_date``, ``source_file``; one row a line: what ``judge_received`` takes.
     """
     names = [*RECEIVED_NAMES, _WHOLE_LINE]
     schema = ", ".join(f"`{name}` string" for name in names)
-    fields = quarantine.select("drop_date", "source_file", F.from_json("raw", schema).alias("fields"))
+    is_accepted = F.col("validation_status") == ValidationStatus.ACCEPTED.value
+    fields = lines.withColumns({"fields": F.from_json("raw", schema), "is_accepted": is_accepted})
     return fields.select(
-        *[F.col(f"fields.{name}").alias(name) for name in RECEIVED_NAMES],
-        F.col(f"fields.{_WHOLE_LINE}").alias("malformed_text"),
+        *[
+            F.when(F.col("is_accepted"), _as_text(column))
+            .otherwise(F.col(f"fields.{column.name}"))
+            .alias(column.name)
+            for column in RECEIVED_COLUMNS
+        ],
+        F.when(~F.col("is_accepted"), F.col(f"fields.{_WHOLE_LINE}")).alias("malformed_text"),
         "drop_date",
         "source_file",
     )
+
+
+def _as_text(column: ReceivedColumn) -> Column:
+    """text: a typed value in a form that the contract accepts; a decimal without the zeros behind it."""
+    value = F.col(column.name)
+    if column.kind == "timestamp":
+        return F.date_format(value, _MOMENT_FORM)
+    if column.kind in ("quantity", "amount"):
+        return F.regexp_replace(value.cast("string"), r"\.?0+$", "")
+    return value.cast("string")
 
 
 def count_quarantine(received: DataFrame, reason: str) -> DataFrame:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from transforms.hashing import KEY_COLUMNS
+from transforms.copies import COPY_ORDER
+from transforms.hashing import KEY_COLUMNS, payload_hash
 
 _NUMBERS = ("store_id", "transaction_id", "line_number")
 
@@ -17,9 +18,11 @@ def find_repeated_keys(sales: DataFrame) -> DataFrame:
         sales: ``silver/sales``.
 
     Returns:
-        store_id, transaction_id, line_number, sale_date, copies bigint.
+        store_id, transaction_id, line_number, sale_date, copies bigint, business_dates array<date>.
     """
-    keys = sales.groupBy(*KEY_COLUMNS).agg(F.count(F.lit(1)).alias("copies"))
+    keys = sales.groupBy(*KEY_COLUMNS).agg(
+        F.count(F.lit(1)).alias("copies"), F.collect_set("business_date").alias("business_dates")
+    )
     return keys.filter(F.col("copies") > 1)
 
 
@@ -42,23 +45,146 @@ def find_reused_numbers(sales: DataFrame, wanted: DataFrame) -> DataFrame:
     return dates.filter(F.size("sale_dates") > 1).orderBy(*_NUMBERS)
 
 
-def gold_differences(sales: DataFrame, gold: DataFrame) -> DataFrame:
-    """Dates and currencies whose totals in gold are not those of the sales.
+def row_differences(wanted: DataFrame, found: DataFrame) -> DataFrame:
+    """Dates and currencies of a gold table whose rows are not those that the sales give.
 
     Args:
-        sales: ``silver/sales``, the lines that the gold table sums.
-        gold: a gold table, with lines and net_amount.
+        wanted: rows that the sales give, with lines and net_amount.
+        found: rows that the table holds, of the same columns.
 
     Returns:
-        business_date, currency, lines and net of the sales, gold_lines and gold_net.
+        business_date, currency; of the rows that only one side has: wanted and found bigint, how many,
+        wanted_lines and found_lines bigint, wanted_net and found_net decimal(38,3).
     """
+    sides = {
+        "wanted": wanted.exceptAll(found.select(wanted.columns)),
+        "found": found.select(wanted.columns).exceptAll(wanted),
+    }
+    both = [rows.withColumn("side", F.lit(side)) for side, rows in sides.items()]
+    is_side = {side: F.col("side") == side for side in sides}
+    totals = []
+    for side, condition in is_side.items():
+        totals += [
+            F.count_if(condition).alias(side),
+            F.coalesce(F.sum(F.when(condition, F.col("lines"))), F.lit(0)).alias(f"{side}_lines"),
+            F.coalesce(F.sum(F.when(condition, F.col("net_amount"))), F.lit(0))
+            .cast("decimal(38,3)")
+            .alias(f"{side}_net"),
+        ]
     grain = ["business_date", "currency"]
-    wanted = sales.groupBy(*grain).agg(
-        F.count(F.lit(1)).alias("lines"), F.sum("net_amount").cast("decimal(38,3)").alias("net")
+    return both[0].unionByName(both[1]).groupBy(*grain).agg(*totals).orderBy(*grain)
+
+
+# What identifies a published line and where it comes from; `amount`s are part of the payload.
+_SALES_IDENTITY = ("chunk", "drop_date", "source_file", "is_adjustment", "duplicates")
+_CONFLICTS_IDENTITY = ("chunk", "drop_date", "source_file", "is_adjustment", "outcome", "kept_drop_date")
+
+
+def digest_by_date(rows: DataFrame) -> DataFrame:
+    """A digest of a date's rows that no order of rows changes.
+
+    Args:
+        rows: ``silver/sales`` or ``silver/conflicts``.
+
+    Returns:
+        One row a business_date: digest text; sale_dates array<date>.
+    """
+    identity = _SALES_IDENTITY if "duplicates" in rows.columns else _CONFLICTS_IDENTITY
+    line_hash = F.xxhash64(*KEY_COLUMNS, *identity, payload_hash())
+    low = F.sum(F.col("line_hash").bitwiseAND(0xFFFFFFFF))
+    high = F.sum(F.shiftrightunsigned("line_hash", 32))
+    return (
+        rows.withColumn("line_hash", line_hash)
+        .groupBy("business_date")
+        .agg(
+            F.concat_ws(".", F.count(F.lit(1)), high, low).alias("digest"),
+            F.collect_set("sale_date").alias("sale_dates"),
+        )
     )
-    found = gold.groupBy(*grain).agg(
-        F.sum("lines").alias("gold_lines"), F.sum("net_amount").cast("decimal(38,3)").alias("gold_net")
+
+
+def expected_lines(accepted: DataFrame) -> DataFrame:
+    """What is to become of every accepted line, from the contract's own words: for each key one copy stays.
+
+    Args:
+        accepted: all accepted lines of the sale dates looked at, with ``chunk``.
+
+    Returns:
+        The lines with ``fate`` text: ``published``, ``duplicate`` (counted on the published line), or the
+        outcome under which the line is in ``silver/conflicts``; ``copies`` int: equal copies of a published
+        line under its date; ``kept_drop_date`` date.
+    """
+    every = Window.partitionBy(*KEY_COLUMNS)
+    first = F.min(F.struct(*COPY_ORDER, "business_date")).over(every)
+    # Copies that are equal in file, too, are told apart by a number of their own.
+    own = Window.partitionBy(*KEY_COLUMNS, *COPY_ORDER, "business_date").orderBy(F.lit(1))
+    ranked = accepted.withColumns({"first": first, "position": F.row_number().over(own)})
+    is_equal = F.col("payload_hash") == F.col("first.payload_hash")
+    is_here = F.col("business_date") == F.col("first.business_date")
+    is_first = F.struct(*COPY_ORDER, "business_date") == F.col("first")
+    fate = (
+        F.when(is_first & (F.col("position") == 1), F.lit("published"))
+        .when(is_here & is_equal, F.lit("duplicate"))
+        .when(is_here, F.lit("conflict"))
+        .when(is_equal, F.lit("late_duplicate"))
+        .otherwise(F.lit("late_conflict"))
     )
-    both = wanted.join(found, grain, "full_outer")
-    equal = F.col("lines").eqNullSafe(F.col("gold_lines")) & F.col("net").eqNullSafe(F.col("gold_net"))
-    return both.filter(~equal).orderBy(*grain)
+    copies = F.count_if(is_here & is_equal).over(every) - 1
+    return ranked.withColumns(
+        {
+            "fate": fate,
+            "copies": copies.cast("int"),
+            "kept_drop_date": F.col("first.drop_date"),
+            "source_file": F.col("source_file"),
+        }
+    ).drop("first", "position")
+
+
+_MATCHED = (
+    "business_date",
+    *KEY_COLUMNS,
+    "chunk",
+    "outcome",
+    "payload_hash",
+    "drop_date",
+    "source_file",
+    "is_adjustment",
+    "duplicates",
+)
+
+
+def line_differences(expected: DataFrame, sales: DataFrame, conflicts: DataFrame) -> DataFrame:
+    """Lines that are not in silver as they are to be, or that silver has and are not to be.
+
+    Args:
+        expected: as :func:`expected_lines` returns them.
+        sales: ``silver/sales`` of the dates looked at.
+        conflicts: ``silver/conflicts`` of them.
+
+    Returns:
+        One row a line that differs: business_date, key columns, outcome text (``published`` or that of the
+        conflict), wanted bigint and found bigint: how many such rows there are to be, and are.
+    """
+    wanted = expected.filter(F.col("fate") != "duplicate").select(
+        *[F.col(name) for name in _MATCHED if name not in ("outcome", "duplicates")],
+        F.col("fate").alias("outcome"),
+        F.when(F.col("fate") == "published", F.col("copies")).alias("duplicates"),
+    )
+    published = sales.withColumns({"outcome": F.lit("published"), "payload_hash": payload_hash()})
+    left_out = conflicts.withColumns({"payload_hash": payload_hash(), "duplicates": F.lit(None).cast("int")})
+    sides = (
+        wanted.select(*_MATCHED).withColumn("side", F.lit("wanted")),
+        published.select(*_MATCHED).withColumn("side", F.lit("found")),
+        left_out.select(*_MATCHED).withColumn("side", F.lit("found")),
+    )
+    counted = (
+        sides[0]
+        .unionByName(sides[1])
+        .unionByName(sides[2])
+        .groupBy(*_MATCHED)
+        .agg(
+            F.count_if(F.col("side") == "wanted").alias("wanted"),
+            F.count_if(F.col("side") == "found").alias("found"),
+        )
+    )
+    return counted.filter(F.col("wanted") != F.col("found"))

@@ -22,13 +22,7 @@ from pyspark.sql import functions as F
 from benchmarks.contenders.shared import CHUNKS, COLUMNS, CURRENCY_SCALES, FIRST_REVISION, landed_files
 from schemas.ranges import parse_ranges
 from schemas.tables import CONFLICTS, DAILY_SALES, INVOICES, RECEIVED_SALES, SALES, Table
-from transforms.copies import (
-    filter_first_copies,
-    find_conflicts,
-    find_late_resends,
-    with_kept_copy,
-    without_late_resends,
-)
+from transforms.copies import filter_first_copies, find_conflicts, resolve_copies
 from transforms.publication import LINE_COLUMNS, with_chunk, with_prices
 from transforms.receipts import filter_accepted
 from transforms.received import JudgingTerms, judge_received
@@ -63,10 +57,9 @@ def _run(spark: SparkSession, landing: str, lake: str, partitions: int) -> None:
     )
     accepted = filter_accepted(_read(spark, lake, RECEIVED_SALES)).select(*LINE_COLUMNS)
     lines = with_chunk(accepted, "product_name", parse_ranges(list(CHUNKS)))
-    late = find_late_resends(lines.filter("is_adjustment"), accepted)
-    decided = with_kept_copy(without_late_resends(lines, late))
-    _write(find_conflicts(decided).unionByName(late), lake, CONFLICTS)
-    _write(with_prices(filter_first_copies(decided)), lake, SALES)
+    resolved = resolve_copies(lines)
+    _write(find_conflicts(resolved), lake, CONFLICTS)
+    _write(with_prices(filter_first_copies(resolved)), lake, SALES)
     sales = _read(spark, lake, SALES)
     dates = [row.business_date for row in sales.select("business_date").distinct().collect()]
     revisions = dict.fromkeys(dates, FIRST_REVISION)

@@ -40,6 +40,8 @@ _OF_ONE_RUN = {
     "inputs_hash",
     "silver_version",
     "bronze_version",
+    "ingest_version",
+    "sequence",
     "gold_version",
 }
 

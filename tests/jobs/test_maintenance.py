@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
+from lake.presence import STALE_SECONDS, Presence
 from pyspark.sql import SparkSession
 
 import batch.maintain
 from jobs.maintain_tables import JOB as MAINTAIN_TABLES
 from jobs.publish_sales import JOB as PUBLISH_SALES
 from lake.ledger import Ledger
-from lake.presence import STALE_SECONDS, Presence
 from lake.tables import Lake
 from schemas.tables import LEDGER_DATES, LEDGER_DROPS, LEDGER_RUNS, LEDGER_STAGES, RECEIVED_SALES, SALES
 from tests.jobs.shop import DATA_TABLES, Shop, line

@@ -7,11 +7,11 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from lake.presence import STALE_SECONDS
 
 import lake.lock
 from lake.files import FileStatus
 from lake.lock import Lock
-from lake.presence import STALE_SECONDS
 from schemas.errors import TryAgainError, UsageError
 
 NAME = "ledger/_running/lock"

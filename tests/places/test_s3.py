@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from lake.presence import STALE_SECONDS
+
 from tests.cluster.nights import LENIENT, Nights
 from tests.places.s3 import BUCKET, S3Server
 from tests.places.submission import Place, ended, wait_for, watching_command_lines

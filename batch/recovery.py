@@ -1,0 +1,68 @@
+"""What a run does before anything else: it completes or undoes what earlier runs began."""
+
+from __future__ import annotations
+
+from batch.context import Batch
+from batch.gold import recover_builds
+from batch.publication import ROLL_BACK
+from batch.receiving import recover_ingests
+from batch.recording import recover_publications
+from planning.pinned import PinnedSettings, SettingsRecord, Wishes, decide_change
+from schemas.errors import AuditError
+from schemas.tables import DAILY_SALES, INVOICES, RECEIVED_SALES, SALES
+
+
+def recover(batch: Batch) -> None:
+    """Completes or undoes what was cut off; the ledger then tells of every commit.
+
+    Raises:
+        AuditError: a table is not the one that the ledger tells of.
+    """
+    check_tables(batch)
+    recover_ingests(batch)
+    recover_publications(batch)
+    recover_builds(batch)
+
+
+def check_tables(batch: Batch) -> None:
+    """Proves that tables hold the latest version that the ledger names, by the run that it names.
+
+    Raises:
+        AuditError: one does not, as where it was restored from a backup that is older than the ledger.
+    """
+    for table in (RECEIVED_SALES, SALES, DAILY_SALES, INVOICES):
+        recorded = batch.ledger.recorded_versions(table)
+        if not recorded:
+            continue
+        last = max(recorded)
+        version = batch.lake.version(table)
+        if version is None or version < last:
+            raise AuditError(
+                f"{table.name} is at version {version}, the ledger tells of version {last}: was it restored "
+                "from a backup? Restore the whole lake from one backup, or run repair_lake"
+            )
+        said = batch.lake.commit(table, last).metadata
+        is_of_ledger = said.get("job") in (None, ROLL_BACK) or said["run_id"] == recorded[last]
+        if not is_of_ledger:
+            raise AuditError(
+                f"{table.name} version {last} was made by run {said['run_id']}, the ledger says "
+                f"{recorded[last]}: was it restored from a backup? Run repair_lake"
+            )
+
+
+def pin_settings(batch: Batch, wishes: Wishes) -> None:
+    """Holds the settings of the run against those of the lake, and records a change.
+
+    Raises:
+        UsageError: they differ, and the command does not say what is to be done about it.
+    """
+    kept = batch.ledger.settings()
+    has_content = any(drop.accepted is not None for drop in batch.ledger.drops().values())
+    wanted = batch.settings.pinned
+    change = decide_change(kept if has_content else None, wanted, wishes)
+    records = list(kept.records) if kept else []
+    if change is not None and not (records and dict(records[-1].values) == wanted):
+        if not batch.dry_run:
+            batch.ledger.record_settings(batch.run_id, change, wanted)
+        records.append(SettingsRecord(len(records) + 1, change, wanted))
+    batch.pinned = PinnedSettings(records)

@@ -1,0 +1,187 @@
+"""Pinned settings: those that decide content. A run with other ones must say what is to be done about it.
+
+Settings are flat here: dotted name -> plain JSON value, as ``late.days`` -> 7.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from schemas.errors import UsageError
+from schemas.ranges import KeyRange, parse_ranges
+
+Values = Mapping[str, Any]
+
+CHUNK_SETTINGS = ("chunks.key", "chunks.ranges")
+# They decide the sale date, which is part of a line's key: lines of before and after would not be compared.
+KEY_SETTINGS = ("business_day.timezone", "business_day.starts_at", "business_day.store_timezones")
+
+
+class Change(StrEnum):
+    """Why settings were recorded."""
+
+    FIRST = "first"
+    MIGRATED = "migrated"
+    REINGEST = "reingest"
+    REPUBLISH = "republish"
+    REINGEST_REPUBLISH = "reingest, republish"
+    FROM_NOW_ON = "from_now_on"
+
+    @property
+    def validates_again(self) -> bool:
+        """Whether every delivery of before is to be validated and dated again."""
+        return self in (Change.REINGEST, Change.REINGEST_REPUBLISH)
+
+    @property
+    def places_again(self) -> bool:
+        """Whether every line of before is to be placed in the new chunks."""
+        return self in (Change.FIRST, Change.MIGRATED, Change.REPUBLISH, Change.REINGEST_REPUBLISH)
+
+
+@dataclass(frozen=True)
+class Chunking:
+    """How the lines of a date are split into chunks.
+
+    Attributes:
+        key: received column.
+        ranges: key ranges as written in the config.
+    """
+
+    key: str
+    ranges: tuple[str, ...]
+
+    @property
+    def key_ranges(self) -> tuple[KeyRange, ...]:
+        """The ranges, read."""
+        return parse_ranges(self.ranges)
+
+
+@dataclass(frozen=True)
+class SettingsRecord:
+    """The pinned settings of a lake, from one moment on.
+
+    Attributes:
+        sequence: number of the record.
+        change: why it was made.
+        values: the settings.
+    """
+
+    sequence: int
+    change: Change
+    values: Values
+
+    @property
+    def chunking(self) -> Chunking:
+        """How lines are split into chunks."""
+        return Chunking(self.values["chunks.key"], tuple(self.values["chunks.ranges"]))
+
+
+@dataclass(frozen=True)
+class PinnedSettings:
+    """All records of a lake, oldest first; at least one."""
+
+    records: Sequence[SettingsRecord]
+
+    @property
+    def current(self) -> SettingsRecord:
+        """The settings that hold now."""
+        return self.records[-1]
+
+    @property
+    def validated_since(self) -> int:
+        """A delivery that was ingested under an earlier record has to be validated again."""
+        return max((r.sequence for r in self.records if r.change.validates_again), default=0)
+
+    def chunking_of(self, sequence: int) -> Chunking:
+        """How lines of a delivery are split into chunks.
+
+        Args:
+            sequence: record under which the delivery was ingested.
+        """
+        found = self.records[0]
+        for record in self.records:
+            if record.sequence <= sequence or record.change.places_again:
+                found = record
+        return found.chunking
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a command says is to be done about changed settings."""
+
+    reingest: bool = False
+    republish: bool = False
+    from_now_on: bool = False
+
+
+def decide_change(pinned: PinnedSettings | None, wanted: Values, wishes: Wishes) -> Change | None:
+    """What follows from the settings of a run; None where they are those of the lake.
+
+    Args:
+        pinned: of the lake; None where nothing was ever ingested.
+        wanted: of the run.
+        wishes: flags of the command.
+
+    Raises:
+        UsageError: they differ, and the command does not say what to do, or what cannot be done.
+    """
+    if pinned is None:
+        return Change.FIRST
+    changed = differing(pinned.current.values, wanted)
+    if not changed:
+        return None
+    said = describe_differences(pinned.current.values, wanted, changed)
+    if wishes.from_now_on:
+        _check_keys_stay(changed, said)
+        return Change.FROM_NOW_ON
+    return _change_of_all(changed, said, wishes)
+
+
+def _check_keys_stay(changed: Iterable[str], said: str) -> None:
+    keys = [name for name in changed if name in KEY_SETTINGS]
+    if keys:
+        raise UsageError(
+            f"{said}: --from-now-on cannot be used for {', '.join(keys)}, which decide the keys of lines; "
+            "run with --reingest, which validates and dates all drops again"
+        )
+
+
+def _change_of_all(changed: Iterable[str], said: str, wishes: Wishes) -> Change:
+    of_chunks = [name for name in changed if name in CHUNK_SETTINGS]
+    of_lines = [name for name in changed if name not in CHUNK_SETTINGS]
+    missing = []
+    if of_lines and not wishes.reingest:
+        missing.append("--reingest (validate and date all drops again)")
+    if of_chunks and not wishes.republish:
+        missing.append("--republish (place all lines in the new chunks)")
+    if missing:
+        raise UsageError(
+            f"{said}: give {' and '.join(missing)}, or --from-now-on (later deliveries only); or run with "
+            "the settings of the lake"
+        )
+    if of_lines and of_chunks:
+        return Change.REINGEST_REPUBLISH
+    return Change.REINGEST if of_lines else Change.REPUBLISH
+
+
+def differing(pinned: Values, wanted: Values) -> list[str]:
+    """Names of the settings that differ, sorted."""
+    names = {*pinned, *wanted}
+    return sorted(name for name in names if pinned.get(name) != wanted.get(name))
+
+
+def describe_differences(pinned: Values, wanted: Values, names: Iterable[str]) -> str:
+    """One line that names each setting, its value in the lake and in the run."""
+    parts = [
+        f"{name} is {_shown(pinned.get(name))} in the lake, {_shown(wanted.get(name))} in this run"
+        for name in names
+    ]
+    return "settings that decide content differ: " + "; ".join(parts)
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
