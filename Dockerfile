@@ -1,5 +1,5 @@
 # One image for every part of a cluster: driver, executors, master, workers. From the checkout:
-#   docker build -t cymbal-sales:0.1.0 .
+#   docker build -t cymbal-sales:0.2.0 .
 FROM python:3.13-slim-bookworm
 
 # Java for Spark; tini reaps what a driver leaves behind; procps has the ps that Spark asks about its workers.

@@ -80,6 +80,8 @@ class Outcome:
         planned: what a dry run would do, one line each.
         drill: evidence of a drill, one row a fault.
         comparison: what differs between two revisions; None where none was asked for.
+        migrated: what migrate_tables did, one line each.
+        repaired: what repair_lake did, one line each.
         replayed: drops whose lines were judged again, before and after.
         checks: what a look at the place found.
         states: how far business dates are, as ``status`` tells it.
@@ -103,6 +105,8 @@ class Outcome:
     planned: list[str] = field(default_factory=list)
     drill: list[dict[str, Any]] = field(default_factory=list)
     comparison: dict[str, Any] | None = None
+    migrated: list[str] = field(default_factory=list)
+    repaired: list[str] = field(default_factory=list)
     replayed: list[dict[str, Any]] = field(default_factory=list)
     checks: list[dict[str, str]] = field(default_factory=list)
     states: list[dict[str, Any]] = field(default_factory=list)
@@ -125,7 +129,8 @@ class Outcome:
     @property
     def did_anything(self) -> bool:
         """Whether anything was committed to bronze, silver or gold."""
-        return bool(self.drops or self.dates or any(self.built.values()))
+        made = self.drops or self.dates or any(self.built.values())
+        return bool(made or self.migrated or self.repaired)
 
     def fail(self, code: ExitCode, error: str) -> None:
         """Notes what went wrong; the run goes on with the rest."""

@@ -18,14 +18,27 @@ from transforms.totals import daily_sales, invoices
 Transform = Callable[[DataFrame, Mapping[dt.date, int]], DataFrame]
 
 
-def build_daily_sales(batch: Batch, asked: Container[dt.date]) -> None:
-    """Builds ``gold/daily_sales`` of every done date that it does not hold in its newest revision."""
-    _build(batch, asked, Stage.DAILY_SALES, DAILY_SALES, daily_sales)
+def build_daily_sales(batch: Batch, asked: Container[dt.date], again: Container[dt.date] = ()) -> None:
+    """Builds ``gold/daily_sales`` of every done date that it does not hold in its newest revision.
+
+    Args:
+        batch: the run.
+        asked: business dates to which it is limited.
+        again: dates that are built again though they are of their newest revision.
+    """
+    stale = _stale_revisions(batch, asked, DAILY_SALES, again)
+    _build(batch, stale, Stage.DAILY_SALES, DAILY_SALES, daily_sales)
 
 
-def bill_customers(batch: Batch, asked: Container[dt.date]) -> None:
-    """Builds ``gold/invoices`` of every done date that it does not hold in its newest revision."""
-    _build(batch, asked, Stage.INVOICES, INVOICES, invoices)
+def bill_customers(batch: Batch, asked: Container[dt.date], again: Container[dt.date] = ()) -> None:
+    """Builds ``gold/invoices`` of every done date that it does not hold in its newest revision.
+
+    Args:
+        batch: the run.
+        asked: business dates to which it is limited.
+        again: dates that are built again though they are of their newest revision.
+    """
+    _build(batch, _stale_revisions(batch, asked, INVOICES, again), Stage.INVOICES, INVOICES, invoices)
 
 
 def recover_builds(batch: Batch) -> None:
@@ -42,12 +55,11 @@ def recover_builds(batch: Batch) -> None:
 
 def _build(
     batch: Batch,
-    asked: Container[dt.date],
+    stale: Mapping[dt.date, int],
     stage: Stage,
     table: Table,
     transform: Transform,
 ) -> None:
-    stale = _stale_revisions(batch, asked, table)
     batch.outcome.built.setdefault(table.name, []).extend(stale)
     if batch.dry_run:
         batch.outcome.planned += [f"build {table.name} {date} from revision {r}" for date, r in stale.items()]
@@ -98,10 +110,12 @@ def _due(batch: Batch, stale: Mapping[dt.date, int]) -> list[dt.date]:
     return [date for date, revision in stale.items() if revision == 1 and not late.is_history(date)]
 
 
-def _stale_revisions(batch: Batch, asked: Container[dt.date], table: Table) -> dict[dt.date, int]:
+def _stale_revisions(
+    batch: Batch, asked: Container[dt.date], table: Table, again: Container[dt.date]
+) -> dict[dt.date, int]:
     built = batch.ledger.built_revisions(table)
     return {
         date: state.revision
         for date, state in batch.ledger.dates().items()
-        if state.revision > 0 and built.get(date) != state.revision and date in asked
+        if state.revision > 0 and date in asked and (built.get(date) != state.revision or date in again)
     }

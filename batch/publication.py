@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from planning.pinned import Chunking
@@ -38,6 +38,10 @@ class Publication:
     restored: Mapping[dt.date, int] = field(default_factory=dict)
     contents: Mapping[dt.date, str] = field(default_factory=dict)
     groups: Mapping[dt.date, int] = field(default_factory=dict)
+
+    def only(self, dates: Container[dt.date]) -> Publication:
+        """The publication of some of its dates."""
+        return replace(self, dates={date: inputs for date, inputs in self.dates.items() if date in dates})
 
     def with_dependents(self, lost: Mapping[dt.date, str]) -> dict[dt.date, str]:
         """Dates that cannot stay published where others are taken back, those among them."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from batch.context import Batch, PublishedDate
@@ -21,13 +21,14 @@ from planning.recovery import is_lost_worker
 from planning.staleness import (
     DateInputs,
     DateState,
+    DropState,
     date_inputs,
     misplaced_dates,
     stale_dates,
 )
 from planning.windows import sized_windows, split_failed
 from schemas.errors import AuditError, TryAgainError
-from schemas.states import DateStatus, ExitCode, Stage
+from schemas.states import DateStatus, DropStatus, ExitCode, Stage
 from schemas.tables import CONFLICTS, SALES
 
 Groups = list[list[DateInputs]]
@@ -67,6 +68,29 @@ def publish(
             publishing.plan_only(window)
     elif plan.groups:
         publishing.publish_all(plan.groups)
+
+
+def republish_wrong(batch: Batch, wrong: Collection[dt.date]) -> None:
+    """Publishes dates again that do not hold what bronze gives, though a refused drop would hold them back.
+
+    Only a drop whose accepted lines are lost holds its dates back.
+    """
+    drops = [_without_trouble(drop) for drop in batch.ledger.drops().values()]
+    published = batch.ledger.dates()
+    inputs = date_inputs(drops, batch.drop_chunkings())
+    stale = stale_dates(inputs, published) | {date for date in wrong if date in inputs or date in published}
+    links = Dependencies(drops, inputs, published)
+    plan = links.plan(stale, {date for date in wrong if date in stale}, ())
+    publishing = _Publishing(batch, links, links.groups(stale), stale, published, dict(plan.held))
+    publishing.record_held_back(plan.held)
+    if plan.groups:
+        publishing.publish_all(plan.groups)
+
+
+def _without_trouble(drop: DropState) -> DropState:
+    """Bronze holds its accepted delivery, whatever became of the last one; unless its lines are lost."""
+    is_lost = drop.status is DropStatus.FAILED and not drop.content
+    return drop if is_lost else replace(drop, status=DropStatus.INGESTED, refused=())
 
 
 def dates_of_drops(batch: Batch, drop_dates: Container[dt.date]) -> set[dt.date]:

@@ -162,18 +162,22 @@ def _recover(batch: Batch, commit: Commit) -> None:
         problems = dict(rolled_back[0].metadata["dates"])
         _roll_back_conflicts_of(batch, publication, problems)
         _record_dates(batch, publication, commit.version, _failed(batch, publication, rolled_back[0]))
-    else:
-        record_publication(batch, publication, commit.version, count_accepted(batch, publication))
+        return
+    replaced = {text for other in later for text in other.metadata.get("dates", ())}
+    current = publication.only(set(publication.dates) - set(map(dt.date.fromisoformat, replaced)))
+    if current.dates:
+        record_publication(batch, current, commit.version, count_accepted(batch, current))
 
 
 def _record_dates(batch: Batch, publication: Publication, version: int, failed: list[dict[str, Any]]) -> None:
     """Records all dates of a publication at once: it is recorded, or is not."""
     problems = {row["business_date"] for row in failed}
-    done = [_done_row(publication, date, version) for date in sorted(set(publication.dates) - problems)]
+    done = [done_row(publication, date, version) for date in sorted(set(publication.dates) - problems)]
     batch.ledger.record_dates(publication.run_id, [*done, *failed])
 
 
-def _done_row(publication: Publication, date: dt.date, version: int) -> dict[str, Any]:
+def done_row(publication: Publication, date: dt.date, version: int) -> dict[str, Any]:
+    """The row of ``ledger/dates`` of a date that a commit published, but run_id and at."""
     inputs = publication.dates[date]
     restored = publication.restored.get(date)
     return {

@@ -24,6 +24,7 @@ from lake.tables import Commit, filter_dates
 from planning.pinned import Chunking
 from planning.reconciliation import reconcile, unreconciled_dates
 from planning.staleness import (
+    KNOWN_WRONG,
     AcceptedDelivery,
     DateInputs,
     DateState,
@@ -110,6 +111,9 @@ def examine_lake(batch: Batch, asked: Container[dt.date] | None = None) -> Verif
     stale = stale_dates(inputs, published)
     _check_ledger_staleness(batch, found, stale, published)
     chosen = {date for date in {*published, *inputs} if asked is None or date in asked}
+    for date in sorted(chosen):
+        if date in published and published[date].inputs_hash == KNOWN_WRONG:
+            found.add([date], f"date {date} does not hold what bronze gives; the next run publishes it again")
     found.stale = sorted(stale & chosen)
     found.dates = sorted(date for date in published if date in chosen and date not in stale)
     _check_strays(batch, found, published)
@@ -242,6 +246,24 @@ def _check_uniqueness(batch: Batch, found: Verification) -> None:
         )
 
 
+def content_of(batch: Batch, date: dt.date) -> str:
+    """Digest of the lines that silver holds of a date, published and not."""
+    digests = [digest_by_date(_of(batch, table, [date])).first() for table in (SALES, CONFLICTS)]
+    return "/".join("0" if row is None else row.digest for row in digests)
+
+
+def differing_dates(
+    batch: Batch,
+    dates: list[dt.date],
+    published: Mapping[dt.date, DateState],
+    inputs: Mapping[dt.date, DateInputs],
+) -> set[dt.date]:
+    """Dates of which silver does not hold what bronze gives."""
+    found = Verification()
+    _check_lines(batch, found, dates, batch.lake.version(RECEIVED_SALES), published, inputs)
+    return found.wrong_dates
+
+
 def _check_lines(
     batch: Batch,
     found: Verification,
@@ -297,9 +319,7 @@ def _check_restored(
                 f"{date} was {RESTORED} and carries no digest of its lines: restore it again to verify it",
             )
             continue
-        digests = [digest_by_date(_of(batch, table, [date])).first() for table in (SALES, CONFLICTS)]
-        there = "/".join("0" if row is None else row.digest for row in digests)
-        if there != wanted:
+        if content_of(batch, date) != wanted:
             found.add([date], f"{date} does not hold the lines that it was restored to")
 
 

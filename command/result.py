@@ -40,6 +40,8 @@ def result_of(
         "checks": outcome.checks,
         "states": outcome.states,
         "replayed": outcome.replayed,
+        "migrated": outcome.migrated,
+        "repaired": outcome.repaired,
         "comparison": outcome.comparison,
         "drill": outcome.drill,
         "removed": outcome.removed,

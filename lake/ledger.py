@@ -68,6 +68,7 @@ class Ledger:
         """Opens the ledger of a lake."""
         self._lake = lake
         self._kept: dict[str, list[Any]] = {}
+        self._states: dict[str, dict[dt.date, Any]] = {}
 
     def record_run(self, event: Mapping[str, Any]) -> None:
         """Appends an event of a run: its columns are those of ``ledger/runs``."""
@@ -153,6 +154,11 @@ class Ledger:
 
     def drops(self) -> dict[dt.date, DropState]:
         """Every drop that an ingest saw, by date."""
+        if LEDGER_DROPS.name not in self._states:
+            self._states[LEDGER_DROPS.name] = self._drops()
+        return dict(self._states[LEDGER_DROPS.name])
+
+    def _drops(self) -> dict[dt.date, DropState]:
         by_date: dict[dt.date, list[Any]] = defaultdict(list)
         for row in self._rows(LEDGER_DROPS):
             if row.status != DropStatus.UNCHANGED:
@@ -163,6 +169,38 @@ class Ledger:
         """URI of the landing that a run read; None where that is not known."""
         found = (row.landing for row in self._rows(LEDGER_RUNS) if row.run_id == run_id and row.landing)
         return next(found, None)
+
+    def last_rules_digest(self) -> str | None:
+        """Digest of the settings under which the last drop was ingested; None where none was."""
+        rows = [row for row in self._rows(LEDGER_DROPS) if row.bronze_version is not None and row.judged_by]
+        return max(rows, key=_order).judged_by if rows else None
+
+    def holds_refused(self, date: dt.date) -> bool:
+        """Whether bronze holds a refused delivery of a drop, as version 0.1.0 left it there."""
+        held = [row for row in self._held_rows(date) if row.bronze_version is not None]
+        return bool(held) and held[-1].status == DropStatus.BLOCKED
+
+    def accepted_version_before_refusal(self, date: dt.date) -> int | None:
+        """Version of bronze that held the last accepted delivery of a drop; None where none was accepted."""
+        accepted = [row for row in self._held_rows(date) if _is_accepted(row)]
+        return accepted[-1].bronze_version if accepted else None
+
+    def _held_rows(self, date: dt.date) -> list[Any]:
+        return sorted((row for row in self._rows(LEDGER_DROPS) if row.drop_date == date), key=_order)
+
+    def restored_revision(self, date: dt.date) -> int:
+        """The earlier revision that a date was last brought back to; 0 where it was not."""
+        reason = self._done_in_order(date)[-1].reason or ""
+        return int(reason.removeprefix(RESTORED)) if reason.startswith(RESTORED) else 0
+
+    def was_fresh_when_restored(self, date: dt.date) -> bool:
+        """Whether a date that was brought back had no line that was ingested and not published yet."""
+        done = self._done_in_order(date)
+        return len(done) > 1 and done[-1].inputs_hash == done[-2].inputs_hash
+
+    def _done_in_order(self, date: dt.date) -> list[Any]:
+        rows = [row for row in self._rows(LEDGER_DATES) if row.business_date == date]
+        return [row for row in sorted(rows, key=_order) if row.status == DateStatus.DONE]
 
     def settings(self) -> PinnedSettings | None:
         """The settings that decide content; None where nothing was ever ingested."""
@@ -187,6 +225,11 @@ class Ledger:
 
     def dates(self) -> dict[dt.date, DateState]:
         """Every business date that a publication was tried of, by date."""
+        if LEDGER_DATES.name not in self._states:
+            self._states[LEDGER_DATES.name] = self._dates()
+        return dict(self._states[LEDGER_DATES.name])
+
+    def _dates(self) -> dict[dt.date, DateState]:
         by_date: dict[dt.date, list[Any]] = defaultdict(list)
         for row in self._rows(LEDGER_DATES):
             by_date[row.business_date].append(row)
@@ -243,8 +286,7 @@ class Ledger:
 
     def silver_versions(self, date: dt.date) -> dict[int, int]:
         """Version of ``silver/sales`` that published each revision of a date, by revision."""
-        rows = [row for row in self._rows(LEDGER_DATES) if row.business_date == date]
-        return {row.revision: row.silver_version for row in rows if row.status == DateStatus.DONE}
+        return {row.revision: row.silver_version for row in self._done_in_order(date)}
 
     def gold_versions(self, table: Table, date: dt.date) -> dict[int, int]:
         """Version of a gold table that was built from each revision of a date, by revision."""
@@ -255,9 +297,25 @@ class Ledger:
             if row.business_date == date and row.gold_version is not None
         }
 
+    def forget_beyond(self, versions: Mapping[str, int | None]) -> None:
+        """Drops rows that tell of versions which a table does not have, as after it came from a backup.
+
+        Args:
+            versions: latest version by name of a table of bronze, silver or gold; None where it is gone.
+        """
+        for table in (LEDGER_DROPS, LEDGER_DATES, LEDGER_BUILDS):
+            kept = [row for row in self._rows(table) if not _is_beyond(table, row, versions)]
+            if len(kept) < len(self._rows(table)):
+                self._lake.rewrite(table, [vars(row) for row in kept])
+                self._forget(table)
+
     def _append(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         self._lake.append(table, rows)
+        self._forget(table)
+
+    def _forget(self, table: Table) -> None:
         self._kept.pop(table.name, None)
+        self._states.pop(table.name, None)
 
     def _append_in_order(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Appends rows with the next number of their table; this run alone writes to the lake."""
@@ -276,6 +334,17 @@ _VERSION_COLUMNS = {
     RECEIVED_SALES.name: (LEDGER_DROPS, ("ingest_version", "bronze_version")),
     SALES.name: (LEDGER_DATES, ("silver_version",)),
 }
+
+
+def _is_beyond(table: Table, row: Any, versions: Mapping[str, int | None]) -> bool:
+    if table is LEDGER_BUILDS:
+        told, name = [row.gold_version], row.table
+    elif table is LEDGER_DATES:
+        told, name = [row.silver_version], SALES.name
+    else:
+        told, name = [row.ingest_version, row.bronze_version], RECEIVED_SALES.name
+    last = versions.get(name)
+    return any(version is not None and version > (-1 if last is None else last) for version in told)
 
 
 def _order(row: Any) -> tuple[int, int, float]:
@@ -368,13 +437,10 @@ def _accepted(row: Any) -> AcceptedDelivery:
 def _date_state(date: dt.date, rows: Iterable[Any]) -> DateState:
     in_order = sorted(rows, key=_order)
     last = in_order[-1]
-    done = max(
-        (row for row in in_order if row.status == DateStatus.DONE),
-        key=lambda row: row.silver_version,
-        default=None,
-    )
-    if done is None:
+    finished = [row for row in in_order if row.status == DateStatus.DONE]
+    if not finished:
         return DateState(date, DateStatus(last.status), 0, None, frozenset())
+    done = finished[-1]
     return DateState(
         date=date,
         status=DateStatus(last.status),

@@ -223,6 +223,11 @@ class Lake:
         self.ensure(table)
         self._guarded(lambda: self._log(table).append(local_table(table.schema, rows)), table)
 
+    def rewrite(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Replaces all rows of a small table, in one commit."""
+        writer = local_frame(self._spark, table.schema, rows).write.format("delta").mode("overwrite")
+        self._guarded(lambda: writer.save(self.path(table)), table)
+
     def replace(
         self, table: Table, rows: DataFrame, dates: Iterable[dt.date], metadata: Mapping[str, Any]
     ) -> int:

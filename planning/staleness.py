@@ -21,6 +21,10 @@ from schemas.drops import DateContent
 from schemas.states import DateStatus, DropStatus
 
 
+# Instead of a hash: the date is known not to hold what its lines give. No inputs have it.
+KNOWN_WRONG = "wrong"
+
+
 @dataclass(frozen=True)
 class AcceptedDelivery:
     """The delivery of a drop whose lines bronze holds.

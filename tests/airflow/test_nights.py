@@ -220,8 +220,8 @@ def test_a_late_night_is_told_by_mail(story: Story) -> None:
 
 def test_a_backfill_takes_up_a_drop_that_was_delivered_again(story: Story, spark: SparkSession) -> None:
     (story.drop(DAMAGED) / "bad.csv").unlink()
-    # Beside a run that bears no other, a backfill answers 75 and is tried again.
-    sign = story.lake / "ledger" / "_running" / "exclusive.somebody"
+    # While another run holds the lake, a backfill answers 75 and is tried again.
+    sign = story.lake / "ledger" / "_running" / "lock.000000000999"
     sign.touch()
     airflow = story.airflow
     airflow.call("PATCH", "dags/cymbal_backfill", is_paused=False)

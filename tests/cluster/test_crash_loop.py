@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import time
@@ -81,9 +80,6 @@ def leaves_no_orphan(here: Cluster, nights: Nights) -> None:
     content = nights.content()
     orphans = nights.unreferred_files()
     assert orphans != []
-    # As two minutes later: the killed runs are then known to be dead.
-    for sign in (nights.lake / "ledger" / "_running").iterdir():
-        os.utime(sign, (0, 0))
     code, said = here.run("maintain_tables", *nights.arguments, "--retain-hours", "0", place=PLACE)
     assert code == 0, said
     # What it merged itself stays until the next time, for readers of the version before.

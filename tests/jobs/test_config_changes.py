@@ -13,7 +13,8 @@ def test_ranges_change_a_date_only_with_republish(shop: Shop) -> None:
     shop.done()
     ranges = ["--set", "chunks.ranges=[A-M, N-Z]"]
     before = shop.versions()
-    assert shop.run(*ranges).result["status"] == "unchanged"
+    refused = shop.run(*ranges)
+    assert (refused.code, "give --republish" in refused.error) == (2, True)
     assert shop.versions() == before
     assert shop.sales("transaction_id", "chunk") == [("A", "A-G"), ("L", "H-N")]
     shop.done(*ranges, "--republish")
@@ -27,7 +28,8 @@ def test_late_days_change_a_date_only_with_reingest(shop: Shop) -> None:
     shop.land(DATE, line("A", f"{DATE}T15:00:00Z"), line("L", "2026-02-28T15:00:00Z"))
     shop.done()
     late = ["--set", "late.days=1"]
-    assert shop.run(*late).result["status"] == "unchanged"
+    refused = shop.run(*late)
+    assert (refused.code, "late.days is 7 in the lake, 1 in this run" in refused.error) == (2, True)
     shop.done(*late, "--reingest")
     # Its old date is emptied, its new one must take it up: or it is nowhere.
     moved = [("A", DATE, "False"), ("L", DATE, "True")]
@@ -36,7 +38,7 @@ def test_late_days_change_a_date_only_with_reingest(shop: Shop) -> None:
 
 
 def test_reingest_under_new_rules_publishes_what_they_change(shop: Shop) -> None:
-    """The files and so their fingerprints are the same: the rules alone make the date stale."""
+    """The files and so their fingerprints are the same: their content alone makes the date stale."""
     yen = line("Y", f"{DATE}T15:00:00Z", currency="JPY", gross_amount="10", discount_amount="1")
     shop.land(DATE, line("A", f"{DATE}T15:00:00Z"), yen)
     half = ["--set", "audit.max_rejected_share=0.5"]

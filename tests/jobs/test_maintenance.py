@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -10,13 +11,14 @@ from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
-from lake.presence import STALE_SECONDS, Presence
 from pyspark.sql import SparkSession
 
 import batch.maintain
 from jobs.maintain_tables import JOB as MAINTAIN_TABLES
 from jobs.publish_sales import JOB as PUBLISH_SALES
+from jobs.verify_sales import JOB as VERIFY_SALES
 from lake.ledger import Ledger
+from lake.lock import STALE_SECONDS, LakeLock
 from lake.tables import Lake
 from schemas.tables import LEDGER_DATES, LEDGER_DROPS, LEDGER_RUNS, LEDGER_STAGES, RECEIVED_SALES, SALES
 from tests.jobs.shop import DATA_TABLES, Shop, line
@@ -30,16 +32,14 @@ def data_files(shop: Shop) -> set[str]:
 
 
 @contextmanager
-def at_work(shop: Shop, *, is_exclusive: bool = False) -> Iterator[str]:
-    presence = Presence(
-        Lake(shop.spark, str(shop.lake)).files, "20260302T010203-another", is_exclusive=is_exclusive
-    )
-    presence.begin()
+def at_work(shop: Shop) -> Iterator[str]:
+    lock = LakeLock(Lake(shop.spark, str(shop.lake)).files, "20260302T010203-another")
+    lock.begin()
     yield "20260302T010203-another"
-    presence.end()
+    lock.end()
 
 
-def signs(shop: Shop) -> list[Path]:
+def locks(shop: Shop) -> list[Path]:
     return sorted((shop.lake / "ledger" / "_running").iterdir())
 
 
@@ -70,7 +70,7 @@ def test_what_nothing_refers_to_goes_and_all_else_stays(shop: Shop, monkeypatch:
     assert len(before - data_files(shop)) == 5
     assert shop.content() == content
     assert shop.run().result["status"] == "unchanged"
-    assert signs(shop) == []
+    assert len(locks(shop)) == 1  # the last one, free
 
 
 def test_maintenance_and_runs_keep_out_of_each_others_way(shop: Shop) -> None:
@@ -78,30 +78,32 @@ def test_maintenance_and_runs_keep_out_of_each_others_way(shop: Shop) -> None:
     shop.done()
     runs = len(shop.rows(LEDGER_RUNS))
     with at_work(shop) as other:
-        refused = shop.run(*NOW, job=MAINTAIN_TABLES)
-        assert refused.code == 75
-        assert f"run {other} is at work in this lake" in refused.error
-        # Runs bear each other: the tables' own rules settle who was first.
-        assert shop.done(job=PUBLISH_SALES).result["status"] == "unchanged"
-    with at_work(shop, is_exclusive=True) as other:
-        refused = shop.run(job=PUBLISH_SALES)
-        assert refused.code == 75
-        assert f"run {other} is at work in this lake" in refused.error
-    assert len(shop.rows(LEDGER_RUNS)) == runs + 2  # of what was refused there was no run
-    assert signs(shop) == []
+        for job, arguments in ((MAINTAIN_TABLES, NOW), (PUBLISH_SALES, ())):
+            refused = shop.run(*arguments, job=job)
+            assert refused.code == 75
+            assert f"run {other} is at work in this lake" in refused.error
+        # What reads alone needs no lock.
+        shop.done(job=VERIFY_SALES)
+        shop.done(*NOW, "--dry-run", job=MAINTAIN_TABLES)
+    assert len(shop.rows(LEDGER_RUNS)) == runs  # of what was refused there was no run
 
 
-def test_the_sign_of_a_killed_run_goes_stale(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lock_of_a_killed_run_goes_stale(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch.maintain, "TABLES", (SALES,))
     shop.land(DATE, line("A", f"{DATE}T15:00:00Z"))
     shop.done()
-    dead = shop.lake / "ledger" / "_running" / "shared.of-a-killed-run"
-    dead.write_bytes(b"")
-    assert shop.run(*NOW, job=MAINTAIN_TABLES).code == 75
+    held = {"run_id": "of-a-killed-run", "machine": "another", "pid": 1, "started": 0}
+    dead = shop.lake / "ledger" / "_running" / "lock.000000000999"
+    dead.write_text(json.dumps(held))
+    refused = shop.run(*NOW, job=MAINTAIN_TABLES)
+    assert (refused.code, "run of-a-killed-run is at work" in refused.error) == (75, True)
     then = time.time() - STALE_SECONDS - 1
     os.utime(dead, (then, then))
-    shop.done(*NOW, job=MAINTAIN_TABLES)
-    assert signs(shop) == []
+    ran = shop.done(*NOW, job=MAINTAIN_TABLES)
+    # It may be alive: what it has written and not committed stays.
+    assert "files of 168 hours are kept" in ran.result["warnings"][0]
+    assert [path.name for path in locks(shop)] == ["lock.000000001000"]
+    assert shop.done(*NOW, job=MAINTAIN_TABLES).result["warnings"] == []
 
 
 def test_what_a_killed_run_left_to_be_recorded_is_recorded_before_its_files_go(
@@ -120,8 +122,6 @@ def test_what_a_killed_run_left_to_be_recorded_is_recorded_before_its_files_go(
             shop.run()
     assert shop.rows(LEDGER_DATES) == []
     assert len(shop.rows(SALES)) == 1
-    for sign in signs(shop):
-        sign.unlink()
     shop.done(*NOW, job=MAINTAIN_TABLES)
     assert [row["status"] for row in shop.rows(LEDGER_DATES)] == ["done"]
     assert shop.done().date_status == {}

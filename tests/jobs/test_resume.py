@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
+import batch.publish
 import batch.recording
 from jobs.publish_sales import JOB as PUBLISH_SALES
 from jobs.verify_sales import JOB as VERIFY_SALES
 from lake.ledger import Ledger
 from lake.tables import Lake
 from planning.reconciliation import Cell, Measure
-from planning.staleness import DateInputs
-from planning.windows import windows
 from schemas.tables import DAILY_SALES, INVOICES, LEDGER_DATES, RECEIVED_SALES, SALES, Table
 from tests.jobs.shop import Ran, Shop, line
 
@@ -134,27 +134,30 @@ def test_what_does_not_reconcile_is_put_back(
     assert shop.revisions() == {"2026-03-02": 2, "2026-03-03": 1}
 
 
-def test_a_run_that_is_outrun_changes_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_lost_the_lake_changes_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first plans with a conflict; the second publishes a delivery without it; the first writes."""
     shop.arguments = MILD
     land(shop)
     seen: list[Ran] = []
     left: list[dict[str, list[str]]] = []
+    real = batch.publish._replace_conflicts
 
-    def let_another_publish(dates: Iterable[DateInputs], max_lines: int) -> list[list[DateInputs]]:
-        if not seen:
-            seen.append(Ran(-1, {}, "", ""))
+    def let_another_publish(*arguments: Any) -> None:
+        if not left:
+            for lock in (shop.lake / "ledger" / "_running").glob("lock.*"):
+                os.utime(lock, (0, 0))  # as if the first had slept for long
+            left.append({})
             shop.land("2026-03-03", line("C", "2026-03-03T15:00:00Z"))
             seen.append(shop.done())
             left.append(shop.content())
-        return windows(dates, max_lines)
+        real(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr("batch.publish.windows", let_another_publish)
+        patched.setattr(batch.publish, "_replace_conflicts", let_another_publish)
         ran = shop.run()
-    assert seen[1].code == 0
+    assert seen[0].code == 0
     assert ran.code == 75
-    assert "another run" in ran.errors[-1]
-    assert shop.content() == left[0]
+    assert "took this lake" in ran.errors[-1]
+    assert shop.content() == left[1]
     assert shop.done(job=VERIFY_SALES).errors == []
     assert shop.run(job=PUBLISH_SALES).result["status"] == "unchanged"

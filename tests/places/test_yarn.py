@@ -120,8 +120,8 @@ def test_exit_codes_of_a_driver_on_the_cluster(shop: Shop) -> None:
     assert "drop 2026-03-02 is blocked" in said
     code, said = shop.cluster.run(*shop.command, "--date", "2026-03-09")
     assert code == 5, said
-    # The sign of life of a run that bears no other beside it.
-    shop.hadoop.shell("-touchz", f"{shop.uri}/lake/ledger/_running/exclusive.another")
+    # The lock of a run that is at work.
+    shop.hadoop.shell("-touchz", f"{shop.uri}/lake/ledger/_running/lock.000000000999")
     code, said = shop.cluster.run(*shop.command)
     assert code == 75, said
-    assert "run another is at work in this lake" in said
+    assert "is at work in this lake" in said

@@ -1,4 +1,4 @@
-"""Publication put together from its transforms, as a publish does, on any accepted lines."""
+"""Publication put together from its transforms, as a publish does (batch.window), on any accepted lines."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from planning.windows import partition_spans
 from schemas.ranges import parse_ranges
@@ -13,10 +14,8 @@ from transforms.copies import (
     Copies,
     filter_hashes,
     find_conflicts,
-    find_late_resends,
     find_suspect_hashes,
-    with_kept_copy,
-    without_late_resends,
+    resolve_copies,
 )
 from transforms.publication import LINE_COLUMNS, ChunkPlan, published_sales, with_chunk
 
@@ -40,19 +39,29 @@ def publish_lines(
     key: str = "product_name",
     earlier: DataFrame | None = None,
 ) -> Published:
-    """Publishes accepted lines; with ``earlier``, adjustments are looked up among these."""
-    key_ranges = parse_ranges(ranges)
+    """Publishes accepted lines; with ``earlier``, lines of other business dates may be copies of them.
+
+    Args:
+        bronze: all accepted lines of some business dates.
+        ranges: key ranges.
+        target_rows: lines that a Spark partition is meant to hold.
+        key: chunk key.
+        earlier: accepted lines of any dates; those of the business dates that are published are left out.
+    """
     # Cut off from how they came about: each plan below would compile all of it again.
-    lines = with_chunk(bronze.select(*LINE_COLUMNS), key, key_ranges).localCheckpoint()
+    lines = with_chunk(bronze.select(*LINE_COLUMNS), key, parse_ranges(ranges)).localCheckpoint()
     counts = {row.chunk: row["count"] for row in lines.groupBy("chunk").count().collect()}
-    plan = ChunkPlan(key, key_ranges, partition_spans(counts, target_rows))
-    hashes = find_suspect_hashes(lines).localCheckpoint()
-    found, late = filter_hashes(lines, hashes), None
-    if earlier is not None:
-        late = find_late_resends(found.filter("is_adjustment"), earlier).localCheckpoint()
-    decided = with_kept_copy(found if late is None else without_late_resends(found, late)).localCheckpoint()
-    conflicts = find_conflicts(decided)
-    if late is not None:
-        conflicts = conflicts.unionByName(late)
-    sales = published_sales(lines, plan, Copies(hashes, decided))
-    return Published(lines, sales, conflicts, plan)
+    plan = ChunkPlan(partition_spans(counts, target_rows))
+    dates = sorted(row.business_date for row in lines.select("business_date").distinct().collect())
+    others = None if earlier is None else earlier.filter(~F.col("business_date").isin(dates))
+    resent = set()
+    if others is not None:
+        resent = {row.sale_date for row in others.select("sale_date").distinct().collect()} & set(dates)
+    hashes = find_suspect_hashes(lines, resent).localCheckpoint()
+    universe = filter_hashes(lines, hashes)
+    if others is not None:
+        found = filter_hashes(others, hashes).select(*LINE_COLUMNS)
+        universe = universe.unionByName(found.withColumn("chunk", F.lit(None).cast("string")))
+    resolved = resolve_copies(universe).filter(F.col("business_date").isin(dates)).localCheckpoint()
+    sales = published_sales(lines, plan, Copies(hashes, resolved))
+    return Published(lines, sales, find_conflicts(resolved), plan)

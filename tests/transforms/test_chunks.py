@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import string
 import unicodedata
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -16,8 +18,10 @@ from pyspark.sql import functions as F
 from planning.windows import partition_spans
 from schemas.partitions import PartitionSpan
 from schemas.ranges import parse_ranges
-from tests.support.lines import texts_frame
+from tests.support.lines import accepted_line, bronze_frame, texts_frame
+from tests.support.tables import values
 from transforms.chunks import chunk_of_folded, folded_start, letters_needed, partition_id
+from transforms.publication import with_chunk, with_chunks
 
 FOUR = ("A-G", "H-N", "O-U", "V-Z")
 WITH_SEVERAL_LETTERS = ("A-CO", "CP-G", "H-N", "O-U", "V-ZE", "ZG-ZZ")
@@ -230,3 +234,61 @@ def test_a_line_of_a_chunk_that_was_not_planned_fails_the_job(spark: SparkSessio
     ids = frame.select(partition_id(F.col("chunk"), F.col("hash"), {"A-G": PartitionSpan(0, 2)}))
     with pytest.raises(PySparkException, match="no partition was planned for chunk H-N"):
         ids.collect()
+
+
+def test_dates_may_be_split_in_several_ways(spark: SparkSession) -> None:
+    first, second, third = (dt.date(2026, 11, number) for number in (1, 2, 3))
+    lines = bronze_frame(
+        spark,
+        [
+            accepted_line(transaction_id=name or "none", product_name=name, category=category, drop_date=date)
+            for date in (first, second, third)
+            for name, category in (
+                ("apple", "Vegetables"),
+                ("\u00c9clair", None),
+                ("Zucchini", "7"),
+                (None, "Cat"),
+            )
+        ],
+    )
+    halves = ("product_name", parse_ranges(("A-M", "N-Z")))
+    by_category = ("category", parse_ranges(("A-CO", "CP-Z")))
+
+    def chunk_of(splits: dict[Any, Any]) -> dict[dt.date, list[tuple[str, str | None]]]:
+        found = with_chunks(lines, splits)
+        assert found.columns == [*lines.columns, "chunk"]
+        return {
+            date: values(found.filter(F.col("business_date") == F.lit(date)), "transaction_id", "chunk")
+            for date in (first, second, third)
+        }
+
+    names = [("Zucchini", "N-Z"), ("apple", "A-M"), ("none", "other"), ("\u00c9clair", "A-M")]
+    categories = [("Zucchini", "other"), ("apple", "CP-Z"), ("none", "A-CO"), ("\u00c9clair", "other")]
+    assert chunk_of({halves: [first, third], by_category: [second]}) == {
+        first: names,
+        second: categories,
+        third: names,
+    }
+    # The same whichever is told first; of a date that is in none, no chunk is known.
+    apart = chunk_of({by_category: [second], halves: [first]})
+    assert (apart[first], apart[second]) == (names, categories)
+    assert {chunk for _, chunk in apart[third]} == {None}
+    everywhere = chunk_of({by_category: None})
+    assert list(everywhere.values()) == [categories] * 3
+    alone = values(with_chunk(lines, *by_category), "business_date", "transaction_id", "chunk")
+    assert alone == values(
+        with_chunks(lines, {by_category: None}), "business_date", "transaction_id", "chunk"
+    )
+
+
+def test_one_key_may_be_split_by_several_ranges(spark: SparkSession) -> None:
+    dates = [dt.date(2026, 11, number) for number in (1, 2)]
+    lines = bronze_frame(spark, [accepted_line(product_name="Corn", drop_date=date) for date in dates])
+    splits = {("product_name", parse_ranges(ranges)): [date] for ranges, date in
+              zip((("A-CO", "CP-Z"), ("A-B", "C-Z")), dates, strict=True)}  # fmt: skip
+    assert values(with_chunks(lines, splits), "business_date", "chunk") == [
+        (dates[0], "A-CO"),
+        (dates[1], "C-Z"),
+    ]
+    # No date at all, as of a window whose dates are all empty.
+    assert {row.chunk for row in with_chunks(lines, {}).collect()} == {None}

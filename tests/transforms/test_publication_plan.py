@@ -24,14 +24,7 @@ from tests.support.plans import (
     publishing_plan,
 )
 from tests.support.publication import FOUR_RANGES
-from transforms.copies import (
-    Copies,
-    filter_hashes,
-    find_late_resends,
-    find_suspect_hashes,
-    with_kept_copy,
-    without_late_resends,
-)
+from transforms.copies import Copies, filter_hashes, find_conflicts, find_suspect_hashes, resolve_copies
 from transforms.publication import LINE_COLUMNS, ChunkPlan, published_sales, with_chunk
 
 DAY, LONG_AGO = dt.date(2026, 11, 27), dt.date(2026, 11, 10)
@@ -70,24 +63,25 @@ def bronze(
 
 
 def sales_of(bronze: DataFrame, dates: list[dt.date], with_late: bool) -> DataFrame:
-    """Sales of some dates, put together as a publish does (batch.publish keeps the same frames)."""
+    """Sales of some dates, put together as a publish does (batch.window keeps the same frames)."""
     ranges = parse_ranges(FOUR_RANGES)
     lines = with_chunk(
         bronze.filter(F.col("business_date").isin(dates)).select(*LINE_COLUMNS), "product_name", ranges
     )
     spans = partition_spans(dict.fromkeys((*FOUR_RANGES, "other"), 20), 10)
-    plan = ChunkPlan("product_name", ranges, spans)
+    plan = ChunkPlan(spans)
     if not with_late:
         return published_sales(lines, plan, None)
     # In a publish the conflicts are committed before, so all of it is there, and its size known.
-    earlier = bronze.filter(F.col("sale_date") == F.lit(LONG_AGO))
     hashes = find_suspect_hashes(lines).persist()
     assert hashes.count() == 3
     suspects = filter_hashes(lines, hashes).persist()
-    late = find_late_resends(suspects.filter("is_adjustment"), earlier).persist()
-    decided = with_kept_copy(without_late_resends(suspects, late)).persist()
-    assert (late.count(), decided.count()) == (1, 3)
-    return published_sales(lines, plan, Copies(hashes, decided))
+    others = bronze.filter((F.col("sale_date") == F.lit(LONG_AGO)) & ~F.col("business_date").isin(dates))
+    earlier = filter_hashes(others, hashes).select(*LINE_COLUMNS)
+    every = suspects.unionByName(earlier.withColumn("chunk", F.lit(None).cast("string")))
+    resolved = resolve_copies(every).filter(F.col("business_date").isin(dates)).persist()
+    assert (resolved.count(), find_conflicts(resolved).count()) == (4, 2)
+    return published_sales(lines, plan, Copies(hashes, resolved))
 
 
 def write(spark: SparkSession, frame: DataFrame, path: Path, group: str) -> list[list[Node]]:

@@ -1,0 +1,28 @@
+"""Brings the tables of an older version of the batch up to date."""
+
+from __future__ import annotations
+
+from batch.context import Batch, DateRange
+from batch.migrate import migrate
+from command.job import Job
+from command.options import Options
+from schemas.errors import UsageError
+
+
+def run(batch: Batch, _: Options) -> None:
+    """Adds what older tables lack, and tells anew what the ledger must know of them."""
+    if batch.asked != DateRange():
+        raise UsageError("migrate_tables is of whole tables: it takes no dates")
+    batch.outcome.migrated = migrate(batch)
+    batch.outcome.planned += batch.outcome.migrated if batch.dry_run else []
+
+
+JOB = Job(
+    "migrate_tables",
+    "Brings a lake of an older version up to date. Run it once, with the config of the lake.",
+    run,
+    needs_settled_lake=False,
+)
+
+if __name__ == "__main__":
+    JOB.main()
