@@ -27,7 +27,9 @@ from lake.tables import Lake
 from schemas.errors import TryAgainError
 from tests.jobs.shop import Ran
 from tests.model import observed
-from tests.model.machine import DROPS, Contents, SalesMachine, date_of, first_code, gold_of, is_strict, sold
+from tests.model.books import Contents, date_of, first_code, gold_of, is_strict
+from tests.model.deliveries import DROPS, sold
+from tests.model.machine import SalesMachine
 from tests.model.reference import (
     ACCEPTED,
     FAILED,

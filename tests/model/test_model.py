@@ -19,9 +19,9 @@ from pyspark.sql import SparkSession
 
 from tests.model.machine import SalesMachine
 
-# Sequences of a run of all tests, each with its own seed: what they reach is told below.
-SHORT_SEEDS = (1, 2, 3)
-SHORT_STEPS = 14
+# Chosen for the events that they reach in few runs of a job: all but a restore, a replay and verify_sales.
+SHORT_SEEDS = (5, 62)
+SHORT_STEPS = 9
 LONG_STEPS = 30
 LONG_SEQUENCES = 5  # of a seed
 
@@ -50,7 +50,6 @@ def run_sequences(
 
 @pytest.mark.parametrize("number", SHORT_SEEDS)
 def test_short_sequences(spark: SparkSession, tmp_path: Path, number: int) -> None:
-    # The first sequence of a seed is the simplest that there is: one delivery, again and again.
     run_sequences(spark, tmp_path, number, 2, SHORT_STEPS)
 
 

@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from tests.model.machine import DROPS, SalesMachine, sold
+from tests.model.deliveries import DROPS, sold
+from tests.model.machine import SalesMachine
 
 S, NEXT, LATE, TOO_LATE, LAST = DROPS
 X, Y = sold(0, 1, "1042", 0), sold(0, 2, "1042", 0)
+
+# Whole sequences of runs: with --model, before the long run.
+pytestmark = pytest.mark.model
 
 
 @pytest.fixture
@@ -71,7 +75,9 @@ def test_other_settings_are_refused_without_a_word_on_what_to_do(state: SalesMac
 
 
 def test_a_night_of_walk_ins(state: SalesMachine) -> None:
-    state.deliver_walk_ins(drop=S, lines=[X])
+    state.deliver(drop=S, first=[X], second=[])
+    state.run_batch()
+    state.deliver_walk_ins(drop=NEXT, lines=[sold(1, 1, "1042", 0)])
     state.run_batch()
     state.run_again()
 
@@ -83,7 +89,9 @@ def test_a_first_delivery_may_be_closed(state: SalesMachine) -> None:
 
 def test_a_run_killed_between_conflicts_and_sales(state: SalesMachine) -> None:
     state.deliver(drop=S, first=[X], second=[sold(0, 1, "1042", 1)])
-    for at in (14, 15, 16):
-        state.crash(name="run_batch", at=at, is_after=True)
-    state.deliver(drop=S, first=[sold(0, 1, "1042", 1)], second=[])
+    state.crash(name="run_batch", at="gold/daily_sales", is_after=False)
+    state.deliver(drop=NEXT, first=[sold(1, 1, "1042", 0)], second=[sold(1, 1, "1042", 1)])
+    state.crash(name="run_batch", at="silver/conflicts", is_after=True)
+    state.deliver(drop=NEXT, first=[sold(1, 1, "1042", 1)], second=[])
     state.run_batch()
+    state.verify()

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from tests.model.machine import DROPS, SalesMachine, sold
+from tests.model.deliveries import DROPS, sold
+from tests.model.machine import SalesMachine
 
 S, NEXT, LATE, TOO_LATE, LAST = DROPS
 
