@@ -88,10 +88,10 @@ def test_a_first_delivery_may_be_closed(state: SalesMachine) -> None:
 
 
 def test_a_run_killed_between_conflicts_and_sales(state: SalesMachine) -> None:
+    state.deliver(drop=S, first=[X], second=[])
+    state.run_batch()
     state.deliver(drop=S, first=[X], second=[sold(0, 1, "1042", 1)])
-    state.crash(name="run_batch", at="gold/daily_sales", is_after=False)
-    state.deliver(drop=NEXT, first=[sold(1, 1, "1042", 0)], second=[sold(1, 1, "1042", 1)])
     state.crash(name="run_batch", at="silver/conflicts", is_after=True)
-    state.deliver(drop=NEXT, first=[sold(1, 1, "1042", 1)], second=[])
+    state.deliver(drop=S, first=[X], second=[])
     state.run_batch()
     state.verify()
