@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Sets the checkout up with what the tests need, then runs pytest; arguments are pytest's, but for three, each of
+# Sets the checkout up with what the tests need, then runs pytest; arguments are pytest's, but for four, each of
 # which runs those tests and nothing else:
 # --cluster: recovery on a real cluster of processes on this machine, the drill and the crash loop;
 # --places: S3, HDFS, YARN, a driver on a worker, Kubernetes' API, archives; servers are started here;
+# --model: random orders of events for CYMBAL_MODEL_MINUTES (60), from seed CYMBAL_MODEL_SEED (1) on;
 # --airflow: the DAGs in a real Airflow; the first time sets that up.
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
@@ -24,6 +25,8 @@ for argument in "$@"; do
         lanes=(workers drivers)
     elif [[ $argument == --airflow ]]; then
         arguments+=(-m airflow --override-ini "testpaths=tests/airflow")
+    elif [[ $argument == --model ]]; then
+        arguments+=(-m model --override-ini "testpaths=tests/model")
     elif [[ $argument == --places ]]; then
         arguments+=(-m places --override-ini "testpaths=tests/places")
     else
