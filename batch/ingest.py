@@ -13,14 +13,15 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from batch.context import Batch
-from lake.landing import Landing, read_manifest, unreadable_file
+from lake.landing import Landing, unreadable_file
+from lake.manifest import read_manifest
 from lake.tables import Commit, filter_dates
 from planning.audit import audit_drop
 from planning.reconciliation import EXACT, ZERO
 from planning.staleness import DropState
 from planning.windows import partition_spans, sized_windows
 from schemas.drops import DateContent, Drop, IngestedDrop, LandedFile
-from schemas.errors import AuditError, TryAgainError
+from schemas.errors import AuditError, NotReadyError, TryAgainError
 from schemas.states import DropStatus, ExitCode, Stage, ValidationStatus
 from schemas.tables import RECEIVED_SALES
 from transforms.control_totals import count_received
@@ -48,8 +49,9 @@ def ingest(batch: Batch, *, needs_every_day: bool = True) -> list[dt.date]:
     landing = batch.open_landing()
     batch.tell("listing drops")
     drops = landing.drops(batch.asked.first, batch.asked.last)
+    batch.outcome.warnings += [f"{name} in the landing is no drop: left out" for name in landing.near_drops()]
     changed = [landing.with_manifest(drop) for drop in _split_changed(batch, drops)]
-    fresh, unready = _split_ready(batch, changed, _missing_days(batch, drops, needs_every_day))
+    fresh, unready = _split_ready(batch, landing, changed, _missing_days(batch, drops, needs_every_day))
     if batch.dry_run:
         _plan_only(batch, landing, read_headers(batch, landing, fresh))
     elif fresh:
@@ -138,21 +140,17 @@ def _missing_days(batch: Batch, drops: list[Drop], needs_every_day: bool) -> lis
 
 
 def _split_ready(
-    batch: Batch, changed: list[Drop], missing: list[dt.date]
+    batch: Batch, landing: Landing, changed: list[Drop], missing: list[dt.date]
 ) -> tuple[list[Drop], list[dt.date]]:
     """Changed drops that can be read, and the dates of drops asked for that are not there yet."""
     reasons = dict.fromkeys(missing, "no such folder in the landing")
     ready = []
     for drop in changed:
-        batch.outcome.warnings += [
-            f"drop {drop.date}: {name} is no *.csv, *.csv.gz or *.json: left out" for name in drop.strangers
-        ]
-        if not drop.files and not drop.is_closed and drop.problem is None and not drop.missing_files:
-            reasons[drop.date] = "no file, and no manifest that says it is closed"
-        elif drop.missing_files:
-            reasons[drop.date] = f"file {drop.missing_files[0]} of the manifest is not there"
-        else:
+        reason = landing.why_not_ready(drop)
+        if reason is None:
             ready.append(drop)
+        else:
+            reasons[drop.date] = reason
     for date, reason in sorted(reasons.items()):
         batch.outcome.fail(ExitCode.NOT_READY, f"drop {date} is not ready: {reason}")
     return ready, sorted(reasons)
@@ -197,6 +195,9 @@ def read_headers(batch: Batch, landing: Landing, drops: list[Drop]) -> Headers:
             headers[drop] = landing.headers(drop)
         except AuditError as error:
             _fail(batch, drop, str(error), ExitCode.AUDIT)
+            continue
+        except NotReadyError as error:  # since it was found ready
+            _fail(batch, drop, str(error), ExitCode.NOT_READY)
             continue
         extra = landing.extra_columns(headers[drop])
         if extra:
