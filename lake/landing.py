@@ -129,7 +129,7 @@ class Landing:
 
     def why_not_ready(self, drop: Drop) -> str | None:
         """Says what a drop, its manifest read, lacks; None where it can be read, or fails at once."""
-        reason = why_not_ready(drop)
+        reason = why_not_ready(drop) or _why_unreadable(drop)
         if reason is not None or drop.problem is not None:
             return reason
         try:
@@ -336,6 +336,14 @@ def _file_name() -> Column:
     encoded = F.col("_metadata.file_name")
     decoded = F.url_decode(F.replace(encoded, F.lit("+"), F.lit("%2B")))
     return F.when(encoded.contains("%"), decoded).otherwise(encoded)
+
+
+def _why_unreadable(drop: Drop) -> str | None:
+    # Hadoop takes what stands before a colon for a scheme, once it looks at a path as at a pattern.
+    for file in drop.files:
+        if ":" in file.name and _literal_path(file.path) != file.path:
+            return f"file {file.name} is not read: with a colon, a path can have none of \\ * ? [ ] {{ }}"
+    return None
 
 
 def _why_headerless(file: LandedFile) -> str:
