@@ -18,7 +18,7 @@ from batch.context import Batch
 from lake.catalog import Catalog
 from lake.causes import cause_of
 from lake.ledger import now
-from lake.session import REQUIRED
+from lake.session import REQUIRED, overridden_settings, wrong_settings
 from schemas.errors import SalesBatchError
 from schemas.states import CheckState, ExitCode
 
@@ -97,13 +97,14 @@ def _delta(batch: Batch) -> Judged:
 
 
 def _settings(batch: Batch) -> Judged:
-    """What a config of the place must not have changed."""
-    conf = batch.spark.conf
-    wrong = {name: conf.get(name, None) for name, value in REQUIRED.items() if conf.get(name, None) != value}
-    if not wrong:
-        return _ok(f"the {len(REQUIRED)} that results rest on are as they must be")
-    name, value = next(iter(wrong.items()))
-    return CheckState.PROBLEM, f"{name} is {value}", f"must be {REQUIRED[name]}: take it out of the place's"
+    """What a config of the place must not change: the job overrides it, and what it cannot is a problem."""
+    wrong, overridden = wrong_settings(batch.spark), overridden_settings(batch.spark)
+    advice = "take it out of the place's settings: results rest on it"
+    if wrong:
+        return CheckState.PROBLEM, wrong[0], advice
+    if overridden:
+        return CheckState.WARNING, f"overridden: {'; '.join(overridden)}", advice
+    return _ok(f"the {len(REQUIRED)} that results rest on are as they must be")
 
 
 def _retries(batch: Batch) -> Judged:
@@ -145,6 +146,13 @@ def _time_zone(batch: Batch) -> Judged:
 def _landing(batch: Batch) -> Judged:
     landing = batch.open_landing()
     dates = landing.dates()
+    near = landing.near_drops()
+    if near:
+        return (
+            CheckState.WARNING,
+            f"{', '.join(near)} in {landing.root}: no drop, and left out",
+            "name it drop_date=YYYY-MM-DD, or move it elsewhere",
+        )
     if not dates:
         return (
             CheckState.WARNING,

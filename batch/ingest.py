@@ -41,11 +41,12 @@ def ingest(batch: Batch, *, needs_every_day: bool = True) -> list[dt.date]:
     landing = batch.open_landing()
     batch.tell("listing drops")
     asked = landing.drops(batch.asked.first, batch.asked.last)
+    batch.outcome.warnings += [f"{name} in the landing is no drop: left out" for name in landing.near_drops()]
     pending = _validated_before(batch)
     drops = _with_pending(batch, landing, asked, pending)
     changed = [landing.with_manifest(drop) for drop in _split_changed(batch, drops, pending)]
     _check_landing(batch, landing, changed)
-    fresh, unready = _split_ready(batch, changed, _missing_days(batch, asked, needs_every_day))
+    fresh, unready = _split_ready(batch, landing, changed, _missing_days(batch, asked, needs_every_day))
     here = {drop.date for drop in drops}
     gone = sorted(set(pending) - here)
     if batch.dry_run:
@@ -198,21 +199,17 @@ def _missing_days(batch: Batch, drops: list[Drop], needs_every_day: bool) -> lis
 
 
 def _split_ready(
-    batch: Batch, changed: list[Drop], missing: list[dt.date]
+    batch: Batch, landing: Landing, changed: list[Drop], missing: list[dt.date]
 ) -> tuple[list[Drop], list[dt.date]]:
     """Changed drops that can be read, and the dates of drops asked for that are not there yet."""
     reasons = dict.fromkeys(missing, "no such folder in the landing")
     ready = []
     for drop in changed:
-        batch.outcome.warnings += [
-            f"drop {drop.date}: {name} is no *.csv, *.csv.gz or *.json: left out" for name in drop.strangers
-        ]
-        if not drop.files and not drop.is_closed and drop.problem is None and not drop.missing_files:
-            reasons[drop.date] = "no file, and no manifest that says it is closed"
-        elif drop.missing_files:
-            reasons[drop.date] = f"file {drop.missing_files[0]} of the manifest is not there"
-        else:
+        reason = landing.why_not_ready(drop)
+        if reason is None:
             ready.append(drop)
+        else:
+            reasons[drop.date] = reason
     for date, reason in sorted(reasons.items()):
         batch.outcome.fail(ExitCode.NOT_READY, f"drop {date} is not ready: {reason}")
     return ready, sorted(reasons)
@@ -268,6 +265,9 @@ def read_headers(batch: Batch, landing: Landing, drops: list[Drop]) -> Headers:
             headers[drop] = landing.headers(drop)
         except AuditError as error:
             _fail(batch, drop, str(error), ExitCode.AUDIT)
+            continue
+        except NotReadyError as error:  # since it was found ready
+            _fail(batch, drop, str(error), ExitCode.NOT_READY)
             continue
         extra = landing.extra_columns(headers[drop])
         if extra:

@@ -18,8 +18,8 @@ from pyspark.sql import functions as F
 
 from batch.context import Batch
 from lake.frames import local_frame
-from lake.landing import read_manifest
 from lake.ledger import IngestAudit
+from lake.manifest import read_manifest
 from lake.tables import Commit, filter_dates
 from planning.audit import audit_drop
 from planning.reconciliation import EXACT, ZERO

@@ -112,7 +112,7 @@ def _landed(landing: Landing, dates: Mapping[dt.date, Any]) -> list[Drop]:
         return []
     drops = [drop for drop in landing.drops(min(dates), max(dates)) if drop.date in dates and drop.files]
     whole = [landing.with_manifest(drop) for drop in drops]
-    return [drop for drop in whole if drop.problem is None and not drop.missing_files]
+    return [drop for drop in whole if drop.problem is None and landing.why_not_ready(drop) is None]
 
 
 def _judged(batch: Batch, landing: Landing, landed: list[Drop], gone: list[dt.date]) -> DataFrame:

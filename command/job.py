@@ -21,7 +21,7 @@ from batch.recovery import pin_settings, recover
 from batch.timetable import Timetable
 from command.observe import publish_metrics
 from command.options import Options, common_options, read_options
-from command.result import check_result, check_result_uri, is_uri, result_of, write_result
+from command.result import begin_result, is_uri, result_of, write_result
 from command.version import code_version
 from lake.catalog import Catalog
 from lake.causes import explain
@@ -187,14 +187,11 @@ class _Run:
         return self._write_result(result, code)
 
     def _check_result(self, spark: SparkSession | None = None) -> None:
-        """Proves a path before Spark starts, and a URI, which only Spark reaches, right after."""
+        """Begins a result: at a path before Spark starts, at a URI, which only Spark reaches, right after."""
         path = self._options.result
         if path is None or is_uri(path) != (spark is not None):
             return
-        if spark is None:
-            check_result(path)
-        else:
-            check_result_uri(path, spark)
+        begin_result(path, spark)
         self._result_path = path
 
     def _open(self, settings: Settings, progress: Progress) -> Batch:

@@ -54,12 +54,25 @@ def result_of(
     }
 
 
-def check_result(path: str) -> None:
-    """Proves, before any work, that a result can be written.
+def begin_result(path: str, spark: SparkSession | None) -> None:
+    """Proves, before any work, that a result can be written, and removes the one of an earlier run.
+
+    A run that is killed leaves no result; one of an earlier run would be taken for its own.
+
+    Args:
+        path: a path here, or a URI of any Hadoop file system.
+        spark: reaches a URI; None for a path here.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it cannot be written, or the earlier one cannot be removed.
     """
+    if spark is None:
+        _check_path(path)
+    else:
+        _check_uri(path, spark)
+
+
+def _check_path(path: str) -> None:
     target = Path(path)
     try:
         if target.is_dir():
@@ -70,6 +83,7 @@ def check_result(path: str) -> None:
         part = _part(target)
         part.touch()
         part.unlink()
+        target.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"--result {path}: {error.strerror or error}") from None
 
@@ -79,16 +93,13 @@ def is_uri(path: str) -> bool:
     return "://" in path
 
 
-def check_result_uri(path: str, spark: SparkSession) -> None:
-    """Proves, before any work, that a result can be written to a URI.
-
-    Raises:
-        UsageError: it cannot.
-    """
+def _check_uri(path: str, spark: SparkSession) -> None:
+    folder_uri, _, name = path.rpartition("/")
     try:
-        folder = FileStore(spark, path.rpartition("/")[0])
+        folder = FileStore(spark, folder_uri)
         folder.make_folder()
         folder.check_writable()
+        folder.delete(name)
     except (OSError, UsageError) as error:
         raise UsageError(f"--result {path}: {error}") from None
 

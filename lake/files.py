@@ -25,12 +25,14 @@ class FileStatus:
         size: bytes.
         version: modification time in milliseconds, or the etag where the file system has them.
         modified_ms: modification time, by the clock of the file system.
+        is_folder: whether it is a folder, not a file.
     """
 
     path: str
     size: int
     version: str
     modified_ms: int
+    is_folder: bool = False
 
     @property
     def name(self) -> str:
@@ -156,9 +158,22 @@ class FileStore:
         """Names of the folders right below the root."""
         return [s.getPath().getName() for s in self._system.listStatus(self._root) if s.isDirectory()]
 
+    def entries(self, folder: str = "") -> list[FileStatus]:
+        """Files and folders right in a folder of the root."""
+        return [self._status(status) for status in self._system.listStatus(self._below(folder))]
+
+    def below_root(self, path: str) -> str:
+        """The part of a listed path below the root, as drop_date=2026-11-27/sales.csv."""
+        return "/".join(path.split("/")[len(self.root.rstrip("/").split("/")) :])
+
+    @property
+    def is_on_this_host(self) -> bool:
+        """Whether the root is in the file system of this host."""
+        return str(self._root.toUri().getScheme()) == "file"
+
     def files(self, folder: str = "") -> Iterator[FileStatus]:
         """Files below a folder of the root, at any depth; on an object store in few requests."""
-        if str(self._root.toUri().getScheme()) == "file":
+        if self.is_on_this_host:
             yield from self._walk(self._below(folder))
             return
         statuses = self._system.listFiles(self._below(folder), True)
@@ -288,6 +303,7 @@ class FileStore:
             status.getLen(),
             self._version(status),
             status.getModificationTime(),
+            status.isDirectory(),
         )
 
     def _version(self, status: Any) -> str:

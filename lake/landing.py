@@ -7,11 +7,11 @@ import datetime as dt
 import json
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
 from functools import reduce
 from typing import Any
+from urllib.parse import unquote
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -19,22 +19,30 @@ from pyspark.sql.types import DateType, StringType, StructField, StructType
 
 from lake.files import FileStatus, FileStore
 from lake.frames import local_frame
-from schemas.drops import Drop, LandedFile, Manifest, ManifestFile
-from schemas.errors import AuditError, UsageError
-from schemas.landing import DROP_FOLDER_PREFIX, MANIFEST_NAME, RECEIVED_NAMES
+from lake.manifest import MANIFEST_FORM, NOT_OF_ITS_FORM, parse_manifest
+from planning.readiness import why_not_ready
+from schemas.drops import Drop, LandedFile
+from schemas.errors import AuditError, NotReadyError, UsageError
+from schemas.landing import DROP_FOLDER_PREFIX, MANIFEST_NAME, RECEIVED_COLUMNS, RECEIVED_NAMES
 
 _ENDINGS = (".csv", ".csv.gz", ".json")
 _HEADER_LIMITS = (1 << 12, 1 << 20)
 _MANIFEST_LIMIT = 64 << 20
-_MANIFEST_FORM = (
-    '{"closed": false, "files": [{"name": "sales.csv", "rows": 2, "gross_amount": {"USD": "12.34"}}]}'
-)
-_NO_MANIFEST = (ValueError, KeyError, TypeError, AttributeError, InvalidOperation, OSError, RecursionError)
 _BYTE_ORDER_MARK = "\ufeff"
 # A line of nothing else is blank to Spark's reader; white space that only Unicode knows is content to it.
 _CSV_BLANK = "".join(map(chr, range(0x21)))
 _JSON_BLANK = " \t\r"
+_JSON_SPACE = r"[ \t\r]"
+# A text, to be passed over, or a number that is a value, not a key. Possessive throughout: a text of any
+# length is passed over without a step back, and without a stack.
+_TEXT_OR_NUMBER = (
+    r'(?s)"([^"\\]*+(?:\\.[^"\\]*+)*+)"'
+    r"|(?<![0-9A-Za-z.+-])(-?(?:0|[1-9][0-9]*+)(?:[.][0-9]++)?+(?:[eE][+-]?+[0-9]++)?+)"
+    rf"(?={_JSON_SPACE}*+(?:[,}}\]]|\z))"
+)
 _MAX_CHARACTERS = 2**31 - 1
+# Drop_Date=2026-11-27, drop_date=20261127, drop_date=2026-11-27.part, 2026-11-27, date=2026-11-27
+_NEAR_DROP = re.compile(r"drop[-_ ]?date.*|(\w+=)?\d{4}([-_. ]?)\d{1,2}\2\d{1,2}", re.IGNORECASE | re.DOTALL)
 # Spark's parser allots this many cells once a file, and gives up on a line with more of them.
 _MAX_FIELDS = 1_000_000
 
@@ -56,12 +64,14 @@ class Landing:
         self._spark = spark
         self._files = FileStore(spark, root)
         self._received_names = received_names
+        self._altered_numbers = _altered_numbers(received_names)
         try:
             is_there = self._files.exists()
         except OSError as error:
             raise UsageError(f"landing {root}: {error}") from None
         if not is_there:
             raise UsageError(f"landing {root}: no such folder")
+        self._headers: dict[LandedFile, tuple[str, ...]] = {}
 
     @property
     def root(self) -> str:
@@ -75,7 +85,7 @@ class Landing:
             first: first drop date, or None for every one.
             last: last drop date, or None.
 
-        A folder whose name is no date is a delivery under way, or none: it is left out.
+        A folder whose name is no date is a delivery under way, or none: it is left out, see ``near_drops``.
         """
         by_date: dict[dt.date, list[FileStatus]] = {}
         folders = sorted(self._files.folders())
@@ -84,10 +94,19 @@ class Landing:
             if date is not None and (first is None or date >= first) and (last is None or date <= last):
                 by_date[date] = []
         for status in self._listed(by_date, everything=2 * len(by_date) > len(folders)):
-            date = _drop_date(status.folder)
+            date = _drop_date(self._files.below_root(status.path).partition("/")[0])
             if date in by_date:
                 by_date[date].append(status)
         return [self._drop(date, statuses) for date, statuses in sorted(by_date.items())]
+
+    def near_drops(self) -> list[str]:
+        """What lies beside the drops and looks like one, or like a file of one: no ingest reads it."""
+        return sorted(
+            entry.name
+            for entry in self._files.entries()
+            if (_is_near_drop(entry.name) if entry.is_folder else entry.name.endswith(_ENDINGS))
+            and not _is_hidden(entry.name)
+        )
 
     def dates(self) -> list[dt.date]:
         """Dates of the drops that are there, in order: one listing, no file looked at."""
@@ -98,20 +117,34 @@ class Landing:
         if drop.manifest_path is None:
             return drop
         try:
-            content = json.loads(self._files.read(drop.manifest_path, _MANIFEST_LIMIT), parse_float=Decimal)
-            return replace(drop, manifest=read_manifest(content))
-        except _NO_MANIFEST as error:
+            content = self._files.read(drop.manifest_path, _MANIFEST_LIMIT)
+            return replace(drop, manifest=parse_manifest(content))
+        except (*NOT_OF_ITS_FORM, OSError) as error:
             where = f"{_folder(drop.date)}/{MANIFEST_NAME}"
-            return replace(drop, problem=f"{where}: not of the form {_MANIFEST_FORM} ({error})")
+            return replace(drop, problem=f"{where}: not of the form {MANIFEST_FORM} ({error})")
 
     def refreshed(self, drop: Drop) -> Drop:
         """The same drop as it is now."""
-        return self._drop(drop.date, list(self._files.files(_folder(drop.date))))
+        return self._drop(drop.date, self._files.entries(_folder(drop.date)))
+
+    def why_not_ready(self, drop: Drop) -> str | None:
+        """Says what a drop, its manifest read, lacks; None where it can be read, or fails at once."""
+        reason = why_not_ready(drop) or _why_unreadable(drop)
+        if reason is not None or drop.problem is not None:
+            return reason
+        try:
+            self.headers(drop)
+        except NotReadyError as error:
+            return str(error)
+        except AuditError:
+            return None
+        return None
 
     def headers(self, drop: Drop) -> dict[str, tuple[str, ...]]:
-        """Column names of each of a drop's files that has any line, in order.
+        """Column names of each of a drop's files, in order; of one that is stated to be empty, none.
 
         Raises:
+            NotReadyError: a file has no line, and no manifest says that it has none.
             AuditError: a file cannot be read, lacks a column of the contract, or names one twice.
         """
         found = {}
@@ -119,6 +152,8 @@ class Landing:
             names = self._header(drop, file)
             if names:
                 found[file.name] = names
+            elif not drop.is_stated_empty(file):
+                raise NotReadyError(_why_headerless(file))
         return found
 
     def lines(self, headers: Mapping[Drop, Mapping[str, tuple[str, ...]]]) -> DataFrame:
@@ -149,17 +184,29 @@ class Landing:
             sorted({name for header in headers.values() for name in header if name and name not in known})
         )
 
-    def _listed(self, dates: Mapping[dt.date, Any], everything: bool) -> list[FileStatus]:
-        # One listing of all is few requests on an object store, and one look at a disk; of a few days among
-        # many, each by itself is less.
-        if everything:
-            return list(self._files.files())
-        return [status for date in dates for status in self._files.files(_folder(date))]
+    def _listed(self, dates: Mapping[dt.date, Any], everything: bool) -> Iterator[FileStatus]:
+        # One listing of all is few requests on an object store; of a few days among many, each by itself is
+        # less. On a disk each folder is looked at by itself in any case, and an archive need not be.
+        if everything and not self._files.is_on_this_host:
+            yield from self._files.files()
+            return
+        for date in dates:
+            yield from self._files.entries(_folder(date))
 
     def _drop(self, date: dt.date, statuses: Sequence[FileStatus]) -> Drop:
-        here = [s for s in statuses if s.folder == _folder(date) and not s.name.startswith((".", "_"))]
+        here: list[FileStatus] = []
+        folders: set[str] = set()
+        for status in statuses:
+            name, _, below = self._files.below_root(status.path).partition("/")[2].partition("/")
+            if _is_hidden(name):
+                continue
+            if below or status.is_folder:
+                folders.add(f"{name}/")
+            else:
+                here.append(status)
         manifests = [status for status in here if status.name == MANIFEST_NAME]
         others = sorted((s for s in here if s.name != MANIFEST_NAME), key=lambda status: status.name)
+        unrecognized = [s.name for s in others if not s.name.endswith(_ENDINGS)]
         return Drop(
             date=date,
             files=tuple(
@@ -167,10 +214,16 @@ class Landing:
             ),
             manifest_path=manifests[0].path if manifests else None,
             manifest_version=f"{manifests[0].size}|{manifests[0].version}" if manifests else "",
-            strangers=tuple(s.name for s in others if not s.name.endswith(_ENDINGS)),
+            unrecognized_files=tuple(sorted([*unrecognized, *folders])),
         )
 
     def _header(self, drop: Drop, file: LandedFile) -> tuple[str, ...]:
+        # Read once: whether a drop is ready is asked before its window is.
+        if file not in self._headers:
+            self._headers[file] = self._read_header(drop, file)
+        return self._headers[file]
+
+    def _read_header(self, drop: Drop, file: LandedFile) -> tuple[str, ...]:
         where = f"{_folder(drop.date)}/{file.name}"
         line = self._first_line(where, file)
         if line is None:
@@ -191,9 +244,12 @@ class Landing:
                 start = self._files.read(file.path, limit, decompress=file.is_compressed)
             except OSError as error:
                 raise AuditError(f"{where}: cannot be read: {error}") from None
-            line, is_whole = _first_line(start, _JSON_BLANK if file.is_json else _CSV_BLANK)
+            # Control characters alone are no line of JSON either: a full disk leaves files of them.
+            line, is_whole = _first_line(start, _CSV_BLANK)
             if is_whole or len(start) < limit:
                 return line
+        if line is None:
+            raise NotReadyError(f"file {file.name} has no line in its first {limit:,} bytes")
         return line
 
     def _check_header(self, where: str, names: tuple[str, ...]) -> None:
@@ -234,8 +290,9 @@ class Landing:
         value = F.when(marked, F.substring("value", 2, _MAX_CHARACTERS)).otherwise(F.col("value"))
         stripped = F.btrim(value, F.lit(_JSON_BLANK))
         # In brackets, a second object on the line is an error too; alone, the parser would pass over it.
-        # A variant keeps a number's digits, where a JSON parse to text goes through floating point.
-        parsed = F.try_parse_json(F.concat(F.lit("["), stripped, F.lit("]")))
+        # A variant keeps the digits of most numbers, where a JSON parse to text goes through floating point.
+        exact = F.when(stripped.rlike(self._altered_numbers), _with_numbers_as_text(stripped))
+        parsed = F.try_parse_json(F.concat(F.lit("["), F.coalesce(exact, stripped), F.lit("]")))
         lines = text.filter(stripped != "").withColumns({"line": stripped, "parsed": parsed})
         is_object = F.col("line").startswith("{") & F.coalesce(
             F.try_variant_get("parsed", "$[1]", "variant").isNull() & F.col("parsed").isNotNull(),
@@ -253,11 +310,54 @@ class Landing:
         return local_frame(self._spark, StructType([*texts, *origin]))
 
 
+def _with_numbers_as_text(line: Column) -> Column:
+    """The line with each number in quotes, digit by digit as it stands: sound JSON only if the line is."""
+    return F.regexp_replace(line, _TEXT_OR_NUMBER, '"$1$2"')
+
+
+def _altered_numbers(received_names: Mapping[str, str]) -> str:
+    """Pattern of lines that may hold a number which a variant alters.
+
+    It takes a number with an exponent, or of more than 38 digits, as floating point, and lets go of the zeros
+    at the end of a fraction, which tell one id from another. A key may also be written in escapes.
+    """
+    texts = [received_names[column.name] for column in RECEIVED_COLUMNS if column.kind == "text"]
+    names = "|".join(f"\\Q{name}\\E" for name in texts)
+    colon, digits = rf'"{_JSON_SPACE}*:{_JSON_SPACE}*-?', "[0-9]+[.]?[0-9]*"
+    return rf'"(?:{names}){colon}(?:[0-9]+[.eE]|(?<=-)0)|{colon}(?:{digits}[eE]|[0-9.]{{39}})|\\u'
+
+
 def _origin() -> list[Column]:
-    return [
-        F.col("drop_date").cast("date").alias("drop_date"),
-        F.col("_metadata.file_name").alias("source_file"),
-    ]
+    return [F.col("drop_date").cast("date").alias("drop_date"), _file_name().alias("source_file")]
+
+
+def _file_name() -> Column:
+    """The name as it is in the landing: Spark tells it encoded as in a URI, where a plus is a plus."""
+    encoded = F.col("_metadata.file_name")
+    decoded = F.url_decode(F.replace(encoded, F.lit("+"), F.lit("%2B")))
+    return F.when(encoded.contains("%"), decoded).otherwise(encoded)
+
+
+def _why_unreadable(drop: Drop) -> str | None:
+    # Hadoop takes what stands before a colon for a scheme, once it looks at a path as at a pattern.
+    for file in drop.files:
+        if ":" in file.name and _literal_path(file.path) != file.path:
+            return f"file {file.name} is not read: with a colon, a path can have none of \\ * ? [ ] {{ }}"
+    return None
+
+
+def _why_headerless(file: LandedFile) -> str:
+    lacks = "no byte" if not file.size else "no line" if file.is_json else "no header"
+    return f"file {file.name} has {lacks}, and no manifest that states 0 rows for it"
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith((".", "_"))
+
+
+def _is_near_drop(name: str) -> bool:
+    """Whether the name of a folder is nearly a drop's: a slip of the pen would lose a day in silence."""
+    return _drop_date(name) is None and _NEAR_DROP.fullmatch(name.strip()) is not None
 
 
 def _folder(date: dt.date) -> str:
@@ -265,7 +365,7 @@ def _folder(date: dt.date) -> str:
 
 
 def _drop_date(folder: str) -> dt.date | None:
-    match = re.fullmatch(rf"{DROP_FOLDER_PREFIX}(\d{{4}}-\d\d-\d\d)", folder)
+    match = re.fullmatch(rf"{DROP_FOLDER_PREFIX}(\d{{4}}-\d\d-\d\d)", folder, re.ASCII)
     try:
         return dt.date.fromisoformat(match.group(1)) if match else None
     except ValueError:
@@ -287,35 +387,10 @@ def _keys_of(line: str) -> tuple[str, ...]:
         content = json.loads(line)
     except (ValueError, RecursionError):
         content = None
-    return tuple(content) if isinstance(content, dict) and content else ("",)
-
-
-def read_manifest(content: Any) -> Manifest:
-    """Reads a manifest.
-
-    Args:
-        content: parsed JSON.
-
-    Raises:
-        ValueError, TypeError, KeyError: it is not of its form.
-    """
-    if not isinstance(content, dict):
-        raise TypeError("it must be an object")
-    unknown = sorted(set(content) - {"closed", "files"})
-    if unknown:
-        raise ValueError(f"unknown key {unknown[0]!r}")
-    closed = content.get("closed", False)
-    if not isinstance(closed, bool):
-        raise TypeError("closed must be true or false")
-    return Manifest(closed, tuple(_read_manifest_file(file) for file in content.get("files", [])))
-
-
-def _read_manifest_file(content: Any) -> ManifestFile:
-    rows, gross = content.get("rows"), content.get("gross_amount")
-    if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or rows < 0):
-        raise ValueError(f"rows = {rows!r} must be an integer >= 0")
-    amounts = None if gross is None else {code: Decimal(str(amount)) for code, amount in gross.items()}
-    return ManifestFile(str(content["name"]), rows, amounts)
+    if not isinstance(content, dict) or not content:
+        return ("",)
+    # A lone surrogate, which no message and no table takes, is told by its escape.
+    return tuple(name.encode("utf-8", "backslashreplace").decode() for name in content)
 
 
 def _literal_path(path: str) -> str:
@@ -332,8 +407,8 @@ class UnreadableFile:
 
 
 def unreadable_file(message: str) -> UnreadableFile | None:
-    """The landed file that an error of Spark's names, if it names one."""
+    """The landed file that an error of Spark's names, if it names one; Spark tells names as in a URI."""
     match = re.search(rf"{DROP_FOLDER_PREFIX}(\d{{4}}-\d\d-\d\d)/([^\s/]+?)\.?(?:\s|$)", message)
     if match is None:
         return None
-    return UnreadableFile(dt.date.fromisoformat(match.group(1)), match.group(2))
+    return UnreadableFile(dt.date.fromisoformat(match.group(1)), unquote(match.group(2)))

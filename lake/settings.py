@@ -197,8 +197,12 @@ class Settings(_Group):
                 raise ValueError(f"{name!r} is not a column of the contract{_nearest(name, RECEIVED_NAMES)}")
             if any(character in received for character in "'\"\\"):
                 raise ValueError(f"{received!r} holds a quote or a backslash, which no column name may")
-        if len(set(columns.values())) < len(columns):
-            raise ValueError("two columns are mapped from the same received name")
+        readers: dict[str, str] = {}
+        for name in RECEIVED_NAMES:
+            received = columns.get(name, name)
+            if received in readers:
+                raise ValueError(_read_twice(readers[received], name, received))
+            readers[received] = name
         return columns
 
     @property
@@ -236,6 +240,14 @@ class Settings(_Group):
     def digest(self) -> str:
         """sha256, in hex, of every value but where the data are: a config hashes alike anywhere."""
         return _sha256(self.model_dump(mode="json", exclude={"storage"}))
+
+
+def _read_twice(first: str, second: str, received: str) -> str:
+    # A column that is not mapped is received under its own name.
+    return (
+        f"{first} and {second} would both be read from the same received name {received!r}; "
+        f"give each its own, as {{{first}: {first}_name, {second}: {second}_name}}"
+    )
 
 
 def _sha256(values: Mapping[str, Any]) -> str:

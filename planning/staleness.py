@@ -20,7 +20,6 @@ from planning.reconciliation import EXACT, ZERO
 from schemas.drops import DateContent
 from schemas.states import DateStatus, DropStatus
 
-
 # Instead of a hash: the date is known not to hold what its lines give. No inputs have it.
 KNOWN_WRONG = "wrong"
 

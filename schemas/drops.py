@@ -71,14 +71,19 @@ class Manifest:
     Attributes:
         closed: whether a drop with no file is meant to be empty.
         files: files that must be there.
+        lists_files: whether it has a list of files, empty or not: then no other file may be there.
     """
 
     closed: bool = False
     files: tuple[ManifestFile, ...] = ()
+    lists_files: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """The manifest in the form in which it is landed."""
-        return {"closed": self.closed, "files": [file.as_json() for file in self.files]}
+        """The manifest in the form in which it is landed; what it does not state is left out."""
+        stated: dict[str, Any] = {"closed": self.closed}
+        if self.lists_files or self.files:
+            stated["files"] = [file.as_json() for file in self.files]
+        return stated
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +96,8 @@ class Drop:
         manifest: what the delivery says of itself, once read.
         manifest_path: full URI of the manifest, None where there is none.
         manifest_version: modification time or etag of the manifest, empty where there is none.
-        strangers: names of files that are no delivery (another ending), left out.
+        unrecognized_files: names of files that no ingest reads (another ending), and of sub-folders, each
+            with a slash at its end; the hidden ones left out.
         problem: what is wrong with the manifest, for the user; None where nothing is.
         known_fingerprint: fingerprint of a delivery whose files are gone; None where they are here to tell.
     """
@@ -101,18 +107,22 @@ class Drop:
     manifest: Manifest | None = None
     manifest_path: str | None = None
     manifest_version: str = ""
-    strangers: tuple[str, ...] = ()
+    unrecognized_files: tuple[str, ...] = ()
     problem: str | None = None
     known_fingerprint: str | None = None
 
     @property
     def fingerprint(self) -> str:
-        """sha256, in hex, over each file's name, size and modification time or etag, and the manifest's."""
+        """sha256, in hex, over each file's name, size and modification time or etag, and the manifest's.
+
+        Names of unrecognized files count too: one that appears in an ingested drop must be noticed.
+        """
         if self.known_fingerprint is not None:
             return self.known_fingerprint
         parts = [
             f"{file.name}|{file.size}|{file.version}" for file in sorted(self.files, key=lambda f: f.name)
         ]
+        parts += [f"{name}|unrecognized" for name in self.unrecognized_files]
         return hashlib.sha256("\n".join([*parts, self.manifest_version]).encode()).hexdigest()
 
     @property
@@ -125,6 +135,19 @@ class Drop:
         """Files that the manifest names and that are not there."""
         there = {file.name for file in self.files}
         return [file.name for file in (self.manifest or Manifest()).files if file.name not in there]
+
+    @property
+    def unlisted_files(self) -> list[str]:
+        """Files that are there and that a manifest with a list of files does not name."""
+        if self.manifest is None or not self.manifest.lists_files:
+            return []
+        listed = {file.name for file in self.manifest.files}
+        return [file.name for file in self.files if file.name not in listed]
+
+    def is_stated_empty(self, file: LandedFile) -> bool:
+        """Whether the manifest says that a file holds no line."""
+        listed = (self.manifest or Manifest()).files
+        return any(stated.name == file.name and stated.rows == 0 for stated in listed)
 
     @property
     def is_closed(self) -> bool:

@@ -1,7 +1,7 @@
 """Whether a drop can be read, judged from a listing of its folder and its manifest; knows no Airflow.
 
-It is the rule by which the ingest answers 5 (input not ready), which lives in ``lake/landing.py`` and
-``batch/ingest.py`` and needs Spark; a test holds the two together.
+It is the rule by which the ingest answers 5 (input not ready), which lives in ``planning/readiness.py``; a
+test holds the two together. The ingest also opens each file, and answers 5 for one that has no line.
 """
 
 from __future__ import annotations
@@ -29,21 +29,35 @@ def why_not_ready(names: Collection[str], manifest: str | None) -> str | None:
     content = _content_of(manifest)
     if manifest is not None and content is None:
         return None
-    is_closed, expected = content or (False, [])
-    missing = [name for name in expected if name not in there]
+    is_closed, listed = content or (False, None)
+    files = sorted(there - {MANIFEST_NAME})
+    missing = [name for name in listed or [] if name not in there]
     if missing:
         return f"file {missing[0]} of the manifest is not there"
-    if is_closed or any(name.endswith(_ENDINGS) for name in there - {MANIFEST_NAME}):
-        return None
+    left_out = _file_left_out(files, is_closed, listed)
+    if left_out or files or is_closed:
+        return left_out
     return "no file, and no manifest that says it is closed"
 
 
-def _content_of(manifest: str | None) -> tuple[bool, list[str]] | None:
-    """Whether a manifest says closed, and the files it names; None where it is not of its form."""
+def _file_left_out(files: list[str], is_closed: bool, listed: list[str] | None) -> str | None:
+    unrecognized = [name for name in files if not name.endswith(_ENDINGS)]
+    if unrecognized:
+        return (
+            f"{unrecognized[0]} is not read: a drop holds *.csv, *.csv.gz and *.json files, and no sub-folder"
+        )
+    if is_closed and files:
+        return f"the manifest says closed, but file {files[0]} is there"
+    unlisted = [name for name in files if listed is not None and name not in listed]
+    return f"file {unlisted[0]} is not in the manifest's list of files" if unlisted else None
+
+
+def _content_of(manifest: str | None) -> tuple[bool, list[str] | None] | None:
+    """Whether a manifest says closed, and the files it lists if it does; None where it is not of its form."""
     try:
         content: Any = json.loads(manifest or "")
         closed = content.get("closed", False)
-        names = [str(file["name"]) for file in content.get("files", [])]
+        names = [str(file["name"]) for file in content["files"]] if "files" in content else None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     is_known = set(content) <= {"closed", "files"} and isinstance(closed, bool)

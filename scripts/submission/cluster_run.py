@@ -24,7 +24,7 @@ from scripts.bootstrap.common import inform
 from scripts.submission.bundle import bundle
 from scripts.submission.line import Line, line_in_cluster_mode
 from scripts.submission.request import ROOT, Request, SubmissionError
-from scripts.submission.storage import copy_out
+from scripts.submission.storage import copy_out, remove
 
 _UNEXPECTED = 1
 _POLL_SECONDS = 2.0
@@ -34,11 +34,12 @@ _NOT_ELSEWHERE = ("drill",)
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is run, and where its result is put and wanted."""
+    """What is run, and where its result is put and wanted; and where one of an earlier run may be."""
 
     line: Line
     result: str
     copy_to: Path | None
+    earlier: str | None
 
 
 def run_on_cluster(request: Request) -> int:
@@ -57,6 +58,8 @@ def run_on_cluster(request: Request) -> int:
     if request.only_print:
         print(plan.line.in_words())
         return 0
+    if plan.earlier is not None:  # a driver that never starts must not leave it to be taken for its own
+        remove(request, plan.earlier)
     started = time.monotonic()
     code = _run(request, plan)
     result = _read(request, plan)
@@ -81,6 +84,7 @@ def _check(request: Request) -> int | None:
 
 def _plan(request: Request) -> _Plan:
     arguments, wanted = _without(request.arguments, "--result")
+    earlier = wanted
     copy_to = None
     if wanted is None or ("://" not in wanted and request.place != "standalone"):
         copy_to = Path(wanted).absolute() if wanted else None
@@ -94,7 +98,7 @@ def _plan(request: Request) -> _Plan:
         arguments += ["--config", str(beside) if request.place == "standalone" else beside.name]
     made = bundle(request.jars()) if request.place == "yarn" else None
     line = line_in_cluster_mode(request, [*arguments, "--result", wanted], made, beside)
-    return _Plan(line, wanted, copy_to)
+    return _Plan(line, wanted, copy_to, earlier)
 
 
 def _staging(request: Request) -> str:

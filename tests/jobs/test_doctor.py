@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import batch.doctor
-import lake.session
 from jobs.doctor import JOB as DOCTOR
 from lake.files import FileStore
 from tests.jobs.shop import Ran, Shop, line
@@ -86,11 +85,28 @@ def test_clocks_apart(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_results_rest_on_was_changed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(batch.doctor.REQUIRED, "spark.sql.extensions", "another.Extension")
-    assert lake.session.REQUIRED is batch.doctor.REQUIRED
+    told = "spark.sql.ansi.enabled is false, must be true"
+    monkeypatch.setattr(batch.doctor, "wrong_settings", lambda _: [told])
     ran = shop.run(job=DOCTOR)
     assert ran.code == 2
-    assert found(ran, "settings")["advice"].startswith("must be another.Extension")
+    assert f"settings: {told}: take it out of the place's settings" in ran.error
+
+
+def test_what_the_job_overrode_is_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = "spark.sql.caseSensitive is true, must be false"
+    monkeypatch.setattr(batch.doctor, "overridden_settings", lambda _: [told])
+    ran = shop.done(job=DOCTOR)
+    assert found(ran, "settings")["state"] == "warning"
+    assert found(ran, "settings")["said"] == f"overridden: {told}"
+
+
+def test_a_folder_that_is_nearly_a_drop(shop: Shop) -> None:
+    shop.land(DATE, line("A", f"{DATE}T15:00:00Z"))
+    (shop.landing / "drop_date=2026-3-3").mkdir()
+    (shop.landing / "archive").mkdir()
+    ran = shop.done(job=DOCTOR)
+    assert found(ran, "landing")["state"] == "warning"
+    assert found(ran, "landing")["said"].startswith("drop_date=2026-3-3 in file:")
 
 
 class Context:

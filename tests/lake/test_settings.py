@@ -126,6 +126,12 @@ def test_an_unknown_key_of_a_file_is_refused_with_the_file(tmp_path: Path) -> No
         ("columns={shop: store}", "columns", "shop", "not a column of the contract"),
         ("columns={store_idd: x}", "columns", "store_idd", "did you mean 'store_id'?"),
         ("columns={store_id: x, product_id: x}", "columns", "x", "same received name"),
+        (
+            "columns={customer_id: store_id}",
+            "columns",
+            "store_id and customer_id would both be read",
+            "give each its own, as {store_id: store_id_name, customer_id: customer_id_name}",
+        ),
         ('columns={store_id: "it\'s"}', "columns", "it's", "quote"),
         ("columns={store_id: ''}", "columns.store_id", "''", "at least 1"),
         ("storage.lake=", "storage.lake", "None", "string"),
@@ -139,6 +145,12 @@ def test_a_bad_value_is_refused_with_key_value_and_form(
     assert text.startswith(f"config: {key} = ")
     assert value in text
     assert form in text
+
+
+def test_a_name_may_be_another_columns_where_that_one_has_its_own() -> None:
+    settings = load("columns={customer_id: store_id, store_id: shop_no}")
+    assert settings.received_names["customer_id"] == "store_id"
+    assert settings.received_names["store_id"] == "shop_no"
 
 
 def test_several_bad_values_are_counted() -> None:

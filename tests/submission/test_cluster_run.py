@@ -165,6 +165,30 @@ def test_the_result_is_left_where_it_is_wanted(cluster: Cluster) -> None:
     assert json.loads(wanted.read_text())["run_id"] == "r1"
 
 
+@pytest.mark.parametrize("is_uri", [False, True])
+def test_a_result_of_an_earlier_run_is_not_taken_for_this_one_s(cluster: Cluster, is_uri: bool) -> None:
+    wanted = cluster.folder / "my result.json"
+    wanted.write_text(json.dumps(empty_result(0)))
+    # No driver starts, so none removes it.
+    assert run_on_cluster(cluster.request("--result", wanted.as_uri() if is_uri else str(wanted))) == 1
+    assert not wanted.exists()
+
+
+def test_a_storage_that_keeps_an_earlier_result_ends_the_run(cluster: Cluster) -> None:
+    shell = cluster.folder / "bin" / "spark-class"
+    shell.write_text(f'#!/bin/sh\necho "$@" > {cluster.folder}/shell\necho "rm: denied" >&2\nexit 1\n')
+    shell.chmod(0o755)
+    with pytest.raises(SubmissionError, match=r"hdfs://h/one\.json: cannot be removed: rm: denied"):
+        run_on_cluster(cluster.request("--result", "hdfs://h/one.json"))
+    assert (cluster.folder / "shell").read_text().split()[-4:] == [
+        "-rm",
+        "-f",
+        "-skipTrash",
+        "hdfs://h/one.json",
+    ]
+    assert not (cluster.folder / "arguments").exists()
+
+
 def test_a_wrong_argument_costs_no_submission(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_on_cluster(cluster.request("--date", "tomorrow")) == 2
     assert run_on_cluster(cluster.request("--set", "late.day=3")) == 2

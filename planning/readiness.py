@@ -1,0 +1,39 @@
+"""Whether a drop can be read, judged from a listing of its folder and its manifest."""
+
+from __future__ import annotations
+
+from schemas.drops import Drop
+
+
+def why_not_ready(drop: Drop) -> str | None:
+    """Says what a drop lacks, or what in it no ingest would read.
+
+    Args:
+        drop: the drop, with its manifest read.
+
+    Returns:
+        The reason in words; None where the drop can be read. A drop whose manifest is not of its form is
+        not waited for: it fails.
+    """
+    if drop.problem is not None:
+        return None
+    if drop.missing_files:
+        return f"file {drop.missing_files[0]} of the manifest is not there"
+    return _file_left_out(drop) or _nothing_there(drop)
+
+
+def _file_left_out(drop: Drop) -> str | None:
+    if drop.unrecognized_files:
+        name = drop.unrecognized_files[0]
+        return f"{name} is not read: a drop holds *.csv, *.csv.gz and *.json files, and no sub-folder"
+    if drop.is_closed and drop.files:
+        return f"the manifest says closed, but file {drop.files[0].name} is there"
+    if drop.unlisted_files:
+        return f"file {drop.unlisted_files[0]} is not in the manifest's list of files"
+    return None
+
+
+def _nothing_there(drop: Drop) -> str | None:
+    if drop.files or drop.is_closed:
+        return None
+    return "no file, and no manifest that says it is closed"
