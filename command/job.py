@@ -28,7 +28,7 @@ from lake.causes import explain
 from lake.files import FileStore
 from lake.ledger import Ledger, now
 from lake.lock import LakeLock
-from lake.session import open_session
+from lake.session import open_session, overridden_settings
 from lake.settings import Settings, load_settings
 from lake.tables import Lake
 from planning.pinned import Wishes
@@ -199,6 +199,8 @@ class _Run:
         spark = open_session(f"cymbal {self._job.name}", self._job.master)
         self._check_result(spark)
         progress.watch(spark)
+        for text in overridden_settings(spark):
+            self._warn(progress, f"setting of this place overridden: {text}")
         lake = Lake(spark, settings.storage.lake)
         ledger = Ledger(lake)
         self._timetable = Timetable(

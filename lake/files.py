@@ -39,11 +39,6 @@ class FileStatus:
         """Last part of the path."""
         return self.path.rsplit("/", 1)[-1]
 
-    @property
-    def folder(self) -> str:
-        """Name of the folder that the file is in."""
-        return self.path.rsplit("/", 2)[-2]
-
 
 @dataclass(frozen=True)
 class Usage:

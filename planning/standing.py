@@ -87,6 +87,17 @@ def standings(dates: Collection[dt.date], known: Known) -> list[Standing]:
     return found
 
 
+def _why_stale(published: DateState | None, reason: str | None) -> tuple[NightState, str | None]:
+    """What keeps a date from what its lines give: its last publication, or that none was tried since."""
+    if published is None:
+        return NightState.STALE, "not published"
+    if published.status is DateStatus.FAILED:
+        return NightState.FAILED, reason
+    if published.status is DateStatus.BLOCKED:
+        return NightState.BLOCKED, reason
+    return NightState.STALE, "its lines changed since it was published"
+
+
 def _held(
     dates: Collection[dt.date], known: Known, links: Dependencies, stale: Collection[dt.date]
 ) -> dict[dt.date, str]:
@@ -110,11 +121,8 @@ def _state(
         return NightState.BLOCKED, held[date]
     if drop is None and (published is None or not published.revision):
         return NightState.MISSING, "its drop is not there"
-    if published is not None and published.status is not DateStatus.DONE:
-        failed = published.status is DateStatus.FAILED
-        return (NightState.FAILED if failed else NightState.BLOCKED), known.reasons.get(date)
     if date in stale:
-        return NightState.STALE, "its lines changed since it was published" if published else "not published"
+        return _why_stale(published, known.reasons.get(date))
     # A drop without a line of its date leaves nothing to bill.
     revision = published.revision if published is not None else 0
     is_built = not revision or all(table.get(date) == revision for table in known.built)

@@ -43,10 +43,13 @@ def test_what_was_never_published_is_stale_and_what_was_is_not() -> None:
     # Tried and never done: no content yet.
     tried = {day(20): DateState(day(20), DateStatus.FAILED, 0, None, frozenset())}
     assert stale([D20], tried) == {20}
+    tried[day(20)] = replace(tried[day(20)], inputs_hash=date_inputs([D20])[day(20)].inputs_hash)
+    assert stale([D20], tried) == {20}
 
 
 def test_the_order_of_drops_does_not_matter() -> None:
-    drops = [D20, D21, D29, drop(30, adjustment(30, 20), adjustment(30, 21))]
+    # Of the 20th, the 26th brings lines after the adjustment of the 25th.
+    drops = [D20, D21, drop(26, on_time(20)), drop(25, adjustment(25, 20)), drop(30, adjustment(30, 21))]
     published = publish(*drops)
     for order in itertools.permutations(drops):
         assert date_inputs(order) == date_inputs(drops)
@@ -122,7 +125,14 @@ def test_an_adjustment_of_an_earlier_drop_decides_the_sale_date_itself() -> None
 
 
 def test_whether_a_drop_is_earlier_is_asked_for_each_sale_date() -> None:
-    # The 27th holds a later drop's lines of the 21st only; of the 20th, the 25th comes after it.
+    # The 25th holds adjustments of the 20th by its own drop, and late lines of its own by the 30th's.
+    own = [drop(25, adjustment(25, 20), on_time(25)), drop(30, on_time(25))]
+    other, changed = drop(28, adjustment(28, 20)), drop(28, adjustment(28, 20, digest="other"))
+    published = publish(*own, other)
+    assert stale([*own, changed], published) == {28}
+    earlier, changed = drop(24, adjustment(24, 20)), drop(24, adjustment(24, 20, digest="other"))
+    assert stale([*own, changed], publish(*own, earlier)) == {24, 25}
+    # Two dates of other drops each: the 21st's may lose against the 25th's, the 20th's may not.
     mixed = [drop(24, on_time(20)), drop(27, on_time(21)), drop(25, adjustment(25, 20), adjustment(25, 21))]
     published = publish(*mixed)
     of_20 = drop(25, adjustment(25, 20, digest="other"), adjustment(25, 21))

@@ -10,7 +10,7 @@ import pytest
 from scripts.submission import class_archive
 from scripts.submission import line as line_module
 from scripts.submission.line import Line, line_in_client_mode, line_in_cluster_mode
-from scripts.submission.request import ROOT, Request, SubmissionError, read_request
+from scripts.submission.request import ROOT, Request, SubmissionError, read_properties, read_request
 
 SPARK_HOME = next((ROOT / ".venv" / "lib").glob("python3*/site-packages/pyspark"))
 MASTERS = {
@@ -221,3 +221,11 @@ def test_the_form_of_the_log_is_one_that_there_is() -> None:
 
 def test_every_log_configuration_is_there() -> None:
     assert all((ROOT / "configs" / name).is_file() for name in line_module.LOG_CONFIGURATIONS.values())
+
+
+@pytest.mark.parametrize("place", ["standalone", "yarn", "kubernetes"])
+def test_executors_write_ascii_digits_beside_the_options_of_the_user(place: str) -> None:
+    # Default options stand in front of spark.executor.extraJavaOptions, which stay the user's.
+    settings = read_properties(ROOT / "configs" / "places" / f"{place}.conf")
+    assert "-Duser.language=en" in settings["spark.executor.defaultJavaOptions"].split()
+    assert "spark.executor.extraJavaOptions" not in settings
