@@ -71,7 +71,7 @@ def _build(
 def _build_stale(
     batch: Batch, stage: Stage, table: Table, transform: Transform, stale: Mapping[dt.date, int]
 ) -> None:
-    inputs = date_inputs(batch.ledger.drops().values())
+    inputs = date_inputs(batch.ledger.drops().values(), published=batch.ledger.dates())
     sized = [inputs.get(date) or no_inputs(date) for date in stale]
     sales_version = batch.lake.version(SALES)
     lines, due = sum(date.lines for date in sized), _due(batch, stale)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pyspark.sql import DataFrame
 
 from batch.context import Batch
+from batch.received import settled_version
 from batch.receiving import receive
 from lake.tables import filter_dates
 from schemas.drops import Drop
@@ -42,8 +43,8 @@ def kept_lines(batch: Batch, dates: Iterable[dt.date]) -> DataFrame:
         for date in dates
         if known[date].status is DropStatus.BLOCKED and batch.lake.exists(REFUSED_SALES)
     }
-    version = batch.ledger.last_bronze_version()
-    lines = filter_dates(batch.lake.read(RECEIVED_SALES, version), "drop_date", dates - refused)
+    received = batch.lake.read(RECEIVED_SALES, settled_version(batch))
+    lines = filter_dates(received, "drop_date", dates - refused)
     if not refused:
         return lines
     apart = filter_dates(batch.lake.read(REFUSED_SALES), "drop_date", refused)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from batch.context import Batch
 from batch.deliveries import recount_deliveries
 from batch.publication import JOB, Publication
+from batch.received import settled_version
 from batch.recording import done_row
 from batch.recovery import check_tables, recover
 from batch.verify import content_of, differing_dates
@@ -97,7 +98,7 @@ def _stamp_dates(batch: Batch) -> list[str]:
     if not states:
         return []
     batch.tell(f"looking every line of {len(states):,} dates up")
-    inputs = date_inputs(batch.ledger.drops().values())
+    inputs = date_inputs(batch.ledger.drops().values(), published=states)
     chunkings = _chunkings(batch, states)
     states = {date: replace(state, chunking=chunkings[date]) for date, state in states.items()}
     own = [date for date, state in states.items() if not state.is_restored]
@@ -109,7 +110,7 @@ def _stamp_dates(batch: Batch) -> list[str]:
     publication = Publication(
         run_id=batch.run_id,
         sequence=batch.lake.next_number(SALES),
-        bronze_version=batch.ledger.last_bronze_version(),
+        bronze_version=settled_version(batch),
         dates=stamped,
         revisions={date: state.revision for date, state in states.items()},
         restored={date: batch.ledger.restored_revision(date) for date in states if states[date].is_restored},

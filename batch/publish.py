@@ -6,11 +6,13 @@ import datetime as dt
 from collections.abc import Collection, Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from batch.context import Batch, PublishedDate
 from batch.ingest import check_all_validated
 from batch.publication import Publication
+from batch.received import settled_version
 from batch.recording import record_publication, undo_conflicts
 from batch.window import Window
 from batch.writing import write_sales
@@ -50,7 +52,7 @@ def publish(
     """
     check_all_validated(batch)
     drops, published = batch.ledger.drops(), batch.ledger.dates()
-    inputs = date_inputs(drops.values(), batch.drop_chunkings())
+    inputs = date_inputs(drops.values(), batch.drop_chunkings(), published)
     known = set(inputs) | {date for date, state in published.items() if state.revision}
     stale = stale_dates(inputs, published)
     placed = misplaced_dates(inputs, published) | {date for date in known if date in again}
@@ -59,7 +61,7 @@ def publish(
     links = Dependencies(drops.values(), inputs, published)
     wanted = {date for date in stale | placed if date in asked or date in again}
     plan = links.plan(stale, wanted, set(unready), placed & wanted)
-    publishing = _Publishing(batch, links, links.groups(stale), stale, published, dict(plan.held))
+    publishing = _Publishing(batch, links, stale, published, dict(plan.held), settled_version(batch))
     if plan.added:
         batch.tell(f"{len(plan.added)} dates more are published: they share sale dates with those asked for")
     publishing.record_held_back(plan.held)
@@ -77,11 +79,11 @@ def republish_wrong(batch: Batch, wrong: Collection[dt.date]) -> None:
     """
     drops = [_without_trouble(drop) for drop in batch.ledger.drops().values()]
     published = batch.ledger.dates()
-    inputs = date_inputs(drops, batch.drop_chunkings())
+    inputs = date_inputs(drops, batch.drop_chunkings(), published)
     stale = stale_dates(inputs, published) | {date for date in wrong if date in inputs or date in published}
     links = Dependencies(drops, inputs, published)
     plan = links.plan(stale, {date for date in wrong if date in stale}, ())
-    publishing = _Publishing(batch, links, links.groups(stale), stale, published, dict(plan.held))
+    publishing = _Publishing(batch, links, stale, published, dict(plan.held), settled_version(batch))
     publishing.record_held_back(plan.held)
     if plan.groups:
         publishing.publish_all(plan.groups)
@@ -111,18 +113,23 @@ class _Publishing:
     Attributes:
         batch: the run.
         links: which dates depend on which.
-        mates: stale dates that change in one commit.
         stale: dates whose content changes, by the ledger as the publish began.
         published: dates as they were published when it began.
         lost: dates that keep their revision, held back or failed, each with the reason.
+        bronze_version: version of bronze that it reads.
     """
 
     batch: Batch
     links: Dependencies
-    mates: list[list[dt.date]]
     stale: set[dt.date]
     published: Mapping[dt.date, DateState]
     lost: dict[dt.date, str]
+    bronze_version: int | None
+
+    @cached_property
+    def mates(self) -> list[list[dt.date]]:
+        """Stale dates that change in one commit."""
+        return self.links.groups(self.stale)
 
     def revision(self, date: dt.date) -> int:
         """Revision of a date that readers see; 0 where there is none."""
@@ -164,7 +171,7 @@ class _Publishing:
 
     def plan_only(self, groups: Groups) -> None:
         """Says how a window would be published."""
-        batch, window = self.batch, Window(self.batch, groups, self.batch.ledger.last_bronze_version())
+        batch, window = self.batch, Window(self.batch, groups, self.bronze_version)
         for date in window.dates:
             batch.outcome.planned.append(
                 f"publish {date.date}: {date.lines} lines of {len(date.drop_dates)} drops"
@@ -222,7 +229,7 @@ class _Publishing:
         batch.ledger.record_dates(batch.run_id, rows)
 
     def _publish_groups(self, groups: Groups) -> None:
-        window = Window(self.batch, groups, self.batch.ledger.last_bronze_version())
+        window = Window(self.batch, groups, self.bronze_version)
         try:
             lines = sum(map(_lines, groups))
             self.batch.tell(f"planning {window.span}, {lines:,} lines{self.batch.timetable.left()}")
@@ -262,6 +269,9 @@ class _Publishing:
             raise
         batch.tell(f"reconciling {window.span}")
         record_publication(batch, publication, version, window.received)
+        for date in publication.dates:
+            if batch.outcome.dates[date].status is not DateStatus.DONE:
+                self.lost[date] = batch.outcome.dates[date].reason or "it failed"
 
     def _publication(self, window: Window) -> Publication:
         return Publication(

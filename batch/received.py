@@ -13,6 +13,17 @@ from schemas.tables import RECEIVED_SALES
 from transforms.receipts import filter_accepted
 
 
+def settled_version(batch: Batch) -> int | None:
+    """Version of bronze whose deliveries are all audited; None where there is no table."""
+    recorded = batch.ledger.recorded_versions(RECEIVED_SALES)
+    last = max(recorded, default=-1)
+    for commit in batch.lake.history(RECEIVED_SALES, recorded):
+        # A run that writes has completed it before; one that only reads passes it over.
+        if commit.version > last and commit.metadata.get("job") == "ingest_sales":
+            return commit.version - 1
+    return batch.lake.version(RECEIVED_SALES)
+
+
 def read_accepted(batch: Batch, version: int | None) -> DataFrame:
     """Accepted lines of every drop.
 

@@ -70,8 +70,8 @@ def restore(batch: Batch, date: dt.date, revision: int) -> None:
 
 
 def _check_not_stale(batch: Batch, date: dt.date) -> None:
-    inputs = date_inputs(batch.ledger.drops().values())
-    if date in stale_dates(inputs, batch.ledger.dates()):
+    published = batch.ledger.dates()
+    if date in stale_dates(date_inputs(batch.ledger.drops().values(), published=published), published):
         raise NotReadyError(
             f"{date} is stale: what it depends on has changed since it was published; run publish_sales first"
         )
@@ -126,12 +126,13 @@ def _publication(
     next_revision: int,
     frames: tuple[DataFrame, DataFrame],
 ) -> Publication:
-    current = date_inputs(batch.ledger.drops().values()).get(date) or no_inputs(date)
     digests, sale_dates = [], set(old.dates[date].sale_dates)
     for frame in frames:
         row = digest_by_date(frame).first()
         digests.append("0" if row is None else row.digest)
         sale_dates |= set() if row is None else set(row.sale_dates)
+    seen = replace(batch.ledger.dates()[date], sale_dates=frozenset(sale_dates), is_restored=True)
+    current = date_inputs(batch.ledger.drops().values(), published={date: seen}).get(date) or no_inputs(date)
     # The hash of today: the date is not stale, and what was restored stands.
     inputs = replace(old.dates[date], inputs_hash=current.linked_hash, sale_dates=frozenset(sale_dates))
     return replace(

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from batch.context import Batch
 from batch.publication import JOB, ROLL_BACK, Publication
-from batch.received import read_accepted
+from batch.received import read_accepted, settled_version
 from batch.receiving import JOB as INGEST
 from batch.receiving import count_drops
 from batch.recording import chunked, count_cells, count_conflicts_of, count_sales
@@ -104,10 +104,11 @@ def examine_lake(batch: Batch, asked: Container[dt.date] | None = None) -> Verif
         asked: business dates to look at; None for all.
     """
     found = Verification()
-    bronze_version = _settled_version(batch, found)
+    _check_unsettled(batch, found)
+    bronze_version = settled_version(batch)
     published = published_dates(batch, found)
     drops = counted_drops(batch, bronze_version, found)
-    inputs = date_inputs(drops.values())
+    inputs = date_inputs(drops.values(), published=published)
     stale = stale_dates(inputs, published)
     _check_ledger_staleness(batch, found, stale, published)
     chosen = {date for date in {*published, *inputs} if asked is None or date in asked}
@@ -131,20 +132,18 @@ def examine_lake(batch: Batch, asked: Container[dt.date] | None = None) -> Verif
     return found
 
 
-def _settled_version(batch: Batch, found: Verification) -> int | None:
-    """Version of bronze whose deliveries are all audited."""
+def _check_unsettled(batch: Batch, found: Verification) -> None:
+    """Names ingests that the ledger does not tell of."""
     recorded = batch.ledger.recorded_versions(RECEIVED_SALES)
     for commit in batch.lake.history(RECEIVED_SALES, recorded):
-        is_ingest = commit.metadata.get("job") == INGEST
-        if is_ingest and commit.version > max(recorded, default=-1):
-            batch.outcome.fail(
-                ExitCode.NOT_READY, "an ingest was cut off before its audit; the next run completes it"
-            )
-            return commit.version - 1
-        if is_ingest:
+        if commit.metadata.get("job") != INGEST:
+            continue
+        if commit.version > max(recorded, default=-1):
+            text = "an ingest was cut off before its audit; the next run completes it"
+            batch.outcome.fail(ExitCode.NOT_READY, text)
+        else:
             dates = [dt.date.fromisoformat(text) for text in commit.metadata["drops"]]
             found.add(dates, f"bronze/received_sales version {commit.version} is not in the ledger")
-    return batch.lake.version(RECEIVED_SALES)
 
 
 def published_dates(batch: Batch, found: Verification) -> dict[dt.date, DateState]:
@@ -223,7 +222,8 @@ def _check_ledger_staleness(
     batch: Batch, found: Verification, stale: set[dt.date], published: Mapping[dt.date, DateState]
 ) -> None:
     """A date that is stale by its content, and that the ledger takes for fresh, would never be published."""
-    by_ledger = stale_dates(date_inputs(batch.ledger.drops().values()), batch.ledger.dates())
+    told = batch.ledger.dates()
+    by_ledger = stale_dates(date_inputs(batch.ledger.drops().values(), published=told), told)
     for date in sorted(stale - by_ledger):
         found.add([date], f"date {date} differs from its lines in bronze, and the ledger takes it for done")
 

@@ -251,8 +251,8 @@ class _Run:
     def _take_lake(self, batch: Batch, progress: Progress) -> None:
         """Takes the lock; whoever had it and was silent cannot commit any more."""
         lock = LakeLock(batch.lake.files, self._run_id)
-        lock.begin(self._options.wait, progress.tell)
         self._lock = lock
+        lock.begin(self._options.wait, progress.tell)
         batch.lake.check_before_commit(lock.check)
         if lock.was_taken_over:
             batch.lake.fence(self._run_id)

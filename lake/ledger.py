@@ -219,10 +219,6 @@ class Ledger:
         found = {getattr(row, column): row.run_id for column in columns for row in rows}
         return {version: run_id for version, run_id in found.items() if version is not None}
 
-    def last_bronze_version(self) -> int | None:
-        """Latest version of bronze that the ledger tells of; None where none."""
-        return max(self.recorded_versions(RECEIVED_SALES), default=None)
-
     def dates(self) -> dict[dt.date, DateState]:
         """Every business date that a publication was tried of, by date."""
         if LEDGER_DATES.name not in self._states:

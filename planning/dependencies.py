@@ -11,6 +11,8 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
 
 from planning.staleness import DateInputs, DateState, DropState, no_inputs
 
@@ -75,10 +77,9 @@ class Dependencies:
         held = self.held_back(chosen | set(placed), not_ready)
         held |= self.dependents(set(held) & stale, chosen, groups, held)
         moved = [group for group in groups if group[0] in chosen and not set(group) & set(held)]
-        moved += [[date] for date in placed if date in asked and date not in stale and date not in held]
-        ordered = sorted(moved, key=lambda group: group[0])
+        moved += [[date] for date in sorted(placed) if date in asked and date not in stale | set(held)]
         return PublishPlan(
-            groups=[[self._inputs.get(date) or no_inputs(date) for date in group] for group in ordered],
+            groups=[[self._inputs.get(date) or no_inputs(date) for date in group] for group in moved],
             held={date: reason for date, reason in held.items() if date in chosen or date in placed},
             added=frozenset(chosen - set(asked)),
         )
@@ -127,31 +128,22 @@ class Dependencies:
         return found
 
     def groups(self, stale: Collection[dt.date]) -> list[list[dt.date]]:
-        """Stale dates that have to change in one commit, each group in order.
+        """Stale dates that have to change in one commit; a group comes after those that decide it.
 
         A line may move from one linked date to another. Readers must never see it on both, nor on none, once
         they have seen it. Dates that nobody has seen are published one after the other, the deciding ones
-        first; where the order of dates is not that order, they go together too.
+        first; those that decide each other go together.
         """
-        parent = {date: date for date in stale}
-
-        def root(date: dt.date) -> dt.date:
-            while parent[date] != date:
-                parent[date] = parent[parent[date]]
-                date = parent[date]
-            return date
-
+        merged = _Groups(stale)
+        decided: list[tuple[dt.date, dt.date]] = []
         for members in self._members.values():
-            linked = sorted(date for date in members if date in parent)
+            linked = sorted(date for date in members if date in merged)
             for position, date in enumerate(linked):
                 for other in linked[position + 1 :]:
-                    is_seen = date in self._published or other in self._published
-                    if is_seen or self._decides(other, date):
-                        parent[root(other)] = root(date)
-        found: dict[dt.date, list[dt.date]] = defaultdict(list)
-        for date in sorted(parent):
-            found[root(date)].append(date)
-        return sorted(found.values())
+                    if date in self._published or other in self._published:
+                        merged.join(date, other)
+                    decided += [pair for pair in ((date, other), (other, date)) if self._decides(*pair)]
+        return merged.in_order(decided)
 
     def _closed(self, asked: set[dt.date], groups: Iterable[list[dt.date]]) -> set[dt.date]:
         """The dates asked for, those that change with them, and those that decide them."""
@@ -197,6 +189,60 @@ class Dependencies:
             is_from_it = state is not None and drop.date in state.drop_dates
             if date in business_dates or is_from_it or sale_dates & self._sale_dates(date):
                 reasons.setdefault(date, reason)
+
+
+class _Groups:
+    """Dates joined into groups."""
+
+    def __init__(self, dates: Collection[dt.date]) -> None:
+        self._parent = {date: date for date in dates}
+
+    def __contains__(self, date: object) -> bool:
+        return date in self._parent
+
+    def join(self, one: dt.date, other: dt.date) -> None:
+        self._parent[self.root(other)] = self.root(one)
+
+    def root(self, date: dt.date) -> dt.date:
+        while self._parent[date] != date:
+            self._parent[date] = self._parent[self._parent[date]]
+            date = self._parent[date]
+        return date
+
+    def in_order(self, decided: Iterable[tuple[dt.date, dt.date]]) -> list[list[dt.date]]:
+        """The groups, each after those that decide it, else by date; groups in a circle become one.
+
+        Args:
+            decided: pairs of a date and one that it decides.
+        """
+        pairs = list(decided)
+        while True:
+            sorter: TopologicalSorter[dt.date] = TopologicalSorter({self.root(d): () for d in self._parent})
+            for date, other in pairs:
+                if self.root(date) != self.root(other):
+                    sorter.add(self.root(other), self.root(date))
+            try:
+                sorter.prepare()
+            except CycleError as error:
+                circle = error.args[1]
+                for date in circle:
+                    self.join(circle[0], date)
+                continue
+            return self._listed(sorter)
+
+    def _listed(self, sorter: TopologicalSorter[dt.date]) -> list[list[dt.date]]:
+        members: dict[dt.date, list[dt.date]] = defaultdict(list)
+        for date in sorted(self._parent):
+            members[self.root(date)].append(date)
+        waiting: list[tuple[list[dt.date], dt.date]] = []
+        listed: list[list[dt.date]] = []
+        while sorter.is_active():
+            for root in sorter.get_ready():
+                heappush(waiting, (members[root], root))
+            group, root = heappop(waiting)
+            listed.append(group)
+            sorter.done(root)
+        return listed
 
 
 def _spans(drops: Iterable[DropState]) -> Spans:

@@ -129,6 +129,10 @@ def decide_change(pinned: PinnedSettings | None, wanted: Values, wishes: Wishes)
     Raises:
         UsageError: they differ, and the command does not say what to do, or what cannot be done.
     """
+    if wishes.from_now_on and (wishes.reingest or wishes.republish):
+        raise UsageError(
+            "--from-now-on is for later deliveries, --reingest and --republish for all: give one"
+        )
     if pinned is None:
         return Change.FIRST
     changed = differing(pinned.current.values, wanted)

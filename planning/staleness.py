@@ -138,13 +138,17 @@ _Part = tuple[dt.date, DateContent]
 
 
 def date_inputs(
-    drops: Iterable[DropState], chunkings: Mapping[dt.date, Chunking] | None = None
+    drops: Iterable[DropState],
+    chunkings: Mapping[dt.date, Chunking] | None = None,
+    published: Mapping[dt.date, DateState] | None = None,
 ) -> dict[dt.date, DateInputs]:
-    """Inputs of every business date that any drop has lines of.
+    """Inputs of every business date that any drop has lines of, or that was brought back.
 
     Args:
         drops: every drop.
         chunkings: how lines of each drop are split into chunks. A date is split as its latest drop is.
+        published: every date as it was published. A date that was brought back stands on the sale dates of
+            what readers see of it, too.
     """
     by_date: dict[dt.date, list[_Part]] = defaultdict(list)
     by_sale_date: dict[dt.date, list[_Part]] = defaultdict(list)
@@ -152,7 +156,11 @@ def date_inputs(
         for content in drop.content:
             by_date[content.business_date].append((drop.date, content))
             by_sale_date[content.sale_date].append((drop.date, content))
-    return {date: _inputs(date, own, by_sale_date, chunkings or {}) for date, own in by_date.items()}
+    restored = {date: state.sale_dates for date, state in (published or {}).items() if state.is_restored}
+    return {
+        date: _inputs(date, by_date[date], by_sale_date, restored.get(date, frozenset()), chunkings or {})
+        for date in {*by_date, *restored}
+    }
 
 
 def no_inputs(date: dt.date) -> DateInputs:
@@ -197,6 +205,7 @@ def _inputs(
     date: dt.date,
     own: list[_Part],
     by_sale_date: Mapping[dt.date, list[_Part]],
+    seen_sale_dates: frozenset[dt.date],
     chunkings: Mapping[dt.date, Chunking],
 ) -> DateInputs:
     last_drops: dict[dt.date, dt.date] = {}
@@ -204,11 +213,15 @@ def _inputs(
         last_drops[content.sale_date] = max(drop, last_drops.get(content.sale_date, drop))
     elsewhere = [
         (drop, content)
-        for sale_date in last_drops
-        for drop, content in by_sale_date[sale_date]
+        for sale_date in {*last_drops, *seen_sale_dates}
+        for drop, content in by_sale_date.get(sale_date, ())
         if content.business_date != date
     ]
-    earlier = [(drop, content) for drop, content in elsewhere if drop <= last_drops[content.sale_date]]
+    earlier = [
+        (drop, content)
+        for drop, content in elsewhere
+        if content.sale_date in last_drops and drop <= last_drops[content.sale_date]
+    ]
     return DateInputs(
         date=date,
         lines=sum(content.lines for _, content in own),
@@ -216,7 +229,7 @@ def _inputs(
         sale_dates=frozenset(last_drops),
         inputs_hash=_hash([*own, *earlier]),
         gross=_gross(content for _, content in own),
-        chunking=chunkings.get(max(drop for drop, _ in own)),
+        chunking=chunkings.get(max(drop for drop, _ in own)) if own else None,
         resent_sale_dates=frozenset(content.sale_date for _, content in earlier),
         resent_drop_dates=frozenset(drop for drop, _ in earlier),
         linked_hash=_hash([*own, *elsewhere]),

@@ -75,7 +75,7 @@ class Standing:
 
 def standings(dates: Collection[dt.date], known: Known) -> list[Standing]:
     """How far dates are, in order."""
-    inputs = date_inputs(known.drops.values())
+    inputs = date_inputs(known.drops.values(), published=known.published)
     stale = stale_dates(inputs, known.published)
     held = _held(dates, known, Dependencies(known.drops.values(), inputs, known.published), stale)
     found = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -9,7 +11,7 @@ from schemas.landing import RECEIVED_COLUMNS, RECEIVED_NAMES, ReceivedColumn
 from schemas.states import ValidationStatus
 
 _WHOLE_LINE = "line"
-_MOMENT_FORM = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"
+_MOMENT_FORM = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS"
 
 
 def received_again(lines: DataFrame) -> DataFrame:
@@ -43,10 +45,21 @@ def _as_text(column: ReceivedColumn) -> Column:
     """text: a typed value in a form that the contract accepts; a decimal without the zeros behind it."""
     value = F.col(column.name)
     if column.kind == "timestamp":
-        return F.date_format(value, _MOMENT_FORM)
+        return _moment_as_text(value)
     if column.kind in ("quantity", "amount"):
         return F.regexp_replace(value.cast("string"), r"\.?0+$", "")
     return value.cast("string")
+
+
+def _moment_as_text(value: Column) -> Column:
+    """text: a moment in UTC; at another offset where UTC puts it outside the years of the contract."""
+    texts = {
+        hours: F.concat(F.date_format(value + F.expr(f"interval {hours} hours"), _MOMENT_FORM), F.lit(offset))
+        for hours, offset in ((14, "+14:00"), (0, "Z"), (-14, "-14:00"))
+    }
+    too_early = value < F.lit(dt.datetime(1000, 1, 1, tzinfo=dt.UTC))
+    too_late = value >= F.lit(dt.datetime(3000, 1, 1, tzinfo=dt.UTC))
+    return F.when(too_early, texts[14]).when(too_late, texts[-14]).otherwise(texts[0])
 
 
 def count_quarantine(received: DataFrame, reason: str) -> DataFrame:

@@ -98,10 +98,10 @@ def test_dates_that_are_linked_only_as_they_were_published_go_together() -> None
     assert groups([D20, drop(29)], published, {20, 29}) == [[20, 29]]
 
 
-def test_a_date_that_a_later_date_decides_goes_together_with_it() -> None:
+def test_a_date_that_a_later_date_decides_comes_after_it() -> None:
     # The history of the 20th was loaded after the 25th had brought adjustments of it.
     drops = [drop(25, adjustment(25, 20), on_time(25)), drop(29, on_time(20))]
-    assert groups(drops, {}, {20, 25}) == [[20, 25]]
+    assert groups(drops, {}, {20, 25}) == [[25], [20]]
     # Of the same drop they may decide each other.
     assert groups([drop(25, adjustment(25, 20), on_time(20))], {}, {20, 25}) == [[20, 25]]
     # Some of its lines came before, and some after: those may lose.
@@ -310,7 +310,7 @@ def test_a_date_without_a_line_is_planned_empty() -> None:
 def test_dates_that_are_only_placed_anew_are_groups_of_their_own() -> None:
     drops, published = [D20, D21, drop(28, on_time(28))], publish(D20, D21)
     found = plan(drops, published, {20, 21, 28}, placed={20, 21})
-    assert planned(found) == [[20], [21], [28]]
+    assert planned(found) == [[28], [20], [21]]
     # Those asked for only, and none that waits.
     assert planned(plan(drops, published, {21, 28}, placed={20, 21})) == [[21], [28]]
     found = plan([refused(D20), D21], published, {20, 21}, placed={20, 21})

@@ -22,7 +22,7 @@ from tests.planning.deliveries import adjustment, day, drop, numbers, on_time, p
 
 
 def stale(drops: list[DropState], published: dict[dt.date, DateState]) -> set[int]:
-    return numbers(stale_dates(date_inputs(drops), published))
+    return numbers(stale_dates(date_inputs(drops, published=published), published))
 
 
 def restored(state: DateState, linked_hash: str) -> DateState:
