@@ -49,7 +49,7 @@ def restore(batch: Batch, date: dt.date, revision: int) -> None:
     with _files_expected(date, revision):
         sales = filter_dates(batch.lake.read(SALES, versions[revision]), "business_date", [date])
         conflicts = filter_dates(_conflicts_of(batch, old), "business_date", [date])
-        _check_other_dates(batch, date, sales)
+        _check_other_dates(batch, date, sales, conflicts)
         if batch.dry_run:
             batch.outcome.planned.append(f"restore {date}: revision {revision} becomes revision {now + 1}")
             return
@@ -77,29 +77,29 @@ def _check_not_stale(batch: Batch, date: dt.date) -> None:
         )
 
 
-def _check_other_dates(batch: Batch, date: dt.date, restored: DataFrame) -> None:
+def _check_other_dates(batch: Batch, date: dt.date, sales: DataFrame, conflicts: DataFrame) -> None:
     """Copies of one key may be under two business dates: exactly one of them must stay published."""
     states = batch.ledger.dates()
-    sale_dates = {row.sale_date for row in restored.select("sale_date").distinct().collect()}
-    sale_dates |= states[date].sale_dates
+    restored = sales.select("sale_date").union(conflicts.select("sale_date")).distinct()
+    sale_dates = {row.sale_date for row in restored.collect()} | states[date].sale_dates
     linked = [other for other, state in states.items() if other != date and state.sale_dates & sale_dates]
-    if not linked:
-        return
     key = list(KEY_COLUMNS)
+    is_late = F.col("outcome").isin(ConflictOutcome.LATE_DUPLICATE.value, ConflictOutcome.LATE_CONFLICT.value)
     current = filter_dates(batch.lake.read(SALES), "business_date", [date])
     others = filter_dates(batch.lake.read(SALES), "business_date", linked)
-    late = [ConflictOutcome.LATE_DUPLICATE.value, ConflictOutcome.LATE_CONFLICT.value]
-    resent = filter_dates(batch.lake.read(CONFLICTS), "business_date", linked).filter(
-        F.col("outcome").isin(late)
-    )
-    gained = restored.select(key).join(current.select(key), key, "left_anti")
-    lost = current.select(key).join(restored.select(key), key, "left_anti")
-    for lines, where, what in ((gained, others, "be published twice"), (lost, resent, "not be published")):
-        row = where.join(lines, key, "left_semi").first()
+    resent = filter_dates(batch.lake.read(CONFLICTS), "business_date", linked).filter(is_late)
+    gained = sales.select(key).join(current.select(key), key, "left_anti")
+    lost = current.select(key).join(sales.select(key), key, "left_anti")
+    for rows, what in (
+        (others.join(gained, key, "left_semi"), "be published twice"),
+        (resent.join(lost, key, "left_semi"), "not be published"),
+        (conflicts.filter(is_late).join(others.select(key), key, "left_anti"), "not be published"),
+    ):
+        row = rows.first()
         if row is not None:
             raise AuditError(
                 f"{date} cannot be restored: store {row.store_id}, transaction {row.transaction_id}, line "
-                f"{row.line_number} of {row.sale_date}, which {row.business_date} holds too, would {what}"
+                f"{row.line_number} of {row.sale_date} would {what}, as other dates hold it now"
             )
 
 

@@ -266,15 +266,14 @@ def test_6_content_that_changed_under_the_same_size_and_time_is_published(shop: 
 def test_6_rules_of_a_new_version_are_asked_about_and_then_published(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop.land(S, X, sold("M", currency="usd"))
+    shop.land(S, X, sold("M", quantity="0"))
     mild = ("--set", "audit.max_rejected_share=0.5")
     shop.done(*mild)
     assert published(shop) == [("X", S)]
     monkeypatch.setattr(lake.settings, "RULES_VERSION", 1000)
     refused = shop.run(*mild)
     assert (refused.code, "rules is 1 in the lake, 1000 in this run" in refused.error) == (2, True)
-    lenient = dict(rules._RULES)
-    lenient["bad_currency"] = lenient["currency_not_allowed"] = lambda _: rules.F.lit(False)
+    lenient = {**rules._RULES, "zero_quantity": lambda _: rules.F.lit(False)}
     monkeypatch.setattr(rules, "_RULES", lenient)
     shop.done(*mild, "--reingest")
     assert published(shop) == [("M", S), ("X", S)]
@@ -450,10 +449,8 @@ def test_13_a_restore_that_would_publish_a_line_twice_or_lose_it_is_refused(shop
     before = shop.content()
     for date, revision, what in ((S, "1", "be published twice"), (E, "1", "not be published")):
         refused = shop.run("--date", date, "--revision", revision, job=RESTORE_SALES)
-        if refused.code == 0:
-            pytest.fail(f"{date} was restored to {revision}: {published(shop)}")
-        assert refused.code == 4
-        assert what in refused.error or date == E
+        assert refused.code == 4, published(shop)
+        assert what in refused.error
         assert shop.content()["silver/sales"] == before["silver/sales"]
     check_sound(shop)
 
@@ -518,7 +515,7 @@ def test_14_a_second_run_waits_or_is_told(shop: Shop, monkeypatch: pytest.Monkey
 
 def test_18_other_key_ranges_are_asked_about_and_dates_are_verified_by_their_own(shop: Shop) -> None:
     shop.arguments = list(MILD)
-    shop.land(S, X, Y, {**Y, "gross_amount": "11.00", "product_name": "Zebra"})
+    shop.land(S, X, Y, {**Y, "gross_amount": "11.00", "product_name": "Banana"})
     shop.done()
     ranges = ("--set", "chunks.ranges=[A-M, N-Z]")
     refused = shop.run(*ranges)
