@@ -17,10 +17,12 @@ from batch.received import settled_version
 from batch.recording import done_row
 from batch.recovery import check_tables, recover
 from batch.verify import content_of, differing_dates
+from lake.ledger import settings_columns
 from lake.tables import filter_dates
 from planning.pinned import Change, Chunking, PinnedSettings, SettingsRecord
 from planning.staleness import KNOWN_WRONG, DateInputs, DateState, date_inputs, no_inputs
 from schemas.errors import UsageError
+from schemas.states import RunStatus
 from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES
 
 
@@ -55,7 +57,10 @@ def migrate(batch: Batch) -> list[str]:
     said += recount_deliveries(batch, everything=True)
     said += _stamp_dates(batch)
     # Last: as long as it is missing, the same command does all of this again.
-    batch.ledger.record_settings(batch.run_id, Change.MIGRATED, batch.pinned.current.values)
+    batch.ledger.record_run(
+        {"run_id": batch.run_id, "job": "migrate_tables", "status": RunStatus.RUNNING.value}
+        | settings_columns(batch.pinned.current)
+    )
     return said
 
 

@@ -18,7 +18,7 @@ from batch.window import Window
 from batch.writing import write_sales
 from lake.causes import cause_of, is_of_the_place
 from lake.tables import filter_dates
-from planning.dependencies import Dependencies
+from planning.dependencies import Dependencies, PublishPlan
 from planning.recovery import is_lost_worker
 from planning.staleness import (
     DateInputs,
@@ -64,12 +64,27 @@ def publish(
     publishing = _Publishing(batch, links, stale, published, dict(plan.held), settled_version(batch))
     if plan.added:
         batch.tell(f"{len(plan.added)} dates more are published: they share sale dates with those asked for")
-    publishing.record_held_back(plan.held)
+    publishing.record_held_back(_of_refused(links, drops.values(), asked, plan) | plan.held)
     if batch.dry_run:
         for window in publishing.windows(plan.groups):
             publishing.plan_only(window)
     elif plan.groups:
         publishing.publish_all(plan.groups)
+
+
+def _of_refused(
+    links: Dependencies, drops: Iterable[DropState], asked: Container[dt.date], plan: PublishPlan
+) -> dict[dt.date, str]:
+    """Dates that a refused delivery would have changed: they keep their revision, and that is told."""
+    refused = {
+        content.business_date
+        for drop in drops
+        if drop.status is DropStatus.BLOCKED
+        for content in (*drop.refused, *drop.content)
+        if content.business_date in asked
+    }
+    planned = {inputs.date for group in plan.groups for inputs in group}
+    return links.held_back(refused - planned, ())
 
 
 def republish_wrong(batch: Batch, wrong: Collection[dt.date]) -> None:

@@ -50,19 +50,22 @@ def check_tables(batch: Batch) -> None:
             )
 
 
-def pin_settings(batch: Batch, wishes: Wishes) -> None:
-    """Holds the settings of the run against those of the lake, and records a change.
+def pin_settings(batch: Batch, wishes: Wishes) -> SettingsRecord | None:
+    """Holds the settings of the run against those of the lake.
+
+    Returns:
+        The settings that hold from this run on, to be recorded before it does anything; None where they are
+        those of the lake.
 
     Raises:
         UsageError: they differ, and the command does not say what is to be done about it.
     """
-    kept = batch.ledger.settings()
-    has_content = any(drop.accepted is not None for drop in batch.ledger.drops().values())
-    wanted = batch.settings.pinned
-    change = decide_change(kept if has_content else None, wanted, wishes)
+    kept, wanted = batch.ledger.settings(), batch.settings.pinned
+    change = decide_change(kept if batch.lake.exists(RECEIVED_SALES) else None, wanted, wishes)
     records = list(kept.records) if kept else []
+    record = None
     if change is not None and not (records and dict(records[-1].values) == wanted):
-        if not batch.dry_run:
-            batch.ledger.record_settings(batch.run_id, change, wanted)
-        records.append(SettingsRecord(len(records) + 1, change, wanted))
+        record = SettingsRecord(len(records) + 1, change, wanted)
+        records.append(record)
     batch.pinned = PinnedSettings(records)
+    return record

@@ -26,12 +26,12 @@ from command.version import code_version
 from lake.catalog import Catalog
 from lake.causes import explain
 from lake.files import FileStore
-from lake.ledger import Ledger, now
+from lake.ledger import Ledger, now, settings_columns
 from lake.lock import LakeLock
 from lake.session import open_session, overridden_settings
 from lake.settings import Settings, load_settings
 from lake.tables import Lake
-from planning.pinned import Wishes
+from planning.pinned import SettingsRecord, Wishes
 from planning.recovery import is_lost_to_memory, is_lost_worker
 from report.progress import Progress
 from report.summary import print_error, print_summary
@@ -230,23 +230,23 @@ class _Run:
         )
 
     def _begin(self, batch: Batch, settings: Settings, progress: Progress) -> None:
-        if self._job.keeps_ledger and not batch.dry_run:
-            batch.lake.prepare()
-            self._take_lake(batch, progress)
         if self._job.needs_settled_lake:
             batch.lake.check_schemas()
         if not self._job.keeps_ledger:
             return
+        if not batch.dry_run:
+            batch.lake.prepare()
+            self._take_lake(batch, progress)
         if settings.storage.catalog is not None and not batch.dry_run:
             catalog = Catalog(batch.spark, settings.storage.catalog)
             catalog.prepare()
             self._catalog = catalog  # one that refused is not asked again at the end
-        self._record_begin(batch, settings)
-        if self._job.needs_settled_lake:
-            if not batch.dry_run:
-                recover(batch)
-            if self._job.stages:
-                pin_settings(batch, Wishes(batch.reingest, batch.republish, batch.from_now_on))
+        record = None
+        if self._job.needs_settled_lake and self._job.stages:
+            record = pin_settings(batch, Wishes(batch.reingest, batch.republish, batch.from_now_on))
+        self._record_begin(batch, settings, record)
+        if self._job.needs_settled_lake and not batch.dry_run:
+            recover(batch)
 
     def _take_lake(self, batch: Batch, progress: Progress) -> None:
         """Takes the lock; whoever had it and was silent cannot commit any more."""
@@ -260,7 +260,7 @@ class _Run:
             batch.retain_at_least = SAFE_HOURS
         batch.lake.pin_transactions()
 
-    def _record_begin(self, batch: Batch, settings: Settings) -> None:
+    def _record_begin(self, batch: Batch, settings: Settings, record: SettingsRecord | None) -> None:
         self._event = {
             "run_id": self._run_id,
             "job": self._job.name,
@@ -273,7 +273,7 @@ class _Run:
             "landing": _landing_uri(batch),
         }
         if not batch.dry_run:
-            batch.ledger.record_run(self._event)
+            batch.ledger.record_run(self._event | (settings_columns(record) if record else {}))
             self._ledger = batch.ledger
 
     def _name_tables(self) -> None:

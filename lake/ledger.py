@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from lake.tables import Lake
-from planning.pinned import Change, Chunking, PinnedSettings, SettingsRecord, Values
+from planning.pinned import Change, Chunking, PinnedSettings, SettingsRecord
 from planning.reconciliation import Cell, Shares
 from planning.staleness import AcceptedDelivery, DateState, DropState
 from planning.timetable import RUNS_TO_LEARN_FROM, StageRun
@@ -30,7 +30,6 @@ from schemas.tables import (
     LEDGER_DATES,
     LEDGER_DROPS,
     LEDGER_RUNS,
-    LEDGER_SETTINGS,
     LEDGER_STAGES,
     LEDGER_TASKS,
     RECEIVED_SALES,
@@ -73,16 +72,6 @@ class Ledger:
     def record_run(self, event: Mapping[str, Any]) -> None:
         """Appends an event of a run: its columns are those of ``ledger/runs``."""
         self._append(LEDGER_RUNS, [event])
-
-    def record_settings(self, run_id: str, change: Change, values: Values) -> None:
-        """Appends the settings that decide content from now on."""
-        row = {
-            "run_id": run_id,
-            "at": now(),
-            "change": change.value,
-            "settings": json.dumps(values, sort_keys=True),
-        }
-        self._append_in_order(LEDGER_SETTINGS, [row])
 
     def record_drops(
         self, run_id: str, drops: Iterable[IngestedDrop], version: int | None, audit: IngestAudit
@@ -204,8 +193,12 @@ class Ledger:
 
     def settings(self) -> PinnedSettings | None:
         """The settings that decide content; None where nothing was ever ingested."""
-        rows = sorted(self._rows(LEDGER_SETTINGS), key=lambda row: row.sequence)
-        records = [SettingsRecord(row.sequence, Change(row.change), json.loads(row.settings)) for row in rows]
+        rows = [row for row in self._rows(LEDGER_RUNS) if row.settings is not None]
+        told = {row.settings_sequence: row for row in rows}
+        records = [
+            SettingsRecord(sequence, Change(row.settings_change), json.loads(row.settings))
+            for sequence, row in sorted(told.items())
+        ]
         return PinnedSettings(records) if records else None
 
     def recorded_versions(self, table: Table) -> dict[int, str]:
@@ -341,6 +334,15 @@ def _is_beyond(table: Table, row: Any, versions: Mapping[str, int | None]) -> bo
         told, name = [row.ingest_version, row.bronze_version], RECEIVED_SALES.name
     last = versions.get(name)
     return any(version is not None and version > (-1 if last is None else last) for version in told)
+
+
+def settings_columns(record: SettingsRecord) -> dict[str, Any]:
+    """The columns of ``ledger/runs`` that tell of settings that hold from a run on."""
+    return {
+        "settings_sequence": record.sequence,
+        "settings_change": record.change.value,
+        "settings": json.dumps(record.values, sort_keys=True),
+    }
 
 
 def _order(row: Any) -> tuple[int, int, float]:

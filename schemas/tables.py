@@ -247,6 +247,7 @@ LEDGER_DATES = Table(
     ),
 )
 
+# The settings that decide content are told by the run that brings them: they are null where none changed.
 LEDGER_RUNS = Table(
     "ledger/runs",
     _columns(
@@ -262,6 +263,9 @@ LEDGER_RUNS = Table(
         exit_code=IntegerType(),
         error=TEXT,
         landing=TEXT,
+        settings_sequence=COUNT,
+        settings_change=TEXT,
+        settings=TEXT,
     ),
 )
 
@@ -326,12 +330,6 @@ LEDGER_STAGES = Table(
     ),
 )
 
-# The settings that decide content, each time that they changed: a run with others must say what to do.
-LEDGER_SETTINGS = Table(
-    "ledger/settings",
-    _columns(sequence=COUNT, run_id=TEXT, at=MOMENT, change=TEXT, settings=TEXT),
-)
-
 # What the batch publishes or publishes from; the ledger tells of it.
 DATA_TABLES: tuple[Table, ...] = (
     RECEIVED_SALES,
@@ -351,7 +349,6 @@ TABLES: tuple[Table, ...] = (
     LEDGER_TASKS,
     LEDGER_BUILDS,
     LEDGER_STAGES,
-    LEDGER_SETTINGS,
 )
 
 # Values that hardly ever repeat: a Parquet dictionary of them costs CPU and saves no byte.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -57,8 +55,9 @@ def _moment_as_text(value: Column) -> Column:
         hours: F.concat(F.date_format(value + F.expr(f"interval {hours} hours"), _MOMENT_FORM), F.lit(offset))
         for hours, offset in ((14, "+14:00"), (0, "Z"), (-14, "-14:00"))
     }
-    too_early = value < F.lit(dt.datetime(1000, 1, 1, tzinfo=dt.UTC))
-    too_late = value >= F.lit(dt.datetime(3000, 1, 1, tzinfo=dt.UTC))
+    # As SQL: a Python datetime would come to Spark by the Julian calendar of its year.
+    too_early = value < F.expr("timestamp'1000-01-01 00:00:00Z'")
+    too_late = value >= F.expr("timestamp'3000-01-01 00:00:00Z'")
     return F.when(too_early, texts[14]).when(too_late, texts[-14]).otherwise(texts[0])
 
 

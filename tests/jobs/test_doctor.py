@@ -66,12 +66,11 @@ def test_little_disk(shop: Shop, monkeypatch: pytest.MonkeyPatch, free: float, s
 
 
 @pytest.mark.parametrize(("second", "state", "code"), [(False, "ok", 0), (True, "problem", 2)])
-def test_a_lake_on_s3_needs_a_store_that_keeps_conditions(
+def test_a_lake_needs_a_store_that_creates_a_file_once(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, second: bool, state: str, code: int
 ) -> None:
     written = iter([True, second])
-    monkeypatch.setattr(FileStore, "is_on_s3", True)
-    monkeypatch.setattr(FileStore, "write_if_unchanged", lambda *_: next(written))
+    monkeypatch.setattr(FileStore, "create", lambda *_: next(written))
     ran = shop.run(job=DOCTOR)
     assert (ran.code, states(ran)["log store"]) == (code, state)
 

@@ -113,6 +113,7 @@ def weeks(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Week
     shop.manifest(
         "2026-03-09",
         {"name": "a.csv", "rows": 1, "gross_amount": {"USD": "10"}},
+        {"name": "b.csv"},
         # J-2 and W-2 are rejected, yet counted as rows; their amounts parse but not in their currency.
         {"name": "sales.csv", "rows": 18},
     )

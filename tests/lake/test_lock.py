@@ -345,7 +345,7 @@ def test_a_holder_whose_process_is_gone_loses_it_at_once(store: Store) -> None:
         {"pid": "none"},
         {"pid": os.getpid(), "started": None},
     ],
-    ids=str,
+    ids=["elsewhere", "no name", "no machine", "no process", "a name", "no start"],
 )
 def test_a_holder_of_whose_process_nothing_is_known_keeps_it_until_it_is_silent(
     store: Store, process: dict[str, Any]

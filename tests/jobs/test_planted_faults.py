@@ -1,0 +1,114 @@
+"""Faults put into a sound lake by hand: verify_sales ends with 4 and names each."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from delta.tables import DeltaTable
+from pyspark.sql import SparkSession
+
+from jobs.verify_sales import JOB as VERIFY_SALES
+from schemas.tables import CONFLICTS, DAILY_SALES, INVOICES, RECEIVED_SALES, SALES, Table
+from tests.jobs.shop import Shop, line
+
+S, E = "2026-03-02", "2026-03-12"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is done to a table, and what verify_sales says of it."""
+
+    table: Table
+    plant: Callable[[DeltaTable], object]
+    said: str
+
+
+def _append(condition: str, **changes: str) -> Callable[[DeltaTable], object]:
+    """Appends copies of rows, with other values."""
+
+    def plant(table: DeltaTable) -> None:
+        rows = table.toDF().filter(condition).localCheckpoint()
+        for name, value in changes.items():
+            rows = rows.selectExpr(*[f"{value} as {c}" if c == name else c for c in rows.columns])
+        path = table.detail().select("location").first().location
+        rows.write.format("delta").mode("append").save(path)
+
+    return plant
+
+
+NAMED = f"store 1042, transaction {{}}, line 1 of {S}"
+FAULTS = {
+    "a line is lost": Fault(
+        SALES,
+        lambda t: t.delete("transaction_id = 'Y'"),
+        NAMED.format("Y") + ", published: 0 times in silver",
+    ),
+    "a line is published on two dates": Fault(
+        SALES,
+        _append("transaction_id = 'Y'", business_date=f"date'{E}'"),
+        f"key published 2 times, on {S}, {E}: store 1042, transaction Y",
+    ),
+    "an amount is another": Fault(
+        SALES,
+        lambda t: t.update("transaction_id = 'Y'", {"gross_amount": "11.00", "net_amount": "10.00"}),
+        NAMED.format("Y") + ", published: 1 times in silver, must be 0",
+    ),
+    "a duplicate is not counted": Fault(
+        SALES, lambda t: t.update("transaction_id = 'D'", {"duplicates": "0"}), NAMED.format("D")
+    ),
+    "a line is in another chunk": Fault(
+        SALES, lambda t: t.update("transaction_id = 'Y'", {"chunk": "'V-Z'"}), "does not reconcile"
+    ),
+    "a conflict is gone": Fault(
+        CONFLICTS, lambda t: t.delete("transaction_id = 'X'"), NAMED.format("X") + ", late_duplicate: 0 times"
+    ),
+    "a conflict of no revision": Fault(
+        CONFLICTS, _append("true", outcome="'conflict'", business_date=f"date'{S}'"), NAMED.format("X")
+    ),
+    "rows of a date that was never published": Fault(
+        CONFLICTS,
+        _append("true", business_date="date'2026-04-01'"),
+        "silver/conflicts holds rows of 2026-04-01, which was never published",
+    ),
+    "an invoice is gone": Fault(
+        INVOICES, lambda t: t.delete("customer_id = 'C-Y'"), f"gold/invoices {S} USD: 0 rows"
+    ),
+    "a total is of another revision": Fault(
+        DAILY_SALES,
+        lambda t: t.update(f"business_date = '{S}'", {"sales_revision": "7"}),
+        f"daily_sales {S} USD",
+    ),
+    "bronze lost a line": Fault(
+        RECEIVED_SALES,
+        lambda t: t.delete("transaction_id = 'Y'"),
+        f"drop {S}: bronze/received_sales holds 3 accepted lines that are not the 4",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def sound(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    shop = Shop(spark, tmp_path_factory.mktemp("sound"))
+
+    def sold(number: str, date: str = S) -> dict[str, str | None]:
+        return line(number, f"{date}T15:00:00Z", customer_id=f"C-{number}")
+
+    shop.land(S, sold("X"), sold("Y"), sold("D"), sold("D"))
+    shop.land(E, sold("X"), sold("Z", E))
+    shop.done()
+    shop.done(job=VERIFY_SALES)
+    return shop
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_verify_names(sound: Shop, fault: str) -> None:
+    broken = sound.other(fault.replace(" ", "-"))
+    shutil.copytree(sound.lake, broken.lake)
+    planted = FAULTS[fault]
+    planted.plant(DeltaTable.forPath(sound.spark, str(broken.lake / planted.table.name)))
+    ran = broken.run(job=VERIFY_SALES)
+    assert ran.code == 4, ran.stderr
+    assert planted.said in ran.stderr
