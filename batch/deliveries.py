@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from py4j.protocol import Py4JJavaError
@@ -11,6 +13,8 @@ from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
 from batch.context import Batch
+from batch.kept import trouble_again
+from batch.publication import RECOUNT
 from batch.receiving import ROLL_BACK, count_drops
 from lake.tables import filter_dates
 from planning.staleness import DropState
@@ -18,6 +22,8 @@ from schemas.drops import Drop, IngestedDrop
 from schemas.states import DropStatus
 from schemas.tables import RECEIVED_SALES, REFUSED_SALES
 
+# Why a drop failed whose accepted lines bronze lost.
+LOST = "bronze holds its lines no more: land it again"
 # How Delta and Spark say that a version, or a file of it, is there no more.
 GONE = re.compile(r"NOT_EXIST|NOT_FOUND|TIME_TRAVEL|FileNotFound|VersionNotFound")
 
@@ -42,7 +48,7 @@ def recount_deliveries(batch: Batch, *, everything: bool) -> list[str]:
     }
     if not wrong:
         return said
-    version = batch.lake.note(RECEIVED_SALES, {"job": "recount", "run_id": batch.run_id})
+    version = batch.lake.note(RECEIVED_SALES, {"job": RECOUNT, "run_id": batch.run_id})
     there, gone, troubled = [], [], []
     for date in sorted(wrong):
         state = known.get(date)
@@ -55,11 +61,27 @@ def recount_deliveries(batch: Batch, *, everything: bool) -> list[str]:
         if state is not None and state.content and not found.lines:
             gone.append(_gone(found))
         if state is not None and state.is_in_trouble:
-            troubled.append(_troubled(batch, state))
-    batch.ledger.record_drops(batch.run_id, there, version, batch.ingest_audit())
+            troubled.append(trouble_again(batch, state))
+    for (run_id, sequence), same in _by_ingest(batch, there, known).items():
+        audit = replace(batch.ingest_audit(), settings_sequence=sequence)
+        batch.ledger.record_drops(run_id, same, version, audit)
     batch.ledger.record_drops(batch.run_id, [*gone, *troubled], None, batch.ingest_audit())
     said += [f"drop {found.drop.date}: {found.accepted} accepted lines recorded" for found in there]
     return said + [f"drop {found.drop.date}: {found.reason}" for found in gone]
+
+
+def _by_ingest(
+    batch: Batch, drops: Iterable[IngestedDrop], known: Mapping[dt.date, DropState]
+) -> dict[tuple[str, int], list[IngestedDrop]]:
+    """Drops by the run that ingested them and the settings that it did so under."""
+    found: dict[tuple[str, int], list[IngestedDrop]] = defaultdict(list)
+    for drop in drops:
+        state = known.get(drop.drop.date)
+        accepted = state.accepted if state else None
+        sequence = accepted.settings_sequence if accepted else 0
+        run_id = accepted.run_id if accepted else batch.run_id
+        found[(run_id, sequence or batch.pinned.current.sequence)].append(drop)
+    return found
 
 
 def _counted(batch: Batch) -> dict[dt.date, IngestedDrop]:
@@ -78,23 +100,15 @@ def _differs(state: DropState | None, found: IngestedDrop | None) -> bool:
 
 def _gone(found: IngestedDrop) -> IngestedDrop:
     """A drop whose accepted lines are lost: its dates keep what readers see until it is landed again."""
-    reason = "bronze holds its lines no more: land it again"
-    return replace(found, status=DropStatus.FAILED, reason=reason)
-
-
-def _troubled(batch: Batch, state: DropState) -> IngestedDrop:
-    """The last delivery of a drop that was refused or failed, as the ledger is to tell it again."""
-    found = IngestedDrop(Drop(state.date, (), known_fingerprint=state.fingerprint))
-    if state.status is DropStatus.BLOCKED and batch.lake.exists(REFUSED_SALES):
-        count_drops(
-            filter_dates(batch.lake.read(REFUSED_SALES), "drop_date", [state.date]), {state.date: found}
-        )
-    found.judged_by, found.status, found.reason = batch.settings.rules_digest, state.status, state.reason
-    return found
+    return replace(found, status=DropStatus.FAILED, reason=LOST)
 
 
 def _take_out(batch: Batch, date: dt.date) -> str:
     """Moves a refused delivery out of bronze, and brings back the one that was accepted before."""
+    refused_version = batch.ledger.refused_version(date)
+    for commit in batch.lake.commits(RECEIVED_SALES, refused_version):
+        if commit.metadata.get("job") == ROLL_BACK and date.isoformat() in commit.metadata["drops"]:
+            return f"drop {date}: its refused delivery was kept apart before"
     batch.tell(f"taking the refused delivery of {date} out of bronze")
     latest = batch.lake.version(RECEIVED_SALES) or 0
     reason = batch.ledger.drops()[date].reason or "refused by an audit"

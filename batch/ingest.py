@@ -11,7 +11,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
 from batch.context import Batch
-from batch.kept import revalidate_kept
+from batch.kept import revalidate_accepted
 from batch.receiving import ExtraColumns, receive
 from lake.landing import Landing, unreadable_file
 from planning.staleness import DropState
@@ -47,16 +47,17 @@ def ingest(batch: Batch, *, needs_every_day: bool = True) -> list[dt.date]:
     changed = [landing.with_manifest(drop) for drop in _split_changed(batch, drops, pending)]
     _check_landing(batch, landing, changed)
     fresh, unready = _split_ready(batch, landing, changed, _missing_days(batch, asked, needs_every_day))
-    here = {drop.date for drop in drops}
-    gone = sorted(set(pending) - here)
     if batch.dry_run:
         _plan_only(batch, landing, read_headers(batch, landing, fresh))
+        gone = sorted(set(pending) - {drop.date for drop in fresh})
         batch.outcome.planned += [f"validate drop {date} again, from what bronze kept" for date in gone]
         return unready
     if fresh:
         ingest_drops(batch, landing, fresh)
-    if gone:
-        revalidate_kept(batch, gone)
+    # What is landed no more, or was not accepted again: the accepted delivery is validated where it is.
+    rest = _validated_before(batch)
+    if rest:
+        revalidate_accepted(batch, rest)
     return unready
 
 
@@ -80,7 +81,7 @@ def _validated_before(batch: Batch) -> list[dt.date]:
     return [
         date
         for date, drop in batch.ledger.drops().items()
-        if drop.accepted is not None and max(drop.accepted.settings_sequence, drop.settings_sequence) < since
+        if drop.accepted is not None and drop.accepted.settings_sequence < since
     ]
 
 
@@ -159,8 +160,15 @@ def _spoiled(landing: Landing, drops: Iterable[Drop]) -> dict[dt.date, str]:
     return {
         drop.date: "its files changed while they were read; run again when they are whole"
         for drop in drops
-        if landing.refreshed(drop).fingerprint != drop.fingerprint
+        if _has_changed(landing, drop)
     }
+
+
+def _has_changed(landing: Landing, drop: Drop) -> bool:
+    try:
+        return landing.refreshed(drop).fingerprint != drop.fingerprint
+    except (Py4JJavaError, OSError):  # its folder is gone
+        return True
 
 
 def _split_changed(batch: Batch, drops: list[Drop], pending: list[dt.date]) -> list[Drop]:

@@ -9,21 +9,57 @@ from pyspark.sql import DataFrame
 
 from batch.context import Batch
 from batch.received import settled_version
-from batch.receiving import receive
+from batch.receiving import count_drops, receive, told_manifest
 from lake.tables import filter_dates
-from schemas.drops import Drop
+from planning.staleness import DropState
+from schemas.drops import Drop, IngestedDrop
 from schemas.states import DropStatus
 from schemas.tables import RECEIVED_SALES, REFUSED_SALES
 from transforms.received import judge_received
 from transforms.replay import received_again
 
 
-def revalidate_kept(batch: Batch, dates: Iterable[dt.date]) -> None:
-    """Validates and dates every kept line of drops again, under the settings of now, and ingests them."""
+def revalidate_accepted(batch: Batch, dates: Iterable[dt.date]) -> None:
+    """Validates and dates the accepted delivery of drops again, under the settings of now.
+
+    What became of a later delivery that was refused, or failed, stays told.
+    """
     known = batch.ledger.drops()
-    drops = [Drop(date, files=(), known_fingerprint=known[date].fingerprint) for date in sorted(dates)]
+    states = {date: known[date] for date in sorted(dates)}
+    drops = [
+        Drop(date, files=(), known_fingerprint=state.accepted.fingerprint)
+        for date, state in states.items()
+        if state.accepted is not None
+    ]
+    batch.tell(f"validating the accepted lines of {len(drops):,} drops again")
+    received = batch.lake.read(RECEIVED_SALES, settled_version(batch))
+    lines = filter_dates(received, "drop_date", states)
+    receive(batch, judge_received(received_again(lines), batch.terms), drops, keeps_refused=True)
+    troubled = [trouble_again(batch, state) for state in states.values() if state.is_in_trouble]
+    batch.ledger.record_drops(batch.run_id, troubled, None, batch.ingest_audit())
+
+
+def revalidate_last(batch: Batch, dates: Iterable[dt.date]) -> None:
+    """Validates the last delivery of drops again whose files are gone; a refused one by its manifest, too."""
+    known = batch.ledger.drops()
+    drops = []
+    for date in sorted(dates):
+        state, manifest = known[date], None
+        if state.status is DropStatus.BLOCKED and state.ingest_version is not None:
+            manifest = told_manifest(batch.lake.commit(RECEIVED_SALES, state.ingest_version), date)
+        drops.append(Drop(date, files=(), manifest=manifest, known_fingerprint=state.fingerprint))
     batch.tell(f"validating what bronze kept of {len(drops):,} drops that are landed no more")
     receive(batch, validated_kept(batch, [drop.date for drop in drops]), drops)
+
+
+def trouble_again(batch: Batch, state: DropState) -> IngestedDrop:
+    """The last delivery of a drop that was refused or failed, as the ledger is to tell it again."""
+    found = IngestedDrop(Drop(state.date, (), known_fingerprint=state.fingerprint))
+    if state.status is DropStatus.BLOCKED and batch.lake.exists(REFUSED_SALES):
+        refused = filter_dates(batch.lake.read(REFUSED_SALES), "drop_date", [state.date])
+        count_drops(refused, {state.date: found})
+    found.judged_by, found.status, found.reason = batch.settings.rules_digest, state.status, state.reason
+    return found
 
 
 def validated_kept(batch: Batch, dates: Iterable[dt.date]) -> DataFrame:

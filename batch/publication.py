@@ -12,6 +12,7 @@ from planning.staleness import DateInputs
 
 JOB = "publish_sales"
 ROLL_BACK = "roll_back"
+RECOUNT = "recount"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from batch.context import Batch, PublishedDate
+from batch.deliveries import LOST
 from batch.ingest import check_all_validated
 from batch.publication import Publication
 from batch.received import settled_version
@@ -96,6 +97,9 @@ def republish_wrong(batch: Batch, wrong: Collection[dt.date]) -> None:
     published = batch.ledger.dates()
     inputs = date_inputs(drops, batch.drop_chunkings(), published)
     stale = stale_dates(inputs, published) | {date for date in wrong if date in inputs or date in published}
+    # A date that is only stale waits, as in any night, for the drops that hold it back.
+    true_links = Dependencies(batch.ledger.drops().values(), inputs, published)
+    stale -= set(true_links.held_back(stale - set(wrong), ()))
     links = Dependencies(drops, inputs, published)
     plan = links.plan(stale, {date for date in wrong if date in stale}, ())
     publishing = _Publishing(batch, links, stale, published, dict(plan.held), settled_version(batch))
@@ -106,7 +110,7 @@ def republish_wrong(batch: Batch, wrong: Collection[dt.date]) -> None:
 
 def _without_trouble(drop: DropState) -> DropState:
     """Bronze holds its accepted delivery, whatever became of the last one; unless its lines are lost."""
-    is_lost = drop.status is DropStatus.FAILED and not drop.content
+    is_lost = drop.status is DropStatus.FAILED and (not drop.content or drop.reason == LOST)
     return drop if is_lost else replace(drop, status=DropStatus.INGESTED, refused=())
 
 

@@ -23,7 +23,8 @@ from lake.manifest import read_manifest
 from lake.tables import Commit, filter_dates
 from planning.audit import audit_drop
 from planning.reconciliation import EXACT, ZERO
-from schemas.drops import DateContent, Drop, IngestedDrop, LandedFile
+from schemas.drops import DateContent, Drop, IngestedDrop, LandedFile, Manifest
+from schemas.errors import UsageError
 from schemas.states import DropStatus, ExitCode, ValidationStatus
 from schemas.tables import RECEIVED_SALES, REFUSED_SALES
 from transforms.receipts import count_receipts, count_reject_reasons
@@ -62,6 +63,8 @@ def receive(
     drops: Iterable[Drop],
     extra_columns: ExtraColumns | None = None,
     find_spoiled: Callable[[], Reasons] = dict,
+    *,
+    keeps_refused: bool = False,
 ) -> None:
     """Writes the lines of deliveries in one commit, audits them, and takes out what is refused.
 
@@ -71,6 +74,7 @@ def receive(
         drops: the drops.
         extra_columns: received columns that are not of the contract, by drop.
         find_spoiled: tells, once all is written, which deliveries changed while they were read.
+        keeps_refused: whether refused lines of a later delivery stay where they are kept.
 
     Raises:
         TryAgainError: another run was first.
@@ -89,7 +93,8 @@ def receive(
         for drop in drops
     }
     _count(batch, version, found)
-    _settle(batch, Written(version, before, batch.run_id, found, audit, spoiled=find_spoiled()))
+    written = Written(version, before, batch.run_id, found, audit, spoiled=find_spoiled())
+    _settle(batch, written, keeps_refused=keeps_refused)
 
 
 def recover_ingests(batch: Batch) -> None:
@@ -123,7 +128,7 @@ def _metadata(
     }
 
 
-def _settle(batch: Batch, written: Written) -> None:
+def _settle(batch: Batch, written: Written, *, keeps_refused: bool = False) -> None:
     """Audits the deliveries of a commit, rolls back those that are refused or spoiled, records all."""
     _audit(batch, written)
     known = batch.ledger.drops()
@@ -135,6 +140,8 @@ def _settle(batch: Batch, written: Written) -> None:
     if refused or written.spoiled:
         _roll_back(batch, written, {**refused, **written.spoiled})
     _record(batch, written)
+    if keeps_refused:
+        return
     _clear_refused(
         batch,
         [
@@ -175,7 +182,13 @@ def _roll_back(batch: Batch, written: Written, reasons: Reasons) -> None:
     """Puts the deliveries back that bronze held before."""
     batch.tell(f"putting back the delivery before of {len(reasons)} drops")
     previous = filter_dates(batch.lake.read(RECEIVED_SALES, written.before), "drop_date", reasons)
-    metadata = {"job": ROLL_BACK, "run_id": batch.run_id, "of": written.version, "drops": _named(reasons)}
+    metadata = {
+        "job": ROLL_BACK,
+        "run_id": batch.run_id,
+        "of": written.version,
+        "drops": _named(reasons),
+        "spoiled": sorted(date.isoformat() for date in written.spoiled),
+    }
     batch.lake.replace(RECEIVED_SALES, previous, reasons, metadata)
 
 
@@ -262,7 +275,7 @@ def _example(batch: Batch, version: int, found: IngestedDrop) -> str:
 def _recover(batch: Batch, commit: Commit, later: list[Commit]) -> None:
     batch.tell("completing an ingest that was cut off")
     said = commit.metadata
-    replaced = {date for other in later for date in _dates_of(other, JOB)}
+    replaced = {date for other in later for date in _kept_dates(other, later)}
     found = {date: drop for date, drop in _told_drops(said).items() if date not in replaced}
     if not found:
         return
@@ -274,19 +287,50 @@ def _recover(batch: Batch, commit: Commit, later: list[Commit]) -> None:
     before = int(said.get("before", commit.version - 1))
     written = Written(commit.version, before, str(said["run_id"]), found, audit, is_own=False)
     rolled_back = [other for other in later if other.metadata.get("of") == commit.version]
-    if rolled_back:
-        for text, reason in rolled_back[0].metadata["drops"].items():
-            drop = found[dt.date.fromisoformat(text)]
-            drop.status, drop.reason = DropStatus.BLOCKED, reason
-        _record(batch, written)
-    else:
+    if not rolled_back:
+        written.spoiled = _spoiled_since(batch, found)
         _settle(batch, written)
+        return
+    spoiled = rolled_back[0].metadata.get("spoiled", ())
+    for text, reason in rolled_back[0].metadata["drops"].items():
+        date = dt.date.fromisoformat(text)
+        if date in found:
+            found[date].status = DropStatus.FAILED if text in spoiled else DropStatus.BLOCKED
+            found[date].reason = reason
+    _record(batch, written)
 
 
-def _dates_of(commit: Commit, job: str) -> set[dt.date]:
-    if commit.metadata.get("job") != job:
+def _kept_dates(commit: Commit, later: Iterable[Commit]) -> set[dt.date]:
+    """Drops that an ingest brought to bronze and that were not rolled back."""
+    if commit.metadata.get("job") != JOB:
         return set()
-    return {dt.date.fromisoformat(text) for text in commit.metadata.get("drops", ())}
+    lost = {
+        text
+        for other in later
+        if other.metadata.get("of") == commit.version
+        for text in other.metadata.get("drops", ())
+    }
+    return {dt.date.fromisoformat(text) for text in commit.metadata.get("drops", ()) if text not in lost}
+
+
+def _spoiled_since(batch: Batch, found: Mapping[dt.date, IngestedDrop]) -> Reasons:
+    """Deliveries that are landed otherwise by now: nobody knows what the run that was cut off has read."""
+    try:
+        landing = batch.open_landing()
+    except UsageError:
+        return {}
+    landed = {drop.date: drop.fingerprint for drop in landing.drops(min(found), max(found)) if drop.files}
+    return {
+        date: "its files changed while they were read, or since; run again"
+        for date, drop in found.items()
+        if date in landed and drop.drop.files and landed[date] != drop.drop.fingerprint
+    }
+
+
+def told_manifest(commit: Commit, date: dt.date) -> Manifest | None:
+    """The manifest of a delivery, as told by the commit that brought it to bronze; None for none."""
+    told = commit.metadata.get("drops", {}).get(date.isoformat(), {}).get("manifest")
+    return None if told is None else read_manifest(told)
 
 
 def _told_drops(said: Mapping[str, Any]) -> dict[dt.date, IngestedDrop]:

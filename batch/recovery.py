@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from batch.context import Batch
 from batch.gold import recover_builds
-from batch.publication import ROLL_BACK
+from batch.publication import RECOUNT, ROLL_BACK
 from batch.receiving import recover_ingests
 from batch.recording import recover_publications
 from planning.pinned import PinnedSettings, SettingsRecord, Wishes, decide_change
-from schemas.errors import AuditError
+from schemas.errors import AuditError, UsageError
 from schemas.tables import DAILY_SALES, INVOICES, RECEIVED_SALES, SALES
 
 
@@ -42,7 +42,7 @@ def check_tables(batch: Batch) -> None:
                 "from a backup? Restore the whole lake from one backup, or run repair_lake"
             )
         said = batch.lake.commit(table, last).metadata
-        is_of_ledger = said.get("job") in (None, ROLL_BACK) or said["run_id"] == recorded[last]
+        is_of_ledger = said.get("job") in (None, ROLL_BACK, RECOUNT) or said["run_id"] == recorded[last]
         if not is_of_ledger:
             raise AuditError(
                 f"{table.name} version {last} was made by run {said['run_id']}, the ledger says "
@@ -61,6 +61,8 @@ def pin_settings(batch: Batch, wishes: Wishes) -> SettingsRecord | None:
         UsageError: they differ, and the command does not say what is to be done about it.
     """
     kept, wanted = batch.ledger.settings(), batch.settings.pinned
+    if kept is None and any(drop.accepted is not None for drop in batch.ledger.drops().values()):
+        raise UsageError("the lake keeps no settings, since its migration was cut off: run migrate_tables")
     change = decide_change(kept if batch.lake.exists(RECEIVED_SALES) else None, wanted, wishes)
     records = list(kept.records) if kept else []
     record = None

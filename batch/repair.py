@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Iterable
 
 from batch.context import Batch, DateRange
-from batch.deliveries import recount_deliveries
+from batch.deliveries import LOST, recount_deliveries
 from batch.gold import bill_customers, build_daily_sales, recover_builds
 from batch.publish import republish_wrong
 from batch.receiving import recover_ingests
@@ -19,6 +19,8 @@ from batch.recovery import pin_settings
 from batch.verify import Verification, examine_lake, published_dates
 from lake.frames import local_frame
 from planning.pinned import Wishes
+from schemas.drops import Drop, IngestedDrop
+from schemas.states import DropStatus
 from schemas.tables import (
     CONFLICTS,
     DAILY_SALES,
@@ -80,6 +82,15 @@ def _forget_lost_versions(batch: Batch) -> list[str]:
     """Drops rows of the ledger that tell of versions which a table does not have."""
     said = _beyond(batch)
     if said:
+        version = batch.lake.version(RECEIVED_SALES)
+        last = -1 if version is None else version
+        lost = [
+            IngestedDrop(Drop(date, (), known_fingerprint=""), status=DropStatus.FAILED, reason=LOST)
+            for date, drop in batch.ledger.drops().items()
+            if drop.accepted is not None and drop.accepted.bronze_version > last
+        ]
+        said += [f"drop {found.drop.date}: {LOST}" for found in lost]
+        batch.ledger.record_drops(batch.run_id, lost, None, batch.ingest_audit())
         batch.ledger.forget_beyond({table.name: batch.lake.version(table) for table in _TOLD})
     return said
 

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 
 from batch.context import Batch
 from batch.ingest import ingest_drops, read_headers
-from batch.kept import kept_lines, revalidate_kept, validated_kept
+from batch.kept import kept_lines, revalidate_last, validated_kept
 from batch.night import finish
 from lake.landing import Landing
 from planning.staleness import DropState
@@ -63,7 +63,7 @@ def replay(batch: Batch, reason: str) -> list[Replayed]:
     """
     before = _quarantine(batch, reason)
     landing = batch.open_landing()
-    landed = _landed(landing, before)
+    landed = [drop for drop in _landed(landing, before) if _is_of_landing(batch, landing, drop)]
     gone = sorted(set(before) - {drop.date for drop in landed})
     if batch.dry_run:
         after = _counted(_judged(batch, landing, landed, gone), reason) if before else {}
@@ -71,7 +71,7 @@ def replay(batch: Batch, reason: str) -> list[Replayed]:
         if landed:
             ingest_drops(batch, landing, landed)
         if gone:
-            revalidate_kept(batch, gone)
+            revalidate_last(batch, gone)
         after = _counted(kept_lines(batch, before), reason) if before else {}
         # Where nothing is left to judge, too: a replay that was cut off left its dates to be restated.
         finish(batch)
@@ -99,6 +99,12 @@ def _quarantine(batch: Batch, reason: str) -> Counts:
 
 def _is_kept(drop: DropState) -> bool:
     return drop.accepted is not None or drop.status is DropStatus.BLOCKED
+
+
+def _is_of_landing(batch: Batch, landing: Landing, drop: Drop) -> bool:
+    """Whether a drop was ingested from this landing: another one's of the same date is not it."""
+    accepted = batch.ledger.drops()[drop.date].accepted
+    return accepted is None or batch.ledger.landing_of(accepted.run_id) in (None, landing.root)
 
 
 def _counted(received: DataFrame, reason: str) -> Counts:

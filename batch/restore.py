@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -44,12 +44,13 @@ def restore(batch: Batch, date: dt.date, revision: int) -> None:
     versions = batch.ledger.silver_versions(date)
     now = max(versions, default=0)
     _check(date, revision, versions, now)
-    _check_not_stale(batch, date)
     old = Publication.from_metadata(_metadata(batch, date, revision, versions[revision]))
     with _files_expected(date, revision):
         sales = filter_dates(batch.lake.read(SALES, versions[revision]), "business_date", [date])
         conflicts = filter_dates(_conflicts_of(batch, old), "business_date", [date])
-        _check_other_dates(batch, date, sales, conflicts)
+        sale_dates = _sale_dates(batch, date, sales, conflicts)
+        _check_not_stale(batch, date, sale_dates)
+        _check_other_dates(batch, date, sale_dates, sales, conflicts)
         if batch.dry_run:
             batch.outcome.planned.append(f"restore {date}: revision {revision} becomes revision {now + 1}")
             return
@@ -69,19 +70,33 @@ def restore(batch: Batch, date: dt.date, revision: int) -> None:
     bill_customers(batch, only)
 
 
-def _check_not_stale(batch: Batch, date: dt.date) -> None:
+def _sale_dates(batch: Batch, date: dt.date, sales: DataFrame, conflicts: DataFrame) -> set[dt.date]:
+    """Sale dates of a date: of what is brought back, of what readers see, and of its lines in bronze."""
+    restored = sales.select("sale_date").union(conflicts.select("sale_date")).distinct()
+    found = {row.sale_date for row in restored.collect()} | batch.ledger.dates()[date].sale_dates
+    inputs = date_inputs(batch.ledger.drops().values()).get(date) or no_inputs(date)
+    return found | inputs.sale_dates
+
+
+def _check_not_stale(batch: Batch, date: dt.date, sale_dates: Set[dt.date]) -> None:
+    """A stale date that shares a sale date is to be resolved against what is now, not what comes back."""
     published = batch.ledger.dates()
-    if date in stale_dates(date_inputs(batch.ledger.drops().values(), published=published), published):
-        raise NotReadyError(
-            f"{date} is stale: what it depends on has changed since it was published; run publish_sales first"
-        )
+    inputs = date_inputs(batch.ledger.drops().values(), published=published)
+    for other in sorted(stale_dates(inputs, published)):
+        seen = published[other].sale_dates if other in published else frozenset()
+        wanted = inputs[other].sale_dates if other in inputs else frozenset()
+        if other == date or (seen | wanted) & sale_dates:
+            raise NotReadyError(
+                f"{other} is stale: what it depends on has changed since it was published; run publish_sales "
+                f"before {date} is restored"
+            )
 
 
-def _check_other_dates(batch: Batch, date: dt.date, sales: DataFrame, conflicts: DataFrame) -> None:
+def _check_other_dates(
+    batch: Batch, date: dt.date, sale_dates: Set[dt.date], sales: DataFrame, conflicts: DataFrame
+) -> None:
     """Copies of one key may be under two business dates: exactly one of them must stay published."""
     states = batch.ledger.dates()
-    restored = sales.select("sale_date").union(conflicts.select("sale_date")).distinct()
-    sale_dates = {row.sale_date for row in restored.collect()} | states[date].sale_dates
     linked = [other for other, state in states.items() if other != date and state.sale_dates & sale_dates]
     key = list(KEY_COLUMNS)
     is_late = F.col("outcome").isin(ConflictOutcome.LATE_DUPLICATE.value, ConflictOutcome.LATE_CONFLICT.value)

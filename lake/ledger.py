@@ -169,6 +169,12 @@ class Ledger:
         held = [row for row in self._held_rows(date) if row.bronze_version is not None]
         return bool(held) and held[-1].status == DropStatus.BLOCKED
 
+    def refused_version(self, date: dt.date) -> int:
+        """Version of bronze that brought the refused delivery which it holds."""
+        return int(
+            [row for row in self._held_rows(date) if row.bronze_version is not None][-1].bronze_version
+        )
+
     def accepted_version_before_refusal(self, date: dt.date) -> int | None:
         """Version of bronze that held the last accepted delivery of a drop; None where none was accepted."""
         accepted = [row for row in self._held_rows(date) if _is_accepted(row)]
@@ -415,6 +421,7 @@ def _drop_state(date: dt.date, rows: Iterable[Any]) -> DropState:
         reason=last.reason,
         settings_sequence=last.settings_sequence or 0,
         max_rejected_share=last.max_rejected_share,
+        ingest_version=last.ingest_version,
     )
 
 

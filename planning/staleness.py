@@ -56,6 +56,7 @@ class DropState:
         reason: why the last delivery is not in bronze; None where it is.
         settings_sequence: record of the pinned settings of the last ingest.
         max_rejected_share: the share that the last ingest audited with; None where that is not known.
+        ingest_version: version of bronze that the last delivery was written in; None where it was not.
     """
 
     date: dt.date
@@ -66,6 +67,7 @@ class DropState:
     reason: str | None = None
     settings_sequence: int = 0
     max_rejected_share: float | None = None
+    ingest_version: int | None = None
 
     @property
     def is_in_trouble(self) -> bool:

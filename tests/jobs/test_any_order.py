@@ -19,6 +19,7 @@ from jobs.bill_customers import JOB as BILL_CUSTOMERS
 from jobs.ingest_sales import JOB as INGEST_SALES
 from jobs.maintain_tables import JOB as MAINTAIN_TABLES
 from jobs.publish_sales import JOB as PUBLISH_SALES
+from jobs.repair_lake import JOB as REPAIR_LAKE
 from jobs.replay_quarantine import JOB as REPLAY_QUARANTINE
 from jobs.restore_sales import JOB as RESTORE_SALES
 from jobs.run_batch import JOB as RUN_BATCH
@@ -455,6 +456,41 @@ def test_13_a_restore_that_would_publish_a_line_twice_or_lose_it_is_refused(shop
     check_sound(shop)
 
 
+def test_13_a_date_is_not_restored_while_one_that_shares_its_sale_date_is_stale(shop: Shop) -> None:
+    shop.land(S, X, Y)
+    shop.done()
+    shop.land(S, X)
+    shop.done()
+    shop.land(E, Y, Z)
+    shop.done(job=INGEST_SALES)
+    refused = shop.run("--date", S, "--revision", "1", job=RESTORE_SALES)
+    assert refused.code == 5
+    assert f"{E} is stale" in refused.error
+    shop.done()
+    assert published(shop) == [("X", S), ("Y", E), ("Z", E)]
+    check_sound(shop)
+
+
+def test_a_delivery_that_its_manifest_refused_stays_refused_once_its_files_are_gone(shop: Shop) -> None:
+    shop.arguments = ["--set", "audit.max_rejected_share=0.9"]
+    shop.land(S, X, Y)
+    shop.done()
+    refuse(shop, S, X, sold("J", currency="JPY", gross_amount="100", discount_amount="0"))
+    assert shop.run().code == 4
+    shutil.rmtree(drop_folder(shop.landing, S))
+    yen = ("--set", "currencies=[JPY, USD]")
+    ran = shop.run("--reason", "currency_not_allowed", *yen, job=REPLAY_QUARANTINE)
+    assert ran.code == 4
+    assert "manifest says 99 rows in sales.csv" in ran.stderr
+    assert published(shop) == [("X", S), ("Y", S)]
+    # Nor by other settings: what was accepted is validated again, what was refused stays so.
+    late = (*yen, "--set", "late.days=9")
+    shop.run(*late, "--reingest")
+    assert published(shop) == [("X", S), ("Y", S)]
+    assert [row["transaction_id"] for row in shop.rows(REFUSED_SALES)] != []
+    assert shop.run(*late).result["status"] in ("unchanged", "failed")
+
+
 def test_14_15_23_a_run_that_was_suspended_cannot_commit(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """While it writes, another run takes the lake over, publishes, and deletes all that nothing refers to."""
     shop.arguments = list(MILD)
@@ -594,6 +630,14 @@ def test_22_a_bronze_that_is_older_than_the_ledger_is_told(shop: Shop) -> None:
         assert "repair_lake" in ran.error
     assert shop.run(job=VERIFY_SALES).code == 4
     assert published(shop) == before
+    # What the backup lacks is not emptied: its dates wait until it is landed, or found landed, again.
+    repaired = shop.run(job=REPAIR_LAKE)
+    assert "drop 2026-03-03: bronze holds its lines no more: land it again" in repaired.result["repaired"]
+    assert shop.run("--date", "2026-03-09").code in (4, 5)
+    assert published(shop) == before
+    shop.done()
+    assert published(shop) == before
+    check_sound(shop)
 
 
 def test_22_lines_that_bronze_lost_do_not_empty_their_date(shop: Shop) -> None:
