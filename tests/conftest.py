@@ -35,6 +35,17 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     session.stop()
 
 
+@pytest.fixture
+def interpreted(spark: SparkSession) -> Iterator[None]:
+    """Evaluates expressions as they stand: for a few lines, compiled code costs more than it saves."""
+    modes = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+    for name, value in modes.items():
+        spark.conf.set(name, value)
+    yield
+    for name in modes:
+        spark.conf.unset(name)
+
+
 def _set_environment(folder: Path) -> None:
     """What scripts/test.sh exports, for a run of pytest without it."""
     os.environ.setdefault("JAVA_HOME", str(ROOT / "var" / "java" / "home"))
