@@ -89,7 +89,7 @@ def check_comparisons(shop: Shop) -> None:
     assert [(row["change"], row["lines"]) for row in lines] == [("changed", 1), ("removed", 2)]
     none = shop.run("--date", DATE, "--with", "7", job=COMPARE_REVISIONS)
     assert (none.code, "it has: 1, 2, 3" in none.error) == (2, True)
-    # Delivered again with equal content, a date keeps its revision; published again on request, it is the same.
+    # Delivered again with equal content, a date keeps its revision; only --republish gives it another one.
     shop.done(*LENIENT, "--date", "2026-03-03", "--republish")
     same = shop.done("--date", "2026-03-03", job=COMPARE_REVISIONS)
     assert "no line and no invoice differs" in same.stdout
