@@ -130,7 +130,7 @@ class Drill:
         _expect(ran)
         self._healthy = digest(self.spark, self._path("healthy"))
         aim = self._aim(ran)
-        for part in ("bronze/received_sales", "ledger/drops"):
+        for part in ("bronze/received_sales", "ledger/drops", "ledger/runs"):
             self._files.copy_folder(f"healthy/{part}", f"ingested/{part}")
         self.tell("healthy: run_batch from bronze")
         self._files.copy_folder("ingested", "published")
