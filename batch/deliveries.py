@@ -14,8 +14,9 @@ from pyspark.sql import functions as F
 
 from batch.context import Batch
 from batch.kept import trouble_again
-from batch.publication import RECOUNT
-from batch.receiving import ROLL_BACK, count_drops
+from batch.publication import RECOUNT, ROLL_BACK
+from batch.receiving import JOB as INGEST
+from batch.receiving import count_drops
 from lake.tables import filter_dates
 from planning.staleness import DropState
 from schemas.drops import Drop, IngestedDrop
@@ -115,7 +116,7 @@ def _take_out(batch: Batch, date: dt.date) -> str:
     lines = filter_dates(batch.lake.read(RECEIVED_SALES, latest), "drop_date", [date])
     told = {"run_id": batch.run_id, "of": latest, "drops": {date.isoformat(): reason}}
     because = lines.withColumn("refused_because", F.lit(reason))
-    batch.lake.replace(REFUSED_SALES, because, [date], {"job": "ingest_sales", **told})
+    batch.lake.replace(REFUSED_SALES, because, [date], {"job": INGEST, **told})
     accepted = batch.ledger.accepted_version_before_refusal(date)
     metadata = {"job": ROLL_BACK, **told}
     if accepted is None:

@@ -1,4 +1,4 @@
-"""Deliveries whose files are gone: their lines as bronze kept them, validated again."""
+"""Deliveries as bronze keeps them, validated again: where the files are gone, or were not accepted again."""
 
 from __future__ import annotations
 

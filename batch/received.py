@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pyspark.sql import DataFrame
 
 from batch.context import Batch
+from batch.receiving import JOB as INGEST
 from lake.tables import filter_dates
 from schemas.tables import RECEIVED_SALES
 from transforms.receipts import filter_accepted
@@ -19,7 +20,7 @@ def settled_version(batch: Batch) -> int | None:
     last = max(recorded, default=-1)
     for commit in batch.lake.history(RECEIVED_SALES, recorded):
         # A run that writes has completed it before; one that only reads passes it over.
-        if commit.version > last and commit.metadata.get("job") == "ingest_sales":
+        if commit.version > last and commit.metadata.get("job") == INGEST:
             return commit.version - 1
     return batch.lake.version(RECEIVED_SALES)
 

@@ -17,6 +17,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from batch.context import Batch
+from batch.publication import ROLL_BACK
 from lake.frames import local_frame
 from lake.ledger import IngestAudit
 from lake.manifest import read_manifest
@@ -30,7 +31,6 @@ from schemas.tables import RECEIVED_SALES, REFUSED_SALES
 from transforms.receipts import count_receipts, count_reject_reasons
 
 JOB = "ingest_sales"
-ROLL_BACK = "roll_back"
 ExtraColumns = Mapping[dt.date, tuple[str, ...]]
 Reasons = dict[dt.date, str]
 
@@ -46,6 +46,7 @@ class Written:
         drops: its deliveries, by date, counted.
         audit: what they were ingested under.
         is_own: whether this run wrote it; else it completes what another one left.
+        spoiled: deliveries that changed while they were read, each with the reason.
     """
 
     version: int
