@@ -12,7 +12,6 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
 from batch.context import Batch
-from lake.tables import filter_dates
 from schemas.errors import UsageError
 from schemas.tables import INVOICES, SALES, Table
 from transforms.comparison import INVOICE_KEY, LINE_KEY, compare, count_changes
@@ -108,7 +107,7 @@ def _compare_table(
 
 
 def _rows(batch: Batch, date: dt.date, table: Table, version: int) -> DataFrame:
-    return filter_dates(batch.lake.read(table, version), "business_date", [date])
+    return batch.lake.read_dates(table, [date], version)
 
 
 def _write(differences: DataFrame, folder: str) -> None:

@@ -17,7 +17,6 @@ from batch.kept import trouble_again
 from batch.publication import RECOUNT, ROLL_BACK
 from batch.receiving import JOB as INGEST
 from batch.receiving import count_drops
-from lake.tables import filter_dates
 from planning.staleness import DropState
 from schemas.drops import Drop, IngestedDrop
 from schemas.states import DropStatus
@@ -113,7 +112,7 @@ def _take_out(batch: Batch, date: dt.date) -> str:
     batch.tell(f"taking the refused delivery of {date} out of bronze")
     latest = batch.lake.version(RECEIVED_SALES) or 0
     reason = batch.ledger.drops()[date].reason or "refused by an audit"
-    lines = filter_dates(batch.lake.read(RECEIVED_SALES, latest), "drop_date", [date])
+    lines = batch.lake.read_dates(RECEIVED_SALES, [date], latest)
     told = {"run_id": batch.run_id, "of": latest, "drops": {date.isoformat(): reason}}
     because = lines.withColumn("refused_because", F.lit(reason))
     batch.lake.replace(REFUSED_SALES, because, [date], {"job": INGEST, **told})
@@ -123,7 +122,7 @@ def _take_out(batch: Batch, date: dt.date) -> str:
         batch.lake.replace(RECEIVED_SALES, lines.limit(0), [date], metadata)
         return f"drop {date}: its refused delivery is kept apart, bronze holds none of it"
     try:
-        previous = filter_dates(batch.lake.read(RECEIVED_SALES, accepted), "drop_date", [date])
+        previous = batch.lake.read_dates(RECEIVED_SALES, [date], accepted)
         batch.lake.replace(RECEIVED_SALES, previous, [date], metadata)
     except (Py4JJavaError, PySparkException) as error:
         if not GONE.search(str(error)):

@@ -8,7 +8,6 @@ from collections.abc import Callable, Container, Mapping
 from pyspark.sql import DataFrame
 
 from batch.context import Batch
-from lake.tables import filter_dates
 from planning.staleness import date_inputs, no_inputs
 from planning.windows import windows
 from schemas.states import Stage
@@ -91,7 +90,7 @@ def _build_window(
     sales_version: int | None,
 ) -> None:
     batch.tell(f"building {table.name} of {len(revisions):,} dates{batch.timetable.left()}")
-    sales = filter_dates(batch.lake.read(SALES, sales_version), "business_date", revisions)
+    sales = batch.lake.read_dates(SALES, revisions, sales_version)
     metadata = {
         "job": table.name,
         "run_id": batch.run_id,

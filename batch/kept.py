@@ -10,7 +10,6 @@ from pyspark.sql import DataFrame
 from batch.context import Batch
 from batch.received import settled_version
 from batch.receiving import count_drops, receive, told_manifest
-from lake.tables import filter_dates
 from planning.staleness import DropState
 from schemas.drops import Drop, IngestedDrop
 from schemas.states import DropStatus
@@ -32,8 +31,7 @@ def revalidate_accepted(batch: Batch, dates: Iterable[dt.date]) -> None:
         if state.accepted is not None
     ]
     batch.tell(f"validating the accepted lines of {len(drops):,} drops again")
-    received = batch.lake.read(RECEIVED_SALES, settled_version(batch))
-    lines = filter_dates(received, "drop_date", states)
+    lines = batch.lake.read_dates(RECEIVED_SALES, states, settled_version(batch))
     receive(batch, judge_received(received_again(lines), batch.terms), drops, keeps_refused=True)
     troubled = [trouble_again(batch, state) for state in states.values() if state.is_in_trouble]
     batch.ledger.record_drops(batch.run_id, troubled, None, batch.ingest_audit())
@@ -56,7 +54,7 @@ def trouble_again(batch: Batch, state: DropState) -> IngestedDrop:
     """The last delivery of a drop that was refused or failed, as the ledger is to tell it again."""
     found = IngestedDrop(Drop(state.date, (), known_fingerprint=state.fingerprint))
     if state.status is DropStatus.BLOCKED and batch.lake.exists(REFUSED_SALES):
-        refused = filter_dates(batch.lake.read(REFUSED_SALES), "drop_date", [state.date])
+        refused = batch.lake.read_dates(REFUSED_SALES, [state.date])
         count_drops(refused, {state.date: found})
     found.judged_by, found.status, found.reason = batch.settings.rules_digest, state.status, state.reason
     return found
@@ -79,9 +77,8 @@ def kept_lines(batch: Batch, dates: Iterable[dt.date]) -> DataFrame:
         for date in dates
         if known[date].status is DropStatus.BLOCKED and batch.lake.exists(REFUSED_SALES)
     }
-    received = batch.lake.read(RECEIVED_SALES, settled_version(batch))
-    lines = filter_dates(received, "drop_date", dates - refused)
+    lines = batch.lake.read_dates(RECEIVED_SALES, dates - refused, settled_version(batch))
     if not refused:
         return lines
-    apart = filter_dates(batch.lake.read(REFUSED_SALES), "drop_date", refused)
+    apart = batch.lake.read_dates(REFUSED_SALES, refused)
     return lines.unionByName(apart.select(RECEIVED_SALES.columns))

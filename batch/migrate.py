@@ -18,7 +18,6 @@ from batch.recording import done_row
 from batch.recovery import check_tables, recover
 from batch.verify import content_of, differing_dates
 from lake.ledger import settings_columns
-from lake.tables import filter_dates
 from planning.pinned import Change, Chunking, PinnedSettings, SettingsRecord
 from planning.staleness import KNOWN_WRONG, DateInputs, DateState, date_inputs, no_inputs
 from schemas.errors import UsageError
@@ -144,7 +143,7 @@ def _sale_dates(batch: Batch, date: dt.date) -> frozenset[dt.date]:
     """Sale dates of the rows that silver holds of a date that is an adjustment's."""
     found: set[dt.date] = set()
     for table in (SALES, CONFLICTS):
-        rows = filter_dates(batch.lake.read(table), "business_date", [date]).select("sale_date").distinct()
+        rows = batch.lake.read_dates(table, [date]).select("sale_date").distinct()
         found |= {row.sale_date for row in rows.collect()}
     return frozenset(found)
 

@@ -18,7 +18,6 @@ from batch.recording import record_publication, undo_conflicts
 from batch.window import Window
 from batch.writing import write_sales
 from lake.causes import cause_of, is_of_the_place
-from lake.tables import filter_dates
 from planning.dependencies import Dependencies, PublishPlan
 from planning.recovery import is_lost_worker
 from planning.staleness import (
@@ -311,7 +310,7 @@ def _replace_conflicts(batch: Batch, window: Window, publication: Publication) -
     """Commits the lines left out, before the sales: what readers see of a date is accounted for already."""
     dates = publication.dates
     batch.lake.ensure(CONFLICTS)  # a reader finds it empty, not missing, where nothing ever conflicted
-    held = filter_dates(batch.lake.read(CONFLICTS), "business_date", dates)
+    held = batch.lake.read_dates(CONFLICTS, dates)
     if not window.left_out and held.isEmpty():
         return
     # One file a date, not one of each task that kept some.

@@ -46,5 +46,5 @@ def read_accepted_of(
         drop_dates: the drops that hold them, so that no other is read.
         business_dates: the dates.
     """
-    held = filter_dates(read_accepted(batch, version), "drop_date", drop_dates)
-    return filter_dates(held, "business_date", business_dates)
+    held = batch.lake.read_dates(RECEIVED_SALES, drop_dates, version)
+    return filter_dates(filter_accepted(held), "business_date", business_dates)

@@ -21,7 +21,7 @@ from batch.publication import ROLL_BACK
 from lake.frames import local_frame
 from lake.ledger import IngestAudit
 from lake.manifest import read_manifest
-from lake.tables import Commit, filter_dates
+from lake.tables import Commit
 from planning.audit import audit_drop
 from planning.reconciliation import EXACT, ZERO
 from schemas.drops import DateContent, Drop, IngestedDrop, LandedFile, Manifest
@@ -171,7 +171,7 @@ def _audit(batch: Batch, written: Written) -> None:
 def _keep_refused(batch: Batch, written: Written, refused: Reasons) -> None:
     """Keeps refused lines where nothing publishes from."""
     batch.tell(f"keeping the lines of {len(refused)} refused deliveries apart")
-    lines = filter_dates(batch.lake.read(RECEIVED_SALES, written.version), "drop_date", refused)
+    lines = batch.lake.read_dates(RECEIVED_SALES, refused, written.version)
     because = F.lit(None).cast("string")
     for date, reason in refused.items():
         because = F.when(F.col("drop_date") == F.lit(date), F.lit(reason)).otherwise(because)
@@ -182,7 +182,7 @@ def _keep_refused(batch: Batch, written: Written, refused: Reasons) -> None:
 def _roll_back(batch: Batch, written: Written, reasons: Reasons) -> None:
     """Puts the deliveries back that bronze held before."""
     batch.tell(f"putting back the delivery before of {len(reasons)} drops")
-    previous = filter_dates(batch.lake.read(RECEIVED_SALES, written.before), "drop_date", reasons)
+    previous = batch.lake.read_dates(RECEIVED_SALES, reasons, written.before)
     metadata = {
         "job": ROLL_BACK,
         "run_id": batch.run_id,
@@ -213,7 +213,7 @@ def _named(reasons: Reasons) -> dict[str, str]:
 
 
 def _count(batch: Batch, version: int, found: dict[dt.date, IngestedDrop]) -> None:
-    received = filter_dates(batch.lake.read(RECEIVED_SALES, version), "drop_date", found)
+    received = batch.lake.read_dates(RECEIVED_SALES, found, version)
     count_drops(received, found)
 
 
@@ -268,7 +268,7 @@ def _example(batch: Batch, version: int, found: IngestedDrop) -> str:
     if not found.rejected:
         return ""
     reason = found.reasons.most_common(1)[0][0]
-    received = filter_dates(batch.lake.read(RECEIVED_SALES, version), "drop_date", [found.drop.date])
+    received = batch.lake.read_dates(RECEIVED_SALES, [found.drop.date], version)
     line = received.filter(F.array_contains("reject_reasons", reason)).select("source_file", "raw").first()
     return "" if line is None else f"; for example {reason} in {line.source_file}: {line.raw[:300]}"
 

@@ -17,7 +17,7 @@ from batch.context import Batch, PublishedDate
 from batch.publication import JOB, ROLL_BACK, Publication
 from batch.received import read_accepted_of
 from lake.ledger import RESTORED
-from lake.tables import Commit, filter_dates
+from lake.tables import Commit
 from planning.pinned import Chunking
 from planning.reconciliation import Cell, Measure, Shares, reconcile, totals_by, unreconciled_dates
 from schemas.states import DateStatus, ExitCode
@@ -40,7 +40,7 @@ def record_publication(
         version: version of ``silver/sales`` that holds it.
         received: lines and control totals of its accepted lines in bronze.
     """
-    sales = filter_dates(batch.lake.read(SALES, version), "business_date", publication.dates)
+    sales = batch.lake.read_dates(SALES, publication.dates, version)
     published, duplicates = count_sales(sales)
     left_out = count_conflicts_of(batch, publication.dates)
     cells = reconcile(received, published, duplicates, left_out)
@@ -87,7 +87,7 @@ def undo_conflicts(batch: Batch) -> None:
 def roll_back_conflicts(batch: Batch, commit: Commit, dates: Iterable[str]) -> None:
     """Gives dates the conflicts that they had before a commit."""
     days = [dt.date.fromisoformat(text) for text in dates]
-    before = filter_dates(batch.lake.read(CONFLICTS, commit.version - 1), "business_date", days)
+    before = batch.lake.read_dates(CONFLICTS, days, commit.version - 1)
     metadata = {
         "job": ROLL_BACK,
         "run_id": batch.run_id,
@@ -149,7 +149,7 @@ def count_accepted(batch: Batch, publication: Publication) -> dict[Cell, Measure
 
 def count_conflicts_of(batch: Batch, dates: Iterable[dt.date]) -> dict[tuple[Cell, str], Measure]:
     """Measures of the lines of dates in ``silver/conflicts``, by outcome."""
-    return count_left_out(count_conflicts(filter_dates(batch.lake.read(CONFLICTS), "business_date", dates)))
+    return count_left_out(count_conflicts(batch.lake.read_dates(CONFLICTS, dates)))
 
 
 def _recover(batch: Batch, commit: Commit) -> None:
@@ -200,7 +200,7 @@ def _roll_back(
     batch: Batch, publication: Publication, problems: Mapping[dt.date, str], version: int
 ) -> list[dict[str, Any]]:
     """Gives readers the previous content of dates that do not reconcile; returns their ledger rows."""
-    previous = filter_dates(batch.lake.read(SALES, version - 1), "business_date", problems)
+    previous = batch.lake.read_dates(SALES, problems, version - 1)
     told = {date.isoformat(): problem for date, problem in sorted(problems.items())}
     metadata = {
         "job": ROLL_BACK,

@@ -46,7 +46,7 @@ def restore(batch: Batch, date: dt.date, revision: int) -> None:
     _check(date, revision, versions, now)
     old = Publication.from_metadata(_metadata(batch, date, revision, versions[revision]))
     with _files_expected(date, revision):
-        sales = filter_dates(batch.lake.read(SALES, versions[revision]), "business_date", [date])
+        sales = batch.lake.read_dates(SALES, [date], versions[revision])
         conflicts = filter_dates(_conflicts_of(batch, old), "business_date", [date])
         sale_dates = _sale_dates(batch, date, sales, conflicts)
         _check_not_stale(batch, date, sale_dates)
@@ -100,9 +100,9 @@ def _check_other_dates(
     linked = [other for other, state in states.items() if other != date and state.sale_dates & sale_dates]
     key = list(KEY_COLUMNS)
     is_late = F.col("outcome").isin(ConflictOutcome.LATE_DUPLICATE.value, ConflictOutcome.LATE_CONFLICT.value)
-    current = filter_dates(batch.lake.read(SALES), "business_date", [date])
-    others = filter_dates(batch.lake.read(SALES), "business_date", linked)
-    resent = filter_dates(batch.lake.read(CONFLICTS), "business_date", linked).filter(is_late)
+    current = batch.lake.read_dates(SALES, [date])
+    others = batch.lake.read_dates(SALES, linked)
+    resent = batch.lake.read_dates(CONFLICTS, linked).filter(is_late)
     gained = sales.select(key).join(current.select(key), key, "left_anti")
     lost = current.select(key).join(sales.select(key), key, "left_anti")
     for rows, what in (

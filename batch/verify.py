@@ -352,7 +352,7 @@ def _reused_numbers(batch: Batch, dates: list[dt.date]) -> list[str]:
 
 
 def _of(batch: Batch, table: Table, dates: Iterable[dt.date]) -> DataFrame:
-    return filter_dates(batch.lake.read(table), "business_date", dates)
+    return batch.lake.read_dates(table, dates)
 
 
 def _some(dates: Collection[dt.date]) -> str:

@@ -6,6 +6,7 @@ import os
 import re
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,7 @@ class FileStore:
             raise UsageError(f"{root}: {first_line(error)}") from None
         self._root = path.makeQualified(self._system.getUri(), self._system.getWorkingDirectory())
         self._etags: bool | None = None
+        self._scheme = str(self._root.toUri().getScheme())
 
     @property
     def root(self) -> str:
@@ -97,7 +99,7 @@ class FileStore:
     @property
     def is_on_s3(self) -> bool:
         """Whether the root is in a bucket of S3 or of a store that speaks its protocol."""
-        return str(self._root.toUri().getScheme()) in _S3_SCHEMES
+        return self._scheme in _S3_SCHEMES
 
     def exists(self, name: str = "") -> bool:
         """Whether the root, or something below it, exists.
@@ -164,7 +166,7 @@ class FileStore:
     @property
     def is_on_this_host(self) -> bool:
         """Whether the root is in the file system of this host."""
-        return str(self._root.toUri().getScheme()) == "file"
+        return self._scheme == "file"
 
     def files(self, folder: str = "") -> Iterator[FileStatus]:
         """Files below a folder of the root, at any depth; on an object store in few requests."""
@@ -186,6 +188,9 @@ class FileStore:
         Raises:
             OSError: the file cannot be read, or is no gzip.
         """
+        if self.is_on_this_host and not decompress:
+            with suppress(OSError), Path(path.removeprefix("file:")).open("rb") as file:
+                return file.read(limit)  # through the JVM, each of the ledger's files takes 10 ms (measured)
         try:
             stream = self._system.open(self._path(path))
             try:
@@ -204,6 +209,8 @@ class FileStore:
             OSError: the file system refuses.
         """
         path = self._below(name)
+        if self.is_on_this_host:
+            return self._write_local(path, content)
         try:
             stream = self._system.create(path, True)
             try:
@@ -213,6 +220,14 @@ class FileStore:
             return self._status(self._system.getFileStatus(path))
         except Py4JJavaError as error:
             raise OSError(first_line(error)) from None
+
+    def _write_local(self, path: Any, content: bytes) -> FileStatus:
+        """As Hadoop does, which starts a process for the rights of each file."""
+        local = _local(path)
+        local.parent.mkdir(parents=True, exist_ok=True)
+        local.write_bytes(content)
+        modified_ms = local.stat().st_mtime_ns // 1_000_000
+        return FileStatus(str(path.toString()), len(content), str(modified_ms), modified_ms)
 
     def create(self, name: str, content: bytes) -> bool:
         """Writes a small file below the root only where there is none: of several at once, one does.
@@ -224,8 +239,8 @@ class FileStore:
             OSError: the file system refuses, or knows no conditions.
         """
         path = self._below(name)
-        if str(self._root.toUri().getScheme()) == "file":
-            return _create_local(Path(str(path.toUri().getPath())), content)
+        if self.is_on_this_host:
+            return _create_local(_local(path), content)
         try:
             if self.is_on_s3:
                 builder = self._system.createFile(path).overwrite(False).must(_CONDITION, "true")
@@ -307,6 +322,10 @@ class FileStore:
             self._etags = bool(etag_source.isInstance(status))
         etag = status.getEtag() if self._etags else None  # none of what a gateway found on its disk
         return str(etag or status.getModificationTime())
+
+
+def _local(path: Any) -> Path:
+    return Path(str(path.toUri().getPath()))
 
 
 def _create_local(path: Path, content: bytes) -> bool:

@@ -133,7 +133,9 @@ def _given_settings() -> dict[str, str]:
 
 
 def _settings_of(spark: SparkSession) -> dict[str, str]:
-    return dict(spark.conf.getAll)
+    # One text: Python's own way asks the JVM several times for each setting.
+    settings: Any = spark._jsparkSession.conf().getAll()
+    return dict(pair.split(" -> ", 1) for pair in settings.mkString("\0").split("\0"))
 
 
 def _enforce(spark: SparkSession) -> None:

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, StructType
 
-from lake.delta_log import DeltaLog
+from lake.delta_log import DeltaLog, date_condition
 from lake.files import FileStore, Usage
 from lake.frames import local_frame, local_table
 from schemas.errors import TryAgainError, UsageError
@@ -80,6 +80,7 @@ class Lake:
         self._existing: set[str] = set()
         self._before_commit: Callable[[], None] = _nothing
         self._numbers: dict[str, int] = {}
+        self._logs: dict[str, DeltaLog] = {}
 
     def check_before_commit(self, check: Callable[[], None]) -> None:
         """Makes every commit from now on call a function first; what it raises stops the commit."""
@@ -193,6 +194,22 @@ class Lake:
             reader = reader.option("versionAsOf", version)
         return reader.load(self.path(table))
 
+    def read_dates(self, table: Table, dates: Iterable[dt.date], version: int | None = None) -> DataFrame:
+        """Rows of some dates of a table that is partitioned by date, none where it is not there.
+
+        Args:
+            table: contract.
+            dates: dates of the column by which it is partitioned.
+            version: version to read, the latest where None.
+        """
+        if not self.exists(table):
+            return local_frame(self._spark, table.schema)
+        wanted = set(dates)
+        found = self._log(table).read(version, wanted)
+        if found is None:
+            return filter_dates(self.read(table, version), table.partition_by[0], wanted)
+        return found
+
     def rows(self, table: Table, run_id: str | None = None) -> list[dict[str, Any]]:
         """Rows of a small table, by column name; times carry their zone.
 
@@ -236,7 +253,7 @@ class Lake:
         Args:
             table: contract, partitioned by a date.
             rows: new content of these dates; a date with no row is emptied.
-            dates: the dates replaced; a row of any other fails the write.
+            dates: the dates replaced.
             metadata: kept with the commit; holds ``run_id``, by which the commit is found again.
 
         Returns:
@@ -244,27 +261,16 @@ class Lake:
 
         Raises:
             TryAgainError: another run was first, or took the lake over.
+            ValueError: a row is of another date, or the columns are not the table's.
         """
         self.ensure(table)
-        before, number = self.version(table) or 0, self.next_number(table)
-        writer = (
-            rows.write.format("delta")
-            .mode("overwrite")
-            .option("replaceWhere", date_condition(table.partition_by[0], dates))
-            .option("userMetadata", json.dumps(metadata, sort_keys=True))
-            .option("txnAppId", table.application)
-            .option("txnVersion", number)
-        )
-        self._guarded(lambda: writer.save(self.path(table)), table)
-        # Delta passes over an outrun transaction in silence: only our own commit proves the write.
-        own = [commit for commit in self.commits(table, before) if commit.metadata == metadata]
-        if own:
-            self._numbers[table.name] = number
-            return own[-1].version
-        if self.transaction(table) >= number:
-            raise TryAgainError(f"{table.name}: another run was first; run again")
-        # Nothing to remove and nothing to add makes no commit; what was done is told all the same.
-        return self._note(table, metadata)
+        _check_columns(rows, table)
+        number, text, made = self.next_number(table), json.dumps(metadata, sort_keys=True), []
+        contents = rows.select(*table.columns), set(dates), text, table.application, number
+        write = self._log(table).replace
+        self._guarded(lambda: made.append(write(*contents, self._before_commit)), table)
+        self._numbers[table.name] = number
+        return int(made[-1])
 
     def note(self, table: Table, metadata: Mapping[str, Any]) -> int:
         """Makes a commit that changes no row and carries metadata; returns its version."""
@@ -397,7 +403,9 @@ class Lake:
         return self._log(table).snapshot()
 
     def _log(self, table: Table) -> DeltaLog:
-        return DeltaLog(self._spark, self._files, table)
+        if table.name not in self._logs:
+            self._logs[table.name] = DeltaLog(self._spark, self._files, table)
+        return self._logs[table.name]
 
     def _guarded(self, action: Any, table: Table) -> None:
         self._before_commit()
@@ -421,9 +429,9 @@ def _properties(table: Table) -> dict[str, str]:
         else {"delta.dataSkippingNumIndexedCols": "0"}
     )
     properties[SCHEMA_VERSION_PROPERTY] = str(SCHEMA_VERSION)
-    if not table.partition_by:
-        # A checkpoint is a Spark query: with one each 10 commits, as Delta has it, a run in three waits.
-        properties["delta.checkpointInterval"] = "100"
+    # A checkpoint is a Spark query: with one each 10 commits, as Delta has it, a run in three waits for some.
+    # maintain_tables writes them.
+    properties["delta.checkpointInterval"] = "100"
     return properties
 
 
@@ -453,18 +461,19 @@ def _compared_fields(found: StructType, wanted: StructType, name: str) -> tuple[
     return missing, None
 
 
+def _check_columns(rows: DataFrame, table: Table) -> None:
+    """Proves that rows have the columns of a table, each of its type."""
+    missing, problem = _compared(rows.select(*table.columns).schema, table.schema)
+    if missing or problem:
+        raise ValueError(f"{table.name}: {problem or f'no column {missing[0]}'}")
+
+
 def _merged(found: StructType, wanted: StructType) -> StructType:
     """The columns that are there, then those that are wanted and missing."""
     contract = {field.name: field for field in wanted.fields}
     kept = [contract.get(field.name, field) for field in found.fields]
     there = {field.name for field in found.fields}
     return StructType([*kept, *(field for field in wanted.fields if field.name not in there)])
-
-
-def date_condition(column: str, dates: Iterable[dt.date]) -> str:
-    """SQL condition that a date column is one of the dates; for none of them, one that never holds."""
-    literals = ", ".join(f"date'{date.isoformat()}'" for date in sorted(set(dates)))
-    return f"{column} in ({literals})" if literals else f"{column} is null and false"
 
 
 def filter_dates(rows: DataFrame, column: str, dates: Iterable[dt.date]) -> DataFrame:

@@ -80,6 +80,13 @@ def _submit_arguments(folder: Path) -> list[str]:
         "spark.sql.adaptive.enabled": "true",
         # Delta reads its own log with 50 tasks a table otherwise.
         "spark.databricks.delta.snapshotPartitions": "1",
+        # The files of a small table are told by the checksum of its log: as in production.
+        "spark.databricks.delta.allFilesInCrc.thresholdNumFiles": "1000",
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
+        "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",
+        "spark.sql.streaming.checkpointFileManagerClass": (
+            "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
+        ),
         # Compaction and listings start 10,000 tasks otherwise.
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
         # As in production; the checksumming file system starts a process for each file.
