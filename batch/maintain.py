@@ -21,6 +21,7 @@ def maintain(batch: Batch, retain_hours: float) -> None:
         batch: the run, which holds the lake.
         retain_hours: age that a file must have reached to be deleted.
     """
+    batch.lake.check_checksums()
     # The run recovered unrecorded commits as it began, before VACUUM removes the versions that they need.
     if batch.retain_at_least > retain_hours:
         batch.outcome.warnings.append(

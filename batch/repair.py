@@ -43,6 +43,7 @@ def repair(batch: Batch) -> list[str]:
         UsageError: the tables are of an older version, or the config is not the one of the lake.
     """
     batch.lake.check_schemas()
+    batch.lake.check_checksums()
     pin_settings(batch, Wishes())
     if batch.dry_run:
         found = examine_lake(batch)

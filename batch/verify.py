@@ -110,6 +110,7 @@ def examine_lake(batch: Batch, asked: Container[dt.date] | None = None) -> Verif
         asked: business dates to look at; None for all.
     """
     found = Verification()
+    batch.lake.check_checksums()
     _check_unsettled(batch, found)
     bronze_version = settled_version(batch)
     published = published_dates(batch, found)

@@ -21,7 +21,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from lake.files import FileStore
 from lake.frames import local_frame
-from schemas.errors import TryAgainError
+from schemas.errors import TryAgainError, UsageError
 from schemas.tables import Table
 
 # Above this, reading one file after another takes longer than a query that reads several at once.
@@ -140,12 +140,14 @@ class DeltaLog:
             ValueError: a row is of another date.
         """
         transaction = self._transaction(application, number)
+        # What another writer adds to these dates meanwhile is a conflict.
+        transaction.trackReadPredicates(self._sequence([self._condition(dates)]), True, True)
         removed = self._files_of(transaction.snapshot(), dates)
         added = self._listed(transaction.writeFiles(rows._jdf))
         column = self._table.partition_by[0]
-        written = {_date_of(file.partitionValues().apply(column)) for file in added}
-        if not written <= set(dates):
-            raise ValueError(f"{self._table.name}: rows of {sorted(written - set(dates))} are not asked for")
+        others = {str(file.partitionValues().apply(column)) for file in added} - _as_text(dates)
+        if others:
+            raise ValueError(f"{self._table.name}: rows of {sorted(others)} are not asked for")
         check()
         actions = [*(file.remove() for file in removed), *added, self._raised(application, number)]
         return int(transaction.commit(self._sequence(actions), self._write("Overwrite", metadata)))
@@ -182,18 +184,22 @@ class DeltaLog:
         told = self._told_files(snapshot)
         if told is not None:
             return self._of_dates(told, dates)
-        parser = self._spark._jsparkSession.sessionState().sqlParser()
-        condition = parser.parseExpression(date_condition(self._table.partition_by[0], dates))
-        return self._listed(snapshot.filesForScan(self._sequence([condition]), False).files())
+        wanted = self._sequence([self._condition(dates)])
+        return self._listed(snapshot.filesForScan(wanted, False).files())
+
+    def _condition(self, dates: Collection[dt.date]) -> Any:
+        session: Any = self._spark._jsparkSession
+        text = date_condition(self._table.partition_by[0], dates)
+        return session.sessionState().sqlParser().parseExpression(text)
 
     def _of_dates(self, files: Any, dates: Collection[dt.date]) -> list[Any]:
         # One text for all: to ask each file would cost a call to the JVM for each.
         told = json.loads(self._delta.util.JsonUtils.mapper().writeValueAsString(files))
-        column, wanted = self._table.partition_by[0], set(dates)
+        column, wanted = self._table.partition_by[0], _as_text(dates)
         return [
             files.apply(position)
             for position, file in enumerate(told)
-            if _date_of(file["partitionValues"][column]) in wanted
+            if file["partitionValues"].get(column) in wanted
         ]
 
     def update_definition(self, schema: str, properties: Mapping[str, str]) -> None:
@@ -254,22 +260,58 @@ class DeltaLog:
 
     def commit_metadata(self, version: int) -> str | None:
         """What the writer of a version said of it; None where nothing, or where its commit is gone."""
+        said = self._commit_info(version)
+        return _value(said.get().userMetadata()) if said.isDefined() else None
+
+    def _commit_info(self, version: int) -> Any:
+        """What the log says of a commit, as Scala's option."""
         commit = self._jvm.org.apache.hadoop.fs.Path(f"{self._path}/_delta_log/{version:020d}.json")
         read = self._delta.DeltaHistoryManager.getCommitInfoOpt
         try:
-            found = read(self._log.store(), commit, self._log.newDeltaHadoopConf())
+            return read(self._log.store(), commit, self._log.newDeltaHadoopConf())
         except Py4JJavaError as error:
             if "FileNotFoundException" in str(error):
-                return None
+                return self._none
             raise
-        said = found.get().userMetadata() if found.isDefined() else self._none
-        return str(said.get()) if said.isDefined() else None
+
+    def check_checksum(self) -> None:
+        """Proves that the checksum of the latest version names the files of the log, read whole.
+
+        Raises:
+            UsageError: it does not, as where another writer replaced a commit.
+        """
+        snapshot = self.snapshot()
+        told = self._told_files(snapshot)
+        if told is None:
+            return
+        paths = DataFrame(snapshot.allFilesViaStateReconstruction().toDF(), self._spark).select("path")
+        found = json.loads(self._delta.util.JsonUtils.mapper().writeValueAsString(told))
+        if {row.path for row in paths.collect()} != {file["path"] for file in found}:
+            raise self._wrong_checksum(int(snapshot.version()))
 
     def _told_files(self, snapshot: Any) -> Any | None:
-        """Files of the table, from the checksum that Delta keeps beside a commit; None where it has none."""
+        """Files of the table, from the checksum that Delta keeps beside a commit; None where it has none.
+
+        Raises:
+            UsageError: the checksum is that of another commit.
+        """
         checksum = snapshot.checksumOpt()
         files = checksum.get().allFiles() if checksum.isDefined() else self._none
-        return files.get() if files.isDefined() else None
+        version = int(snapshot.version())
+        said = self._commit_info(version)
+        own = said.get().txnId() if said.isDefined() else self._none
+        if not files.isDefined() or not own.isDefined():
+            return None
+        if _value(checksum.get().txnId()) != _value(own):
+            raise self._wrong_checksum(version)
+        return files.get()
+
+    def _wrong_checksum(self, version: int) -> UsageError:
+        return UsageError(
+            f"table {self._path}: _delta_log/{version:020d}.crc is not of version {version}: the log was "
+            "changed by hand or by another writer; delete the .crc files of this log, then run "
+            "verify_sales"
+        )
 
     def _listed(self, sequence: Any) -> list[Any]:
         return [sequence.apply(position) for position in range(sequence.size())]
@@ -290,5 +332,10 @@ def date_condition(column: str, dates: Iterable[dt.date]) -> str:
     return f"{column} in ({literals})" if literals else f"{column} is null and false"
 
 
-def _date_of(text: str) -> dt.date:
-    return dt.date.fromisoformat(text)
+def _as_text(dates: Collection[dt.date]) -> set[str]:
+    """As a log writes them."""
+    return {date.isoformat() for date in dates}
+
+
+def _value(option: Any) -> str | None:
+    return str(option.get()) if option.isDefined() else None

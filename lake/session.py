@@ -93,7 +93,7 @@ def open_session(application: str, master: str | None = None) -> SparkSession:
     Raises:
         UsageError: a session that runs already has a setting that cannot be changed any more.
     """
-    _set_locale()
+    _set_java_defaults()
     given = _given_settings()
     builder = SparkSession.builder.appName(application)
     if master is not None:
@@ -119,11 +119,15 @@ def overridden_settings(spark: SparkSession) -> list[str]:
     return [str(text) for text in noted]
 
 
-def _set_locale() -> None:
-    """Makes Java write its digits in ASCII: Delta formats a version as the name of its file."""
+def _set_java_defaults() -> None:
+    """Makes Java write its digits in ASCII: Delta formats a version as the name of its file.
+
+    In any time zone but UTC, Delta looks the files of each commit up a second time.
+    """
     SparkContext._ensure_initialized()
     java: Any = SparkContext._jvm
     java.java.util.Locale.setDefault(java.java.util.Locale.ENGLISH)
+    java.java.util.TimeZone.setDefault(java.java.util.TimeZone.getTimeZone("UTC"))
 
 
 def _given_settings() -> dict[str, str]:

@@ -128,6 +128,16 @@ class Lake:
                     f"{found.version}, this version has {SCHEMA_VERSION}): run migrate_tables"
                 )
 
+    def check_checksums(self) -> None:
+        """Proves that the checksum of each table of bronze, silver and gold names the files of its log.
+
+        Raises:
+            UsageError: one does not; the text names its file.
+        """
+        for table in DATA_TABLES:
+            if self.exists(table):
+                self._log(table).check_checksum()
+
     def differences(self) -> list[Difference]:
         """How each table that is there differs from its contract."""
         return [self._difference(table) for table in TABLES if self.exists(table)]

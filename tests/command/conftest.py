@@ -9,6 +9,6 @@ from tests.jobs.shop import Shop
 
 
 @pytest.fixture
-def shop(spark: SparkSession, tmp_path: Path) -> Shop:
-    """An empty shop."""
+def shop(spark: SparkSession, interpreted: None, tmp_path: Path) -> Shop:
+    """An empty shop, of a few lines."""
     return Shop(spark, tmp_path)

@@ -42,8 +42,6 @@ from tests.jobs.shop import Ran, Shop, line
 from tests.support.landing import drop_folder
 from transforms import rules
 
-pytestmark = pytest.mark.usefixtures("interpreted")
-
 S, E = "2026-03-02", "2026-03-12"
 
 

@@ -32,7 +32,6 @@ from tests.jobs.shop import Shop, line
 
 LAKES = Path(__file__).parent / "lakes_0_1_0"
 MILD = ["--set", "audit.max_conflict_share=0.9", "--set", "audit.max_rejected_share=0.5"]
-pytestmark = pytest.mark.usefixtures("interpreted")
 
 S, E = "2026-03-02", "2026-03-12"
 

@@ -14,8 +14,6 @@ from jobs.verify_sales import JOB as VERIFY_SALES
 from schemas.tables import CONFLICTS, DAILY_SALES, INVOICES, RECEIVED_SALES, SALES, Table
 from tests.jobs.shop import Shop, line
 
-pytestmark = pytest.mark.usefixtures("interpreted")
-
 S, E = "2026-03-02", "2026-03-12"
 
 
