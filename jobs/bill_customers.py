@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from batch.context import Batch
-from batch.gold import bill_customers
-from command.job import Job
-from command.options import Options
+from pipeline.cli.job import Job
+from pipeline.cli.options import Options
+from pipeline.steps.context import Batch
+from pipeline.steps.gold import bill_customers
 from schemas.states import Stage
 
 

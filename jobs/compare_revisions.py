@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from batch.compare import compare_revisions
-from batch.context import Batch
-from command.job import Job
-from command.options import Options
-from report.comparison import print_comparison
+from pipeline.cli.job import Job
+from pipeline.cli.options import Options
+from pipeline.report.comparison import print_comparison
+from pipeline.steps.compare import compare_revisions
+from pipeline.steps.context import Batch
 from schemas.errors import UsageError
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from batch.context import Batch
-from batch.doctor import examine
-from command.job import Job
-from command.options import Options
-from report.doctor import print_findings
+from pipeline.cli.job import Job
+from pipeline.cli.options import Options
+from pipeline.report.doctor import print_findings
+from pipeline.steps.context import Batch
+from pipeline.steps.doctor import examine
 
 
 def run(batch: Batch, _: Options) -> None:

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import click
 
-from batch.context import Batch
-from command.job import Job
-from command.options import Options
-from drills.drill import Drill, write_rows
-from drills.faults import NAMES
-from drills.jar import build_jar
-from drills.runs import Runner
-from report.drill import print_drill
+from pipeline.cli.job import Job
+from pipeline.cli.options import Options
+from pipeline.report.drill import print_drill
+from pipeline.steps.context import Batch
 from schemas.errors import UsageError
 from schemas.states import ExitCode
+from tools.drills.drill import Drill, write_rows
+from tools.drills.faults import NAMES
+from tools.drills.jar import build_jar
+from tools.drills.runs import Runner
 
 _ROOT = Path(__file__).resolve().parents[1]
 # Small files and partitions, so that each step has more tasks than there are workers.

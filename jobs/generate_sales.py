@@ -9,12 +9,12 @@ import click
 import yaml
 from pydantic import ValidationError
 
-from batch.context import Batch
-from command.job import Job
-from command.options import Options
+from pipeline.cli.job import Job
+from pipeline.cli.options import Options
+from pipeline.steps.context import Batch
 from schemas.errors import UsageError
-from synthetic.generate import generate
-from synthetic.plan import SyntheticPlan
+from tools.synthetic.generate import generate
+from tools.synthetic.plan import SyntheticPlan
 
 # What the common options and the config say already.
 _SAID_ELSEWHERE = frozenset({"first_date", "last_date", "timezone", "ranges", "late_days"})

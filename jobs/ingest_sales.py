@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from batch.context import Batch
-from batch.ingest import ingest
-from command.flags import FROM_NOW_ON, REINGEST
-from command.job import Job
-from command.options import Options
+from pipeline.cli.flags import FROM_NOW_ON, REINGEST
+from pipeline.cli.job import Job
+from pipeline.cli.options import Options
+from pipeline.steps.context import Batch
+from pipeline.steps.ingest import ingest
 from schemas.states import Stage
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from batch.context import Batch, DateRange
-from batch.maintain import maintain
-from command.job import SAFE_HOURS, Job
-from command.options import Options
+from pipeline.cli.job import SAFE_HOURS, Job
+from pipeline.cli.options import Options
+from pipeline.steps.context import Batch, DateRange
+from pipeline.steps.maintain import maintain
 from schemas.errors import UsageError
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from batch.context import Batch, DateRange
-from batch.migrate import migrate
-from command.job import Job
-from command.options import Options
+from pipeline.cli.job import Job
+from pipeline.cli.options import Options
+from pipeline.steps.context import Batch, DateRange
+from pipeline.steps.migrate import migrate
 from schemas.errors import UsageError
 
 

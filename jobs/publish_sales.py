@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from batch.context import Batch
-from batch.publish import publish
-from command.flags import FROM_NOW_ON, REPUBLISH
-from command.job import Job
-from command.options import Options
+from pipeline.cli.flags import FROM_NOW_ON, REPUBLISH
+from pipeline.cli.job import Job
+from pipeline.cli.options import Options
+from pipeline.steps.context import Batch
+from pipeline.steps.publish import publish
 from schemas.states import Stage
 
 

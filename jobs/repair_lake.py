@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from batch.context import Batch, DateRange
-from batch.repair import repair
-from command.job import Job
-from command.options import Options
+from pipeline.cli.job import Job
+from pipeline.cli.options import Options
+from pipeline.steps.context import Batch, DateRange
+from pipeline.steps.repair import repair
 from schemas.errors import UsageError
 from schemas.states import Stage
 

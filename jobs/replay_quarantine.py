@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from batch.context import Batch
-from batch.replay import replay
-from command.job import Job
-from command.options import Options
-from report.replay import print_replay
+from pipeline.cli.job import Job
+from pipeline.cli.options import Options
+from pipeline.report.replay import print_replay
+from pipeline.steps.context import Batch
+from pipeline.steps.replay import replay
 from schemas.states import Stage
 from transforms.rules import REJECT_REASONS
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from batch.context import Batch
-from batch.restore import restore
-from command.job import Job
-from command.options import Options
+from pipeline.cli.job import Job
+from pipeline.cli.options import Options
+from pipeline.steps.context import Batch
+from pipeline.steps.restore import restore
 from schemas.errors import UsageError
 from schemas.states import Stage
 

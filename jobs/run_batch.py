@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from batch.context import Batch
-from batch.ingest import ingest
-from batch.night import finish
-from batch.publish import dates_of_drops
-from command.flags import FROM_NOW_ON, REINGEST, REPUBLISH
-from command.job import Job
-from command.options import Options
+from pipeline.cli.flags import FROM_NOW_ON, REINGEST, REPUBLISH
+from pipeline.cli.job import Job
+from pipeline.cli.options import Options
+from pipeline.steps.context import Batch
+from pipeline.steps.ingest import ingest
+from pipeline.steps.night import finish
+from pipeline.steps.publish import dates_of_drops
 from schemas.states import Stage
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from batch.context import Batch
-from batch.status import status
-from command.job import Job
-from command.options import Options
-from report.status import print_status
+from pipeline.cli.job import Job
+from pipeline.cli.options import Options
+from pipeline.report.status import print_status
+from pipeline.steps.context import Batch
+from pipeline.steps.status import status
 
 
 def run(batch: Batch, _: Options) -> None:

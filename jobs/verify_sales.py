@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from batch.context import Batch
-from batch.verify import verify
-from command.job import Job
-from command.options import Options
-from report.verification import print_verification
+from pipeline.cli.job import Job
+from pipeline.cli.options import Options
+from pipeline.report.verification import print_verification
+from pipeline.steps.context import Batch
+from pipeline.steps.verify import verify
 
 
 def run(batch: Batch, _: Options) -> None:

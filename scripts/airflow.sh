@@ -6,7 +6,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 venv=$root/var/airflow/venv
-lock=$root/dags/requirements.lock
+lock=$root/deploy/airflow/requirements.lock
 
 install_airflow() {
     cmp -s "$lock" "$venv/installed.lock" && return
@@ -14,7 +14,7 @@ install_airflow() {
     [[ -x $venv/bin/pip ]] || "$python" -m venv --clear "$venv" || fail "cannot make $venv"
     rm -f "$venv/installed.lock"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock" ||
-        fail "cannot install the packages of dags/requirements.lock"
+        fail "cannot install the packages of deploy/airflow/requirements.lock"
     cp "$lock" "$venv/installed.lock" # last: an installation that was cut short is done again
 }
 
@@ -26,7 +26,7 @@ install_airflow
 exec 9>&-
 
 export AIRFLOW_HOME=${AIRFLOW_HOME:-$root/var/airflow/home}
-export AIRFLOW__CORE__DAGS_FOLDER=${AIRFLOW__CORE__DAGS_FOLDER:-$root/dags}
+export AIRFLOW__CORE__DAGS_FOLDER=${AIRFLOW__CORE__DAGS_FOLDER:-$root/deploy/airflow}
 export AIRFLOW__CORE__LOAD_EXAMPLES=${AIRFLOW__CORE__LOAD_EXAMPLES:-False}
 export CYMBAL_HOME=${CYMBAL_HOME:-$root}
 export PATH=$venv/bin:$PATH # the parts of "standalone" are found there

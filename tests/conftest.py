@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from pyspark.sql import SparkSession
 
-from lake.session import open_session
+from pipeline.lake.session import open_session
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -1,4 +1,4 @@
-"""Sale date and business date of a line. The Spark session's time zone must be UTC (``lake.session``)."""
+"""Sale date and business date of a line. The session's time zone must be UTC (``pipeline.lake.session``)."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from report import structured
+from scripts.bootstrap import structured
 
 ROOT = Path(__file__).resolve().parents[2]
 VAR = ROOT / "var"

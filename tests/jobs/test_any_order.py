@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-import lake.ledger
-import lake.settings
+import pipeline.lake.ledger
+import pipeline.settings
 from jobs.bill_customers import JOB as BILL_CUSTOMERS
 from jobs.ingest_sales import JOB as INGEST_SALES
 from jobs.maintain_tables import JOB as MAINTAIN_TABLES
@@ -25,8 +25,8 @@ from jobs.restore_sales import JOB as RESTORE_SALES
 from jobs.run_batch import JOB as RUN_BATCH
 from jobs.status import JOB as STATUS
 from jobs.verify_sales import JOB as VERIFY_SALES
-from lake.lock import STALE_SECONDS
-from lake.tables import Lake
+from pipeline.lake.lock import STALE_SECONDS
+from pipeline.lake.tables import Lake
 from schemas.tables import (
     CONFLICTS,
     DAILY_SALES,
@@ -276,7 +276,7 @@ def test_6_rules_of_a_new_version_are_asked_about_and_then_published(
     mild = ("--set", "audit.max_rejected_share=0.5")
     shop.done(*mild)
     assert published(shop) == [("X", S)]
-    monkeypatch.setattr(lake.settings, "RULES_VERSION", 1000)
+    monkeypatch.setattr(pipeline.settings, "RULES_VERSION", 1000)
     refused = shop.run(*mild)
     assert (refused.code, "rules is 1 in the lake, 1000 in this run" in refused.error) == (2, True)
     lenient = {**rules._RULES, "zero_quantity": lambda _: rules.F.lit(False)}
@@ -321,7 +321,7 @@ def test_7_conflicts_of_a_revision_that_never_came_are_taken_back(
 
 
 def test_7_conflicts_go_with_a_chunk_that_fails_for_good(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    import batch.window
+    import pipeline.steps.window
 
     shop.arguments = list(MILD)
     shop.land(S, X, Y)
@@ -332,7 +332,7 @@ def test_7_conflicts_go_with_a_chunk_that_fails_for_good(shop: Shop, monkeypatch
         raise RuntimeError("a value of this date cannot be written")
 
     with monkeypatch.context() as patched:
-        patched.setattr(batch.window.Window, "sales", fail)
+        patched.setattr(pipeline.steps.window.Window, "sales", fail)
         assert shop.run().code == 1
     assert left_out(shop) == []
     assert shop.run(job=VERIFY_SALES).code == 5
@@ -391,9 +391,9 @@ def test_9_what_a_replay_finds_gone_and_failed_ends_well(shop: Shop) -> None:
 def test_11_a_clock_that_was_ahead_decides_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     import datetime as dt
 
-    real = lake.ledger.now
+    real = pipeline.lake.ledger.now
     with monkeypatch.context() as patched:
-        patched.setattr(lake.ledger, "now", lambda: real() + dt.timedelta(days=4000))
+        patched.setattr(pipeline.lake.ledger, "now", lambda: real() + dt.timedelta(days=4000))
         shop.land(S, X, Y)
         shop.done()
     refuse(shop, S, Y)
@@ -604,12 +604,12 @@ def test_20_a_restored_date_is_verified_by_its_lines(shop: Shop) -> None:
 def test_21_an_ingest_that_was_never_recorded_is_found_below_one_that_was(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import batch.recovery
+    import pipeline.steps.recovery
 
     shop.land(S, X)
     killed_in(shop, monkeypatch, LEDGER_DROPS)
     with monkeypatch.context() as patched:  # as a run beside it, which 0.1.0 let go on
-        patched.setattr(batch.recovery, "recover_ingests", lambda batch: None)
+        patched.setattr(pipeline.steps.recovery, "recover_ingests", lambda batch: None)
         shop.land("2026-03-03", sold("A", "2026-03-03"))
         shop.done("--date", "2026-03-03")
     assert published(shop) == [("A", "2026-03-03")]

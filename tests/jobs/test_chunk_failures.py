@@ -8,8 +8,8 @@ import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from batch.window import Window
-from lake.tables import Lake
+from pipeline.lake.tables import Lake
+from pipeline.steps.window import Window
 from schemas.tables import LEDGER_RUNS, LEDGER_TASKS, RECEIVED_SALES, SALES
 from tests.jobs.shop import Shop, line
 from transforms.publication import ChunkPlan

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import pytest
 
-import command.job
-from batch.timetable import Timetable
+import pipeline.cli.job
 from jobs.ingest_sales import JOB as INGEST_SALES
-from planning.timetable import StageRun
+from pipeline.planning.timetable import StageRun
+from pipeline.steps.timetable import Timetable
 from schemas.states import Stage
 from schemas.tables import LEDGER_STAGES
 from tests.jobs.shop import Shop, line
@@ -24,7 +24,7 @@ AT_SIX = ("--set", "deadlines.ingest_sales='06:00'", "--set", "deadlines.publish
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[dt.datetime]:
     """The moment that it is, for every clock of a run; a test moves it."""
     moment = [dt.datetime(2026, 3, 3, 5, 0, tzinfo=dt.UTC)]
-    monkeypatch.setattr(command.job, "now", lambda: moment[0])
+    monkeypatch.setattr(pipeline.cli.job, "now", lambda: moment[0])
     return moment
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-import batch.doctor
+import pipeline.steps.doctor
 from jobs.doctor import JOB as DOCTOR
-from lake.files import FileStore
+from pipeline.lake.files import FileStore
 from tests.jobs.shop import Ran, Shop, line
 
 DATE = "2026-03-02"
@@ -60,7 +60,7 @@ def test_a_lake_that_cannot_be_written_to(shop: Shop) -> None:
 
 @pytest.mark.parametrize(("free", "state", "code"), [(9e9, "warning", 0), (0.5e9, "problem", 2)])
 def test_little_disk(shop: Shop, monkeypatch: pytest.MonkeyPatch, free: float, state: str, code: int) -> None:
-    monkeypatch.setattr(batch.doctor.shutil, "disk_usage", lambda _: Disk(100e9, 0, free))
+    monkeypatch.setattr(pipeline.steps.doctor.shutil, "disk_usage", lambda _: Disk(100e9, 0, free))
     ran = shop.run(job=DOCTOR)
     assert (ran.code, states(ran)["disk"]) == (code, state)
 
@@ -76,8 +76,8 @@ def test_a_lake_needs_a_store_that_creates_a_file_once(
 
 
 def test_clocks_apart(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = batch.doctor.now
-    monkeypatch.setattr(batch.doctor, "now", lambda: now().replace(year=2030))
+    now = pipeline.steps.doctor.now
+    monkeypatch.setattr(pipeline.steps.doctor, "now", lambda: now().replace(year=2030))
     ran = shop.run(job=DOCTOR)
     assert ran.code == 2
     assert "synchronize the clocks" in ran.error
@@ -85,7 +85,7 @@ def test_clocks_apart(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_results_rest_on_was_changed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     told = "spark.sql.ansi.enabled is false, must be true"
-    monkeypatch.setattr(batch.doctor, "wrong_settings", lambda _: [told])
+    monkeypatch.setattr(pipeline.steps.doctor, "wrong_settings", lambda _: [told])
     ran = shop.run(job=DOCTOR)
     assert ran.code == 2
     assert f"settings: {told}: take it out of the place's settings" in ran.error
@@ -93,7 +93,7 @@ def test_what_results_rest_on_was_changed(shop: Shop, monkeypatch: pytest.Monkey
 
 def test_what_the_job_overrode_is_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     told = "spark.sql.caseSensitive is true, must be false"
-    monkeypatch.setattr(batch.doctor, "overridden_settings", lambda _: [told])
+    monkeypatch.setattr(pipeline.steps.doctor, "overridden_settings", lambda _: [told])
     ran = shop.done(job=DOCTOR)
     assert found(ran, "settings")["state"] == "warning"
     assert found(ran, "settings")["said"] == f"overridden: {told}"
@@ -137,9 +137,9 @@ class Asked:
     ],
 )
 def test_a_master_that_never_retries(shop: Shop, master: str, state: str) -> None:
-    assert batch.doctor._retries(Asked(shop.spark, master))[0] == state  # type: ignore[arg-type]
+    assert pipeline.steps.doctor._retries(Asked(shop.spark, master))[0] == state  # type: ignore[arg-type]
 
 
 def test_executors_without_python(shop: Shop) -> None:
-    state, said, _ = batch.doctor._python(Asked(shop.spark, "yarn"))  # type: ignore[arg-type]
+    state, said, _ = pipeline.steps.doctor._python(Asked(shop.spark, "yarn"))  # type: ignore[arg-type]
     assert (state, said) == ("warning", "no python-of-nowhere on the executors")

@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.ingest_sales import JOB as INGEST_SALES
-from lake.landing import Landing, unreadable_file
+from pipeline.landing.landing import Landing, unreadable_file
 from schemas.landing import RECEIVED_NAMES
 from schemas.tables import LEDGER_DROPS, LEDGER_RUNS, RECEIVED_SALES
 from tests.jobs.shop import Ran, Shop, line

@@ -13,13 +13,13 @@ import pytest
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
-import batch.maintain
+import pipeline.steps.maintain
 from jobs.maintain_tables import JOB as MAINTAIN_TABLES
 from jobs.publish_sales import JOB as PUBLISH_SALES
 from jobs.verify_sales import JOB as VERIFY_SALES
-from lake.ledger import Ledger
-from lake.lock import STALE_SECONDS, LakeLock
-from lake.tables import Lake
+from pipeline.lake.ledger import Ledger
+from pipeline.lake.lock import STALE_SECONDS, LakeLock
+from pipeline.lake.tables import Lake
 from schemas.tables import LEDGER_DATES, LEDGER_DROPS, LEDGER_RUNS, LEDGER_STAGES, RECEIVED_SALES, SALES
 from tests.jobs.shop import DATA_TABLES, Shop, line
 
@@ -44,7 +44,7 @@ def locks(shop: Shop) -> list[Path]:
 
 
 def test_what_nothing_refers_to_goes_and_all_else_stays(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch.maintain, "TABLES", DATA_TABLES)
+    monkeypatch.setattr(pipeline.steps.maintain, "TABLES", DATA_TABLES)
     shop.land(DATE, line("A", f"{DATE}T15:00:00Z"))
     shop.done()
     shop.land(DATE, line("A", f"{DATE}T15:00:00Z"), line("B", f"{DATE}T15:00:00Z"))
@@ -89,7 +89,7 @@ def test_maintenance_and_runs_keep_out_of_each_others_way(shop: Shop) -> None:
 
 
 def test_the_lock_of_a_killed_run_goes_stale(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch.maintain, "TABLES", (SALES,))
+    monkeypatch.setattr(pipeline.steps.maintain, "TABLES", (SALES,))
     shop.land(DATE, line("A", f"{DATE}T15:00:00Z"))
     shop.done()
     held = {"run_id": "of-a-killed-run", "machine": "another", "pid": 1, "started": 0}
@@ -138,9 +138,9 @@ def test_small_files_are_merged_where_they_are_many(shop: Shop, monkeypatch: pyt
         shop.land(DATE, *[line(f"{n}", f"{DATE}T15:00:00Z") for n in range(number + 1)])
         shop.done()
     content = shop.content()
-    monkeypatch.setattr(batch.maintain, "_FEW_LEDGER_FILES", 2)
+    monkeypatch.setattr(pipeline.steps.maintain, "_FEW_LEDGER_FILES", 2)
     tables = (LEDGER_DROPS, LEDGER_STAGES, SALES)  # each takes seconds: of every kind one or two
-    monkeypatch.setattr(batch.maintain, "TABLES", tables)
+    monkeypatch.setattr(pipeline.steps.maintain, "TABLES", tables)
     ran = shop.done(job=MAINTAIN_TABLES)
     merged = {table for table, count in ran.result["merged"].items() if count}
     assert merged == {"ledger/drops", "ledger/stages"}
@@ -168,8 +168,8 @@ def test_dates_in_many_small_files_are_merged_and_no_other(
     finally:
         shop.spark.conf.unset("spark.sql.files.openCostInBytes")
     content = shop.content()
-    monkeypatch.setattr(batch.maintain, "_FEW_FILES", 4)
-    monkeypatch.setattr(batch.maintain, "TABLES", (RECEIVED_SALES,))
+    monkeypatch.setattr(pipeline.steps.maintain, "_FEW_FILES", 4)
+    monkeypatch.setattr(pipeline.steps.maintain, "TABLES", (RECEIVED_SALES,))
     told = shop.done("--dry-run", job=MAINTAIN_TABLES).result["planned"]
     assert [text for text in told if "merged" in text] == [
         "bronze/received_sales: small files of 1 dates would be merged"

@@ -6,7 +6,7 @@ import csv
 
 import pytest
 
-import batch.maintain
+import pipeline.steps.maintain
 from jobs.compare_revisions import JOB as COMPARE_REVISIONS
 from jobs.maintain_tables import JOB as MAINTAIN_TABLES
 from jobs.restore_sales import JOB as RESTORE_SALES
@@ -119,5 +119,5 @@ def test_revisions_are_compared_and_come_back_as_they_were(
     shop.land(DATE, sold("B"), sold("D"))
     shop.done(*LENIENT)
     assert shop.sales("transaction_id", business_date=DATE) == ["B", "D"]
-    monkeypatch.setattr(batch.maintain, "TABLES", (RECEIVED_SALES, SALES))
+    monkeypatch.setattr(pipeline.steps.maintain, "TABLES", (RECEIVED_SALES, SALES))
     check_what_is_gone(shop)

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-import batch.publish
-import batch.recording
+import pipeline.steps.publish
+import pipeline.steps.recording
 from jobs.publish_sales import JOB as PUBLISH_SALES
 from jobs.verify_sales import JOB as VERIFY_SALES
-from lake.ledger import Ledger
-from lake.tables import Lake
-from planning.reconciliation import Cell, Measure
+from pipeline.lake.ledger import Ledger
+from pipeline.lake.tables import Lake
+from pipeline.planning.reconciliation import Cell, Measure
 from schemas.tables import DAILY_SALES, INVOICES, LEDGER_DATES, RECEIVED_SALES, SALES, Table
 from tests.jobs.shop import Ran, Shop, line
 
@@ -109,7 +109,7 @@ def test_what_does_not_reconcile_is_put_back(
     shop.done()
     shop.land("2026-03-02", first, second)
     shop.land("2026-03-03", other)
-    real = batch.recording.count_sales
+    real = pipeline.steps.recording.count_sales
 
     def lose_a_cent(sales: Any) -> tuple[Counts, Counts]:
         published, duplicates = real(sales)
@@ -120,7 +120,7 @@ def test_what_does_not_reconcile_is_put_back(
         return published, duplicates
 
     with monkeypatch.context() as patched:
-        patched.setattr(batch.recording, "count_sales", lose_a_cent)
+        patched.setattr(pipeline.steps.recording, "count_sales", lose_a_cent)
         ran = shop.run()
     assert ran.code == 4
     assert "date 2026-03-02 does not reconcile, previous content put back" in ran.error
@@ -140,7 +140,7 @@ def test_a_run_that_lost_the_lake_changes_nothing(shop: Shop, monkeypatch: pytes
     land(shop)
     seen: list[Ran] = []
     left: list[dict[str, list[str]]] = []
-    real = batch.publish._replace_conflicts
+    real = pipeline.steps.publish._replace_conflicts
 
     def let_another_publish(*arguments: Any) -> None:
         if not left:
@@ -153,7 +153,7 @@ def test_a_run_that_lost_the_lake_changes_nothing(shop: Shop, monkeypatch: pytes
         real(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(batch.publish, "_replace_conflicts", let_another_publish)
+        patched.setattr(pipeline.steps.publish, "_replace_conflicts", let_another_publish)
         ran = shop.run()
     assert seen[0].code == 0
     assert ran.code == 75

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-import batch.status
-import batch.window
+import pipeline.steps.status
+import pipeline.steps.window
 from jobs.build_daily_sales import JOB as BUILD_DAILY_SALES
 from jobs.ingest_sales import JOB as INGEST_SALES
 from jobs.publish_sales import JOB as PUBLISH_SALES
@@ -61,7 +61,7 @@ def test_what_an_audit_holds_and_what_failed(shop: Shop, monkeypatch: pytest.Mon
         raise RuntimeError("a value of this date cannot be written")
 
     with monkeypatch.context() as patched:
-        patched.setattr(batch.window.Window, "sales", fail)
+        patched.setattr(pipeline.steps.window.Window, "sales", fail)
         shop.run()
     ran = shop.run(job=STATUS)
     assert states(ran) == {DATE: "blocked", "2026-03-03": "failed"}
@@ -90,7 +90,7 @@ def test_margins(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.land(DATE, SOLD)
     shop.done(job=INGEST_SALES)
     now = dt.datetime(2026, 3, 3, 5, 0, tzinfo=dt.UTC)
-    monkeypatch.setattr(batch.status, "now", lambda: now)
+    monkeypatch.setattr(pipeline.steps.status, "now", lambda: now)
     settings = ("--set", "business_day.timezone=UTC", "--set", "deadlines.ingest_sales='06:00'")
     ran = shop.run(*settings, "--set", "deadlines.bill_customers='04:00'", job=STATUS)
     margins = ran.result["states"][0]["margin_seconds"]

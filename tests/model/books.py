@@ -14,13 +14,13 @@ from typing import Any, ClassVar
 from hypothesis.stateful import RuleBasedStateMachine
 from pyspark.sql import SparkSession
 
-from command.job import Job
 from jobs.bill_customers import JOB as BILL_CUSTOMERS
 from jobs.build_daily_sales import JOB as BUILD_DAILY_SALES
 from jobs.ingest_sales import JOB as INGEST_SALES
 from jobs.publish_sales import JOB as PUBLISH_SALES
 from jobs.replay_quarantine import JOB as REPLAY_QUARANTINE
 from jobs.run_batch import JOB as RUN_BATCH
+from pipeline.cli.job import Job
 from tests.jobs.shop import Ran, Shop
 from tests.model import observed
 from tests.model.reference import (

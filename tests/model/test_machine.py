@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from jobs.run_batch import JOB as RUN_BATCH
-from lake.tables import Lake
+from pipeline.lake.tables import Lake
 from schemas.errors import TryAgainError
 from tests.jobs.shop import Ran
 from tests.model import observed

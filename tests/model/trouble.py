@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from lake.tables import Lake
+from pipeline.lake.tables import Lake
 
 
 class Killed(BaseException):

@@ -115,7 +115,7 @@ def test_the_executors_of_client_mode_are_pods_that_the_api_takes(tmp_path: Path
         assert container(pod)["args"] == ["executor"]
         assert pod["spec"]["terminationGracePeriodSeconds"] == 120
         hook = container(pod)["lifecycle"]["preStop"]["exec"]["command"]
-        assert hook == ["/opt/cymbal/docker/decommission.sh"]
+        assert hook == ["/opt/cymbal/deploy/docker/decommission.sh"]
         assert pod["spec"]["affinity"]["podAntiAffinity"]
         assert container(pod)["resources"]["requests"]["cpu"] == "4"
 
@@ -132,7 +132,7 @@ def test_the_entrypoint_starts_an_executor_with_the_variables_that_spark_sets(tm
         "SPARK_JAVA_OPT_0": "-Dspark.driver.port=7078", "SPARK_JAVA_OPT_1": "-XX:-DontCompileHugeMethods",
     }  # fmt: skip
     started = subprocess.run(
-        [str(ROOT / "docker" / "entrypoint.sh"), "executor"],
+        [str(ROOT / "deploy" / "docker" / "entrypoint.sh"), "executor"],
         env={"PATH": os.environ["PATH"], "JAVA_HOME": str(tmp_path), "SPARK_HOME": "/opt/spark", **of_spark},
         capture_output=True, text=True, timeout=30, check=True,
     ).stdout.splitlines()  # fmt: skip
@@ -148,7 +148,7 @@ def test_the_entrypoint_starts_an_executor_with_the_variables_that_spark_sets(tm
 
 def test_the_entrypoint_refuses_a_role_that_there_is_not() -> None:
     refused = subprocess.run(
-        [str(ROOT / "docker" / "entrypoint.sh"), "drivr"],
+        [str(ROOT / "deploy" / "docker" / "entrypoint.sh"), "drivr"],
         env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
     assert refused.returncode == 2

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lake.lock import STALE_SECONDS
+from pipeline.lake.lock import STALE_SECONDS
 from tests.cluster.nights import LENIENT, Nights
 from tests.places.s3 import BUCKET, S3Server
 from tests.places.submission import Place, ended, wait_for, watching_command_lines

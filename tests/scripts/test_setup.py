@@ -232,7 +232,7 @@ def test_set_up_that_is_done_costs_next_to_nothing() -> None:
 
 def test_the_image_has_all_that_its_set_up_imports(tmp_path: Path) -> None:
     """The Dockerfile copies these before set-up, so that a change of others fetches nothing again."""
-    before = (common.ROOT / "Dockerfile").read_text().split("-m scripts.setup")[0]
+    before = (common.ROOT / "deploy" / "docker" / "Dockerfile").read_text().split("-m scripts.setup")[0]
     for line in before.splitlines():
         if line.startswith("COPY "):
             *sources, target = line.split()[1:]

@@ -28,7 +28,7 @@ sys.exit(int(sys.argv[2]))
 def checkout(tmp_path: Path) -> Path:
     """A checkout with a job of the test's own, sharing what this one has set up."""
     folder = tmp_path / "a checkout"  # the space is meant: paths of users have them
-    for name in ("scripts", "report", "configs", "schemas"):
+    for name in ("scripts", "configs", "schemas"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for lock in ROOT.glob("requirements*.lock"):
         shutil.copy(lock, folder)

@@ -10,7 +10,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import DateType, IntegerType, StringType, StructField, StructType
 
-from lake.frames import local_frame
+from pipeline.lake.frames import local_frame
 from schemas.landing import RECEIVED_NAMES
 from schemas.tables import RECEIVED_SALES
 from transforms.hashing import key_hash, payload_hash

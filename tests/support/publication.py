@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from planning.windows import partition_spans
+from pipeline.planning.windows import partition_spans
 from schemas.ranges import parse_ranges
 from transforms.copies import (
     Copies,

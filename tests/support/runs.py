@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from command.job import Job
+from pipeline.cli.job import Job
 
 
 @dataclass(frozen=True)

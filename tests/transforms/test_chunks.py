@@ -15,7 +15,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
-from planning.windows import partition_spans
+from pipeline.planning.windows import partition_spans
 from schemas.partitions import PartitionSpan
 from schemas.ranges import parse_ranges
 from tests.support.lines import accepted_line, bronze_frame, texts_frame

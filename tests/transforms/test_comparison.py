@@ -9,7 +9,7 @@ from typing import Any
 from chispa import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
 
-from lake.frames import local_frame
+from pipeline.lake.frames import local_frame
 from schemas.tables import INVOICES, SALES
 from transforms.comparison import INVOICE_KEY, LINE_KEY, compare, count_changes
 

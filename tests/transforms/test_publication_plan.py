@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from planning.windows import partition_spans
+from pipeline.planning.windows import partition_spans
 from schemas.ranges import parse_ranges
 from tests.support.lines import accepted_line, bronze_frame
 from tests.support.plans import (

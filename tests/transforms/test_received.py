@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from lake.frames import local_frame
+from pipeline.lake.frames import local_frame
 from schemas.landing import RECEIVED_COLUMNS, RECEIVED_NAMES
 from schemas.tables import RECEIVED_SALES
 from tests.support.lines import DROP_DATE, received_frame, received_line

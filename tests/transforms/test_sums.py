@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import DecimalType, StringType, StructField, StructType
 
-from lake.frames import local_frame
+from pipeline.lake.frames import local_frame
 from schemas.tables import AMOUNT, SUM
 from transforms.sums import exact_sum
 

@@ -10,7 +10,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lake.frames import local_frame
+from pipeline.lake.frames import local_frame
 from schemas.tables import DAILY_SALES, INVOICES, RECEIVED_SALES, SALES
 from tests.support.lines import accepted_line, bronze_frame
 from tests.support.tables import values

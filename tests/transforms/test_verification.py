@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from lake.frames import local_frame
+from pipeline.lake.frames import local_frame
 from schemas.landing import RECEIVED_NAMES
 from schemas.tables import CONFLICTS, SALES
 from tests.support.lines import accepted_line, bronze_frame

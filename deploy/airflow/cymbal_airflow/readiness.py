@@ -1,0 +1,64 @@
+"""Whether a drop can be read, judged from a listing of its folder and its manifest; knows no Airflow.
+
+The ingest answers 5 (input not ready) by the same rule, which lives in ``pipeline/planning/readiness.py``. A
+test holds the two together. The ingest also opens each file, and answers 5 for a file without a line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import Any
+
+MANIFEST_NAME = "manifest.json"
+_ENDINGS = (".csv", ".csv.gz", ".json")
+
+
+def why_not_ready(names: Collection[str], manifest: str | None) -> str | None:
+    """Says what a drop still lacks.
+
+    Args:
+        names: file names in the drop's folder; empty where there is no folder.
+        manifest: text of its manifest, None where there is none.
+
+    Returns:
+        The reason in words, or None where the ingest can take it up: to read it, or to say what is wrong
+        with it, which no waiting would mend.
+    """
+    there = {name for name in names if not name.startswith((".", "_"))}
+    content = _content_of(manifest)
+    if manifest is not None and content is None:
+        return None
+    is_closed, listed = content or (False, None)
+    files = sorted(there - {MANIFEST_NAME})
+    missing = [name for name in listed or [] if name not in there]
+    if missing:
+        return f"file {missing[0]} of the manifest is not there"
+    left_out = _file_left_out(files, is_closed, listed)
+    if left_out or files or is_closed:
+        return left_out
+    return "no file, and no manifest that says it is closed"
+
+
+def _file_left_out(files: list[str], is_closed: bool, listed: list[str] | None) -> str | None:
+    unrecognized = [name for name in files if not name.endswith(_ENDINGS)]
+    if unrecognized:
+        return (
+            f"{unrecognized[0]} is not read: a drop holds *.csv, *.csv.gz and *.json files, and no sub-folder"
+        )
+    if is_closed and files:
+        return f"the manifest says closed, but file {files[0]} is there"
+    unlisted = [name for name in files if listed is not None and name not in listed]
+    return f"file {unlisted[0]} is not in the manifest's list of files" if unlisted else None
+
+
+def _content_of(manifest: str | None) -> tuple[bool, list[str] | None] | None:
+    """Whether a manifest says closed, and the files it lists if it does; None where it is not of its form."""
+    try:
+        content: Any = json.loads(manifest or "")
+        closed = content.get("closed", False)
+        names = [str(file["name"]) for file in content["files"]] if "files" in content else None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    is_known = set(content) <= {"closed", "files"} and isinstance(closed, bool)
+    return (closed, names) if is_known else None

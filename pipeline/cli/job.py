@@ -1,0 +1,384 @@
+"""The life of a job: options, settings, Spark, ledger, the work itself, result, exit code."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import traceback
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from pyspark.sql import SparkSession
+
+from pipeline.cli.observe import publish_metrics
+from pipeline.cli.options import Options, common_options, read_options
+from pipeline.cli.result import begin_result, is_uri, result_of, write_result
+from pipeline.cli.version import code_version
+from pipeline.lake.catalog import Catalog
+from pipeline.lake.causes import explain
+from pipeline.lake.files import FileStore
+from pipeline.lake.ledger import Ledger, now, settings_columns
+from pipeline.lake.lock import LakeLock
+from pipeline.lake.session import open_session, overridden_settings
+from pipeline.lake.tables import Lake
+from pipeline.planning.pinned import SettingsRecord, Wishes
+from pipeline.planning.recovery import is_lost_to_memory, is_lost_worker
+from pipeline.report.progress import Progress
+from pipeline.report.summary import print_error, print_summary
+from pipeline.settings import Settings, load_settings
+from pipeline.steps.context import Batch, Outcome
+from pipeline.steps.recovery import pin_settings, recover
+from pipeline.steps.timetable import Timetable
+from schemas.errors import SalesBatchError, UsageError
+from schemas.states import DateStatus, ExitCode, RunStatus, Stage
+
+# Of a wrong command, or of input that is not there, the same command would come to the same.
+_WORTH_ANOTHER_RUN = (ExitCode.UNEXPECTED, ExitCode.SOME_DATES_FAILED, ExitCode.TRY_AGAIN)
+
+Body = Callable[[Batch, Options], None]
+
+# Delta's own: what it takes as safe for readers and writers that it knows nothing of.
+SAFE_HOURS = 168.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One spark-submit entry point.
+
+    Attributes:
+        name: name of the job.
+        help: what it does, for ``--help``.
+        body: its work.
+        options: click options of this job alone.
+        keeps_ledger: whether its runs are told in ``ledger/runs`` of the lake.
+        needs_settled_lake: whether tables of an older version are refused, and what earlier runs left is
+            completed, before its work.
+        implies_from_now_on: whether changed settings hold for what it ingests, without being asked for.
+        master: where its own session runs; None for the place that was asked for.
+        can_be_unchanged: whether a run that commits nothing to bronze, silver or gold had nothing to do.
+        stages: stages of a night that it goes through, in order.
+    """
+
+    name: str
+    help: str
+    body: Body
+    options: Sequence[Callable[[Any], Any]] = ()
+    keeps_ledger: bool = True
+    needs_settled_lake: bool = True
+    implies_from_now_on: bool = False
+    master: str | None = None
+    can_be_unchanged: bool = True
+    stages: Sequence[Stage] = ()
+
+    def main(self, arguments: Sequence[str] | None = None) -> None:
+        """Runs the job with the process's arguments and ends the process with its exit code."""
+        sys.exit(self.run(sys.argv[1:] if arguments is None else arguments))
+
+    def run(self, arguments: Sequence[str]) -> int:
+        """Runs the job.
+
+        Returns:
+            The exit code.
+        """
+        read = self._read(arguments)
+        return _Run(self, read, list(arguments)).execute() if isinstance(read, Options) else read
+
+    def check(self, arguments: Sequence[str]) -> int | None:
+        """Judges options and settings without running anything: for a driver that is to run elsewhere.
+
+        Returns:
+            The exit code where there is nothing to run; None where the job can be.
+        """
+        read = self._read(arguments)
+        if not isinstance(read, Options):
+            return read
+        try:
+            settings_of(read)
+        except SalesBatchError as error:
+            print_error(f"{self.name}: {error}")
+            return error.exit_code
+        return None
+
+    def _read(self, arguments: Sequence[str]) -> Options | int:
+        """The options; or the exit code, where that is all."""
+        try:
+            return self._parse(arguments)
+        except click.exceptions.Exit as done:
+            return done.exit_code
+        except click.ClickException as error:
+            print_error(f"{self.name}: {error.format_message()}")
+            return ExitCode.USAGE
+        except SalesBatchError as error:
+            print_error(f"{self.name}: {error}")
+            return error.exit_code
+
+    def _parse(self, arguments: Sequence[str]) -> Options:
+        def keep(**values: Any) -> Options:
+            return read_options(values)
+
+        command: Any = keep
+        for option in reversed(self.options):
+            command = option(command)
+        parser = click.command(name=self.name, help=self.help)(common_options(command))
+        read = parser.main(list(arguments), standalone_mode=False)
+        if not isinstance(read, Options):
+            raise click.exceptions.Exit(0)  # --help printed itself
+        return read
+
+
+class _Run:
+    """One execution of a job."""
+
+    def __init__(self, job: Job, options: Options, arguments: list[str]) -> None:
+        self._job = job
+        self._options = options
+        self._arguments = arguments
+        self._started = now()
+        self._run_id = f"{self._started:%Y%m%dT%H%M%S}-{job.name}-{uuid.uuid4().hex[:8]}"
+        self._outcome = Outcome()
+        self._ledger: Ledger | None = None
+        self._event: dict[str, Any] = {}
+        self._batch: Batch | None = None
+        self._catalog: Catalog | None = None
+        self._result_path: str | None = None
+        self._lock: LakeLock | None = None
+        self._timetable: Timetable | None = None
+
+    def execute(self) -> int:
+        """Runs the job's body between its first and last event.
+
+        Returns:
+            The exit code.
+        """
+        try:
+            return self._execute()
+        finally:
+            self._free_lake()  # after an interrupt, too
+
+    def _execute(self) -> int:
+        with Progress() as progress:
+            try:
+                self._check_result()
+                settings = settings_of(self._options)
+                self._batch = self._open(settings, progress)
+                self._begin(self._batch, settings, progress)
+                self._job.body(self._batch, self._options)
+            except Exception as error:
+                self._note(error)
+            if self._job.keeps_ledger:
+                self._settle_partial_failure()
+            if self._timetable is not None:
+                self._outcome.stages = [times.as_columns() for times in self._timetable.done]
+            self._end()
+            self._name_tables()
+        code, status = self._outcome.exit_code, self._status()
+        if code in _WORTH_ANOTHER_RUN and self._job.keeps_ledger:
+            self._outcome.run_again = _command_line(self._job.name, self._arguments)
+        result = result_of(self._run_id, self._job.name, status, code, self._outcome)
+        took = now() - self._started
+        print_summary(result, self._batch.lake.root if self._batch else None, took)
+        publish_metrics(result, took)
+        return self._write_result(result, code)
+
+    def _check_result(self, spark: SparkSession | None = None) -> None:
+        """Begins a result: at a path before Spark starts, at a URI, which only Spark reaches, right after."""
+        path = self._options.result
+        if path is None or is_uri(path) != (spark is not None):
+            return
+        begin_result(path, spark)
+        self._result_path = path
+
+    def _open(self, settings: Settings, progress: Progress) -> Batch:
+        progress.tell("starting Spark")
+        spark = open_session(f"cymbal {self._job.name}", self._job.master)
+        self._check_result(spark)
+        progress.watch(spark)
+        for text in overridden_settings(spark):
+            self._warn(progress, f"setting of this place overridden: {text}")
+        lake = Lake(spark, settings.storage.lake)
+        ledger = Ledger(lake)
+        self._timetable = Timetable(
+            began=self._started,
+            clock=now,
+            deadlines=settings.deadlines.by_stage(),
+            zone=settings.business_day.timezone,
+            history=ledger.stages,
+            warn=lambda text: self._warn(progress, text),
+            stages=self._job.stages,
+        )
+        return Batch(
+            run_id=self._run_id,
+            spark=spark,
+            settings=settings,
+            lake=lake,
+            ledger=ledger,
+            timetable=self._timetable,
+            asked=self._options.dates,
+            dry_run=self._options.dry_run,
+            republish=bool(self._options.more.get("republish")),
+            reingest=bool(self._options.more.get("reingest")),
+            from_now_on=bool(self._options.more.get("from_now_on") or self._job.implies_from_now_on),
+            outcome=self._outcome,
+            tell=progress.tell,
+            following=progress.following,
+        )
+
+    def _begin(self, batch: Batch, settings: Settings, progress: Progress) -> None:
+        if self._job.needs_settled_lake:
+            batch.lake.check_schemas()
+        if not self._job.keeps_ledger:
+            return
+        if not batch.dry_run:
+            batch.lake.prepare()
+            self._take_lake(batch, progress)
+        if settings.storage.catalog is not None and not batch.dry_run:
+            catalog = Catalog(batch.spark, settings.storage.catalog)
+            catalog.prepare()
+            self._catalog = catalog  # one that refused is not asked again at the end
+        record = None
+        if self._job.needs_settled_lake and self._job.stages:
+            record = pin_settings(batch, Wishes(batch.reingest, batch.republish, batch.from_now_on))
+        self._record_begin(batch, settings, record)
+        if self._job.needs_settled_lake and not batch.dry_run:
+            recover(batch)
+
+    def _take_lake(self, batch: Batch, progress: Progress) -> None:
+        """Takes the lock; whoever had it and was silent cannot commit any more."""
+        lock = LakeLock(batch.lake.files, self._run_id)
+        self._lock = lock
+        lock.begin(self._options.wait, progress.tell)
+        batch.lake.check_before_commit(lock.check)
+        if lock.was_taken_over:
+            batch.lake.fence(self._run_id)
+        if lock.holder_may_live:
+            batch.retain_at_least = SAFE_HOURS
+        batch.lake.pin_transactions()
+
+    def _record_begin(self, batch: Batch, settings: Settings, record: SettingsRecord | None) -> None:
+        self._event = {
+            "run_id": self._run_id,
+            "job": self._job.name,
+            "status": RunStatus.RUNNING.value,
+            "arguments": " ".join(self._arguments),
+            "started_at": self._started,
+            "config_hash": settings.digest,
+            "code_version": code_version(),
+            "application_id": batch.spark.sparkContext.applicationId,
+            "landing": _landing_uri(batch),
+        }
+        if not batch.dry_run:
+            batch.ledger.record_run(self._event | (settings_columns(record) if record else {}))
+            self._ledger = batch.ledger
+
+    def _name_tables(self) -> None:
+        """Names what this run made, its ledger too: whatever it came to, what is there can be read."""
+        if self._catalog is None or self._batch is None:
+            return
+        try:
+            self._catalog.register(self._batch.lake)
+        except SalesBatchError as error:
+            self._note(error)
+
+    def _end(self) -> None:
+        if self._ledger is not None:
+            self._record_end(self._ledger)
+        self._free_lake()
+
+    def _free_lake(self) -> None:
+        if self._lock is not None:
+            with suppress(OSError):  # a silent lock is taken over
+                self._lock.end()
+            self._lock = None
+
+    def _warn(self, progress: Progress, text: str) -> None:
+        """Notes a warning for the end, and tells it now: there may still be time."""
+        self._outcome.warnings.append(text)
+        progress.say(f"warning: {text}")
+
+    def _record_end(self, ledger: Ledger) -> None:
+        event = self._event | {
+            "status": self._status().value,
+            "ended_at": now(),
+            "exit_code": int(self._outcome.exit_code),
+            "error": "; ".join(self._outcome.errors)[:4000] or None,
+        }
+        try:
+            ledger.record_stages(self._run_id, self._outcome.stages)
+            ledger.record_run(event)
+        except Exception as error:
+            self._note(error)
+
+    def _settle_partial_failure(self) -> None:
+        """Where no date at all could be published, the run did not partly fail: it failed."""
+        statuses = [published.status for published in self._outcome.dates.values()]
+        if ExitCode.SOME_DATES_FAILED in self._outcome.codes and DateStatus.DONE not in statuses:
+            self._outcome.codes.add(ExitCode.UNEXPECTED)
+
+    def _status(self) -> RunStatus:
+        if self._outcome.exit_code is not ExitCode.DONE:
+            return RunStatus.FAILED
+        if self._job.can_be_unchanged and not self._outcome.did_anything and not self._options.dry_run:
+            return RunStatus.UNCHANGED
+        return RunStatus.DONE
+
+    def _note(self, error: Exception) -> None:
+        if isinstance(error, SalesBatchError):
+            self._outcome.fail(error.exit_code, str(error))
+            return
+        if is_lost_worker(str(error)) and not is_lost_to_memory(str(error)):
+            self._outcome.fail(ExitCode.TRY_AGAIN, f"workers were lost: {explain(error)}; run again")
+            return
+        log = os.environ.get("CYMBAL_LOG_FILE")
+        where = _keep_trace(log)
+        self._outcome.fail(ExitCode.UNEXPECTED, f"{explain(error)}{where}")
+
+    def _write_result(self, result: dict[str, Any], code: ExitCode) -> int:
+        if self._result_path is None:
+            return code
+        try:
+            write_result(self._result_path, result, self._batch.spark if self._batch else None)
+        except (OSError, SalesBatchError) as error:
+            print_error(f"--result {self._result_path}: {getattr(error, 'strerror', None) or error}")
+            return code or ExitCode.USAGE
+        return code
+
+
+def settings_of(options: Options) -> Settings:
+    """The settings that a command line asks for.
+
+    Raises:
+        UsageError: a file, key or value is not valid.
+    """
+    storage = {"landing": options.landing, "lake": options.lake}
+    return load_settings(options.config, options.assignments, storage)
+
+
+def _landing_uri(batch: Batch) -> str | None:
+    """Full URI of the landing; None where nothing reaches it, which a job that reads it will tell."""
+    try:
+        return FileStore(batch.spark, batch.settings.storage.landing).root
+    except UsageError:
+        return None
+
+
+def _command_line(job: str, arguments: Sequence[str]) -> str:
+    place = os.environ.get("CYMBAL_PLACE", "local")
+    return shlex.join(["scripts/submit.sh", "--place", place, job, *arguments])
+
+
+def _keep_trace(log: str | None) -> str:
+    trace = traceback.format_exc()
+    if log is None:
+        return ""
+    try:
+        with Path(log).open("a", encoding="utf-8") as file:
+            file.write(trace)
+    except OSError:
+        return ""
+    return f" (details in {log})"

@@ -1,0 +1,111 @@
+"""The options of every job, read and judged before Spark starts."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import click
+
+from pipeline.steps.context import DateRange
+from schemas.errors import UsageError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class _Date(click.ParamType[dt.date]):
+    name = "YYYY-MM-DD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dt.date:
+        if isinstance(value, dt.date):
+            return value
+        try:
+            if re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+                return dt.date.fromisoformat(value)
+        except ValueError:
+            pass
+        raise click.BadParameter(f"{value!r} is not a date of the form YYYY-MM-DD, as 2026-11-27", ctx, param)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a command line asks for.
+
+    Attributes:
+        dates: ``--from`` and ``--to``, or ``--date``.
+        landing: ``--landing``.
+        lake: ``--lake``.
+        config: ``--config``.
+        assignments: every ``--set``.
+        result: ``--result``.
+        dry_run: ``--dry-run``.
+        wait: seconds to wait for another run that is at work in the lake.
+        more: options of the one job, by name.
+    """
+
+    dates: DateRange = field(default_factory=DateRange)
+    landing: str | None = None
+    lake: str | None = None
+    config: str | None = None
+    assignments: Sequence[str] = ()
+    result: str | None = None
+    dry_run: bool = False
+    wait: float = 0.0
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+def common_options(function: Function) -> Function:
+    """Adds the options that every job has."""
+    for option in reversed(
+        [
+            click.option("--from", "first", type=_Date(), help="First date."),
+            click.option("--to", "last", type=_Date(), help="Last date."),
+            click.option("--date", "date", type=_Date(), help="The one date; short for --from and --to."),
+            click.option("--landing", help="Folder or URI of the landed drops."),
+            click.option("--lake", help="Folder or URI of the tables."),
+            click.option("--config", help="YAML file over configs/cymbal.yaml."),
+            click.option(
+                "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A config value; repeatable."
+            ),
+            click.option("--result", help="JSON file, or a URI, to write the result to."),
+            click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing."),
+            click.option(
+                "--wait",
+                type=click.FloatRange(min=0),
+                default=0.0,
+                metavar="SECONDS",
+                help="How long to wait for another run that is at work in the lake.",
+            ),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+def read_options(values: dict[str, Any]) -> Options:
+    """Puts what click read together.
+
+    Raises:
+        UsageError: the dates contradict each other.
+    """
+    first, last, date = values.pop("first"), values.pop("last"), values.pop("date")
+    if date is not None and (first is not None or last is not None):
+        raise UsageError("--date stands for --from and --to: give it alone")
+    if date is not None:
+        first = last = date
+    if first is not None and last is not None and first > last:
+        raise UsageError(f"--from {first} is after --to {last}")
+    return Options(
+        dates=DateRange(first, last),
+        landing=values.pop("landing"),
+        lake=values.pop("lake"),
+        config=values.pop("config"),
+        assignments=tuple(values.pop("assignments")),
+        result=values.pop("result"),
+        dry_run=values.pop("dry_run"),
+        wait=values.pop("wait"),
+        more=values,
+    )

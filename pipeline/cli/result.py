@@ -1,0 +1,194 @@
+"""The result of a run as JSON, for whoever started it: an orchestrator, a script, a test."""
+
+from __future__ import annotations
+
+import datetime as dt
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from pipeline.lake.files import FileStore
+from pipeline.planning.reconciliation import totals_by
+from pipeline.steps.context import Outcome
+from schemas.drops import IngestedDrop
+from schemas.errors import UsageError
+from schemas.states import ExitCode, RunStatus
+from schemas.tables import RECONCILED_SHARES
+
+
+def result_of(
+    run_id: str, job: str, status: RunStatus, exit_code: ExitCode, outcome: Outcome
+) -> dict[str, Any]:
+    """The result: amounts are strings, dates ISO 8601."""
+    return {
+        "run_id": run_id,
+        "job": job,
+        "status": status.value,
+        "exit_code": int(exit_code),
+        "drops": [_drop(found) for found in sorted(outcome.drops, key=lambda found: found.drop.date)],
+        "unchanged_drops": len(outcome.unchanged_drops),
+        "dates": _dates(outcome),
+        "chunks": _chunks(outcome),
+        "totals": _totals(outcome),
+        "rejected": dict(sorted(outcome.rejected.items())),
+        "built": {table: [date.isoformat() for date in dates] for table, dates in outcome.built.items()},
+        "stages": [_stage(stage) for stage in outcome.stages],
+        "checks": outcome.checks,
+        "states": outcome.states,
+        "replayed": outcome.replayed,
+        "migrated": outcome.migrated,
+        "repaired": outcome.repaired,
+        "comparison": outcome.comparison,
+        "drill": outcome.drill,
+        "removed": outcome.removed,
+        "freed_bytes": outcome.freed_bytes,
+        "merged": outcome.merged,
+        "planned": outcome.planned,
+        "warnings": outcome.warnings,
+        "run_again": outcome.run_again,
+        "error": "; ".join(outcome.errors) or None,
+    }
+
+
+def begin_result(path: str, spark: SparkSession | None) -> None:
+    """Proves, before any work, that a result can be written, and removes the one of an earlier run.
+
+    A run that is killed leaves no result; one of an earlier run would be taken for its own.
+
+    Args:
+        path: a path here, or a URI of any Hadoop file system.
+        spark: reaches a URI; None for a path here.
+
+    Raises:
+        UsageError: it cannot be written, or the earlier one cannot be removed.
+    """
+    if spark is None:
+        _check_path(path)
+    else:
+        _check_uri(path, spark)
+
+
+def _check_path(path: str) -> None:
+    target = Path(path)
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if target.parent.exists() and not target.parent.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = _part(target)
+        part.touch()
+        part.unlink()
+        target.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"--result {path}: {error.strerror or error}") from None
+
+
+def is_uri(path: str) -> bool:
+    """Whether a result goes to a Hadoop file system, as hdfs://HOST/results/1.json, not to a path here."""
+    return "://" in path
+
+
+def _check_uri(path: str, spark: SparkSession) -> None:
+    folder_uri, _, name = path.rpartition("/")
+    try:
+        folder = FileStore(spark, folder_uri)
+        folder.make_folder()
+        folder.check_writable()
+        folder.delete(name)
+    except (OSError, UsageError) as error:
+        raise UsageError(f"--result {path}: {error}") from None
+
+
+def write_result(path: str, result: dict[str, Any], spark: SparkSession | None) -> None:
+    """Writes a result, whole or not at all.
+
+    Args:
+        path: a path here, or a URI of any Hadoop file system.
+        result: what to write.
+        spark: reaches a URI; None where Spark did not start.
+
+    Raises:
+        OSError: the file system refuses, or there is none.
+        UsageError: the URI is of no file system that Spark knows.
+    """
+    content = json.dumps(result, indent=2) + "\n"
+    if is_uri(path):
+        if spark is None:
+            raise OSError("Spark did not start, and nothing else reaches a URI")
+        folder, _, name = path.rpartition("/")
+        FileStore(spark, folder).write(name, content.encode())
+        return
+    target = Path(path)
+    part = _part(target)
+    part.write_text(content, encoding="utf-8")
+    part.replace(target)
+
+
+def _part(target: Path) -> Path:
+    return target.with_name(target.name + ".part")
+
+
+def _drop(found: IngestedDrop) -> dict[str, Any]:
+    return {
+        "drop_date": found.drop.date.isoformat(),
+        "status": found.status.value,
+        "files": len(found.drop.files),
+        "bytes": found.drop.bytes,
+        "lines": found.lines,
+        "accepted": found.accepted,
+        "rejected": found.rejected,
+        "extra_columns": list(found.extra_columns),
+        "reason": found.reason,
+    }
+
+
+def _dates(outcome: Outcome) -> list[dict[str, Any]]:
+    rows = []
+    for date, published in sorted(outcome.dates.items()):
+        shares = published.shares
+        counts = {name: getattr(shares, name).lines if shares else None for name in RECONCILED_SHARES}
+        rows.append(
+            {
+                "business_date": date.isoformat(),
+                "status": published.status.value,
+                "revision": published.revision,
+                **counts,
+                "reason": published.reason,
+            }
+        )
+    return rows
+
+
+def _chunks(outcome: Outcome) -> list[dict[str, Any]]:
+    lines = totals_by(outcome.cells, lambda cell: cell.chunk)
+    rows = []
+    for chunk in sorted(set(lines) | set(outcome.chunks) | set(outcome.spans)):
+        row: dict[str, Any] = {"chunk": chunk}
+        if chunk in lines:
+            row |= {name: getattr(lines[chunk], name).lines for name in RECONCILED_SHARES}
+        if chunk in outcome.chunks:
+            row |= outcome.chunks[chunk].as_columns()
+        elif chunk in outcome.spans:
+            row["partitions"] = outcome.spans[chunk].count
+        rows.append(row)
+    return rows
+
+
+def _stage(stage: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if isinstance(value, dt.datetime) else value for name, value in stage.items()
+    }
+
+
+def _totals(outcome: Outcome) -> dict[str, dict[str, str]]:
+    by_currency = totals_by(outcome.cells, lambda cell: cell.currency)
+    totals = {}
+    for currency, shares in sorted(by_currency.items()):
+        totals[currency] = {name: str(getattr(shares, name).gross) for name in RECONCILED_SHARES}
+        totals[currency]["left_over"] = str(shares.left_over)
+    return totals

@@ -1,0 +1,256 @@
+"""What has to be published together, what has to wait, and in which order.
+
+Two business dates are linked where both have lines of one sale date: copies of a key may be in both, and only
+one of them is published. So a date is held back with the drops and dates that may decide it, and linked dates
+that readers have already seen change in one commit.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
+
+from pipeline.planning.staleness import DateInputs, DateState, DropState, no_inputs
+
+Spans = Mapping[tuple[dt.date, dt.date], tuple[dt.date, dt.date]]
+
+
+@dataclass(frozen=True)
+class PublishPlan:
+    """What a publish does.
+
+    Attributes:
+        groups: dates that are published in one commit each, in order.
+        held: dates that keep their revision for now, each with the reason.
+        added: dates that were not asked for and go with others that were.
+    """
+
+    groups: list[list[DateInputs]] = field(default_factory=list)
+    held: dict[dt.date, str] = field(default_factory=dict)
+    added: frozenset[dt.date] = frozenset()
+
+
+class Dependencies:
+    """Which dates have lines of the same sale dates, now or as published."""
+
+    def __init__(
+        self,
+        drops: Iterable[DropState],
+        inputs: Mapping[dt.date, DateInputs],
+        published: Mapping[dt.date, DateState],
+    ) -> None:
+        """Takes every drop, the inputs of every date and every date as it was published."""
+        self._drops = list(drops)
+        self._inputs = inputs
+        self._published = {date: state for date, state in published.items() if state.revision > 0}
+        self._spans = _spans(self._drops)
+        self._members: dict[dt.date, set[dt.date]] = defaultdict(set)
+        for date, wanted in inputs.items():
+            for sale_date in wanted.sale_dates:
+                self._members[sale_date].add(date)
+        for date, state in self._published.items():
+            for sale_date in state.sale_dates:
+                self._members[sale_date].add(date)
+
+    def plan(
+        self,
+        stale: Collection[dt.date],
+        asked: Collection[dt.date],
+        not_ready: Collection[dt.date],
+        placed: Collection[dt.date] = (),
+    ) -> PublishPlan:
+        """Plans a publish.
+
+        Args:
+            stale: dates whose content changes.
+            asked: those dates, and those of ``placed``, to which the publish is limited.
+            not_ready: drops that were asked for and are not there yet.
+            placed: dates whose content stays, and is only to be published again.
+        """
+        stale = set(stale)
+        groups = self.groups(stale)
+        chosen = self._closed({date for date in asked if date in stale}, groups)
+        held = self.held_back(chosen | set(placed), not_ready)
+        held |= self.dependents(set(held) & stale, chosen, groups, held)
+        moved = [group for group in groups if group[0] in chosen and not set(group) & set(held)]
+        moved += [[date] for date in sorted(placed) if date in asked and date not in stale | set(held)]
+        return PublishPlan(
+            groups=[[self._inputs.get(date) or no_inputs(date) for date in group] for group in moved],
+            held={date: reason for date, reason in held.items() if date in chosen or date in placed},
+            added=frozenset(chosen - set(asked)),
+        )
+
+    def held_back(self, dates: Collection[dt.date], not_ready: Collection[dt.date]) -> dict[dt.date, str]:
+        """Those of the dates that depend on a drop that is refused, failed or not there yet."""
+        reasons: dict[dt.date, str] = {}
+        for drop in self._drops:
+            if drop.is_in_trouble and drop.date not in not_ready:
+                self._hold(reasons, dates, drop, f"drop {drop.date} is {drop.status}")
+        known = {drop.date: drop for drop in self._drops}
+        for date in sorted(not_ready):
+            reason = f"drop {date} is not there yet"
+            if date in known:
+                self._hold(reasons, dates, known[date], reason)
+            if date in dates:
+                reasons.setdefault(date, reason)
+        return reasons
+
+    def dependents(
+        self,
+        lost: Collection[dt.date],
+        dates: Collection[dt.date],
+        groups: Iterable[list[dt.date]],
+        reasons: Mapping[dt.date, str],
+    ) -> dict[dt.date, str]:
+        """Dates that must wait since others do: those of the same group, and those that others decide.
+
+        Args:
+            lost: dates that are held back, or failed, and whose content would have changed.
+            dates: dates that are still to be published.
+            groups: dates that change in one commit.
+            reasons: why dates of ``lost`` wait.
+        """
+        group_of = {date: group for group in groups for date in group}
+        found: dict[dt.date, str] = {}
+        waiting = sorted(lost)
+        while waiting:
+            cause = waiting.pop()
+            mates = set(group_of.get(cause, ()))
+            for date in sorted(set(dates) - set(found) - set(lost)):
+                if date in mates or self._decides(cause, date):
+                    why = reasons.get(cause) or found.get(cause) or "it failed"
+                    found[date] = why if why.startswith("date ") else f"date {cause} waits: {why}"
+                    waiting.append(date)
+        return found
+
+    def groups(self, stale: Collection[dt.date]) -> list[list[dt.date]]:
+        """Stale dates that have to change in one commit; a group comes after those that decide it.
+
+        A line may move from one linked date to another. Readers must never see it on both, nor on none, once
+        they have seen it. Dates that nobody has seen are published one after the other, the deciding ones
+        first; those that decide each other go together.
+        """
+        merged = _Groups(stale)
+        decided: list[tuple[dt.date, dt.date]] = []
+        for members in self._members.values():
+            linked = sorted(date for date in members if date in merged)
+            for position, date in enumerate(linked):
+                for other in linked[position + 1 :]:
+                    if date in self._published or other in self._published:
+                        merged.join(date, other)
+                    decided += [pair for pair in ((date, other), (other, date)) if self._decides(*pair)]
+        return merged.in_order(decided)
+
+    def _closed(self, asked: set[dt.date], groups: Iterable[list[dt.date]]) -> set[dt.date]:
+        """The dates asked for, those that change with them, and those that decide them."""
+        group_of = {date: group for group in groups for date in group}
+        chosen: set[dt.date] = set()
+        waiting = sorted(asked)
+        while waiting:
+            date = waiting.pop()
+            if date in chosen:
+                continue
+            chosen |= set(group_of[date])
+            for mate in group_of[date]:
+                waiting += [
+                    other
+                    for other in self._linked(mate)
+                    if other in group_of and other not in chosen and self._decides(other, mate)
+                ]
+        return chosen
+
+    def _linked(self, date: dt.date) -> set[dt.date]:
+        return {other for sale_date in self._sale_dates(date) for other in self._members[sale_date]} - {date}
+
+    def _sale_dates(self, date: dt.date) -> set[dt.date]:
+        found = set(self._inputs[date].sale_dates) if date in self._inputs else set()
+        return found | set(self._published[date].sale_dates if date in self._published else ())
+
+    def _decides(self, date: dt.date, other: dt.date) -> bool:
+        """Whether lines of a date may win against lines of another one."""
+        for sale_date in self._inputs[date].sale_dates if date in self._inputs else ():
+            ours, theirs = self._spans[(date, sale_date)], self._spans.get((other, sale_date))
+            if theirs is not None and ours[0] <= theirs[1]:
+                return True
+        return False
+
+    def _hold(
+        self, reasons: dict[dt.date, str], dates: Collection[dt.date], drop: DropState, reason: str
+    ) -> None:
+        parts = (*drop.content, *drop.refused)
+        sale_dates = {content.sale_date for content in parts} | {drop.date}
+        business_dates = {content.business_date for content in parts} | {drop.date}
+        for date in dates:
+            state = self._published.get(date)
+            is_from_it = state is not None and drop.date in state.drop_dates
+            if date in business_dates or is_from_it or sale_dates & self._sale_dates(date):
+                reasons.setdefault(date, reason)
+
+
+class _Groups:
+    """Dates joined into groups."""
+
+    def __init__(self, dates: Collection[dt.date]) -> None:
+        self._parent = {date: date for date in dates}
+
+    def __contains__(self, date: object) -> bool:
+        return date in self._parent
+
+    def join(self, one: dt.date, other: dt.date) -> None:
+        self._parent[self.root(other)] = self.root(one)
+
+    def root(self, date: dt.date) -> dt.date:
+        while self._parent[date] != date:
+            self._parent[date] = self._parent[self._parent[date]]
+            date = self._parent[date]
+        return date
+
+    def in_order(self, decided: Iterable[tuple[dt.date, dt.date]]) -> list[list[dt.date]]:
+        """The groups, each after those that decide it, else by date; groups in a circle become one.
+
+        Args:
+            decided: pairs of a date and one that it decides.
+        """
+        pairs = list(decided)
+        while True:
+            sorter: TopologicalSorter[dt.date] = TopologicalSorter({self.root(d): () for d in self._parent})
+            for date, other in pairs:
+                if self.root(date) != self.root(other):
+                    sorter.add(self.root(other), self.root(date))
+            try:
+                sorter.prepare()
+            except CycleError as error:
+                circle = error.args[1]
+                for date in circle:
+                    self.join(circle[0], date)
+                continue
+            return self._listed(sorter)
+
+    def _listed(self, sorter: TopologicalSorter[dt.date]) -> list[list[dt.date]]:
+        members: dict[dt.date, list[dt.date]] = defaultdict(list)
+        for date in sorted(self._parent):
+            members[self.root(date)].append(date)
+        waiting: list[tuple[list[dt.date], dt.date]] = []
+        listed: list[list[dt.date]] = []
+        while sorter.is_active():
+            for root in sorter.get_ready():
+                heappush(waiting, (members[root], root))
+            group, root = heappop(waiting)
+            listed.append(group)
+            sorter.done(root)
+        return listed
+
+
+def _spans(drops: Iterable[DropState]) -> Spans:
+    """First and last drop that hold lines of a business date and a sale date."""
+    found: dict[tuple[dt.date, dt.date], tuple[dt.date, dt.date]] = {}
+    for drop in drops:
+        for content in drop.content:
+            key = (content.business_date, content.sale_date)
+            first, last = found.get(key, (drop.date, drop.date))
+            found[key] = (min(first, drop.date), max(last, drop.date))
+    return found

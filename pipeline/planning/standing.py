@@ -1,0 +1,129 @@
+"""How far each business date is, and whether billing may start: from what the ledger and the landing tell."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.planning.dependencies import Dependencies
+from pipeline.planning.staleness import DateState, DropState, date_inputs, stale_dates
+from schemas.states import DateStatus, ExitCode, NightState, Stage
+
+# Of these states billing has to wait, each for a reason of its own.
+WAITING: Mapping[NightState, ExitCode] = {
+    NightState.MISSING: ExitCode.NOT_READY,
+    NightState.LANDED: ExitCode.NOT_READY,
+    NightState.STALE: ExitCode.NOT_READY,
+    NightState.BLOCKED: ExitCode.AUDIT,
+    NightState.FAILED: ExitCode.SOME_DATES_FAILED,
+}
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a lake and its landing.
+
+    Attributes:
+        drops: drops of the ledger.
+        published: dates of the ledger.
+        built: revision that each gold table was last built from, by date.
+        landed: fingerprint of each drop in the landing, by date.
+        reasons: why dates are not done, by date, as their last publication told it.
+    """
+
+    drops: Mapping[dt.date, DropState]
+    published: Mapping[dt.date, DateState]
+    built: Collection[Mapping[dt.date, int]]
+    landed: Mapping[dt.date, str]
+    reasons: Mapping[dt.date, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a business date is.
+
+    Attributes:
+        date: business date.
+        state: how far.
+        revision: that readers see; 0 for none.
+        lines: accepted lines that it is to be published from.
+        reason: why it is not done; None where it is.
+        margins: seconds from when a stage first had it done to that stage's deadline; of a stage that has
+            not, from now. Negative where late.
+    """
+
+    date: dt.date
+    state: NightState
+    revision: int
+    lines: int
+    reason: str | None
+    margins: Mapping[Stage, float] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The date in the result."""
+        return {
+            "business_date": self.date.isoformat(),
+            "state": self.state.value,
+            "revision": self.revision,
+            "lines": self.lines,
+            "reason": self.reason,
+            "margin_seconds": {stage.value: round(margin, 1) for stage, margin in self.margins.items()},
+        }
+
+
+def standings(dates: Collection[dt.date], known: Known) -> list[Standing]:
+    """How far dates are, in order."""
+    inputs = date_inputs(known.drops.values(), published=known.published)
+    stale = stale_dates(inputs, known.published)
+    held = _held(dates, known, Dependencies(known.drops.values(), inputs, known.published), stale)
+    found = []
+    for date in sorted(dates):
+        state, reason = _state(date, known, stale, held)
+        published = known.published.get(date)
+        lines = inputs[date].lines if date in inputs else 0
+        found.append(Standing(date, state, published.revision if published else 0, lines, reason))
+    return found
+
+
+def _why_stale(published: DateState | None, reason: str | None) -> tuple[NightState, str | None]:
+    """What keeps a date from what its lines give: its last publication, or that none was tried since."""
+    if published is None:
+        return NightState.STALE, "not published"
+    if published.status is DateStatus.FAILED:
+        return NightState.FAILED, reason
+    if published.status is DateStatus.BLOCKED:
+        return NightState.BLOCKED, reason
+    return NightState.STALE, "its lines changed since it was published"
+
+
+def _held(
+    dates: Collection[dt.date], known: Known, links: Dependencies, stale: Collection[dt.date]
+) -> dict[dt.date, str]:
+    """Dates that wait: those of a refused or failed delivery, and stale ones that it may decide."""
+    own: set[dt.date] = set()
+    for drop in known.drops.values():
+        if drop.is_in_trouble:
+            own |= {drop.date, *(content.business_date for content in drop.refused)}
+    reasons = links.held_back(dates, ())
+    return {date: reason for date, reason in reasons.items() if date in stale or date in own}
+
+
+def _state(
+    date: dt.date, known: Known, stale: Collection[dt.date], held: Mapping[dt.date, str]
+) -> tuple[NightState, str | None]:
+    drop, published = known.drops.get(date), known.published.get(date)
+    landed = known.landed.get(date)
+    if landed is not None and (drop is None or drop.fingerprint != landed):
+        return NightState.LANDED, "its drop is landed and not ingested yet"
+    if date in held:
+        return NightState.BLOCKED, held[date]
+    if drop is None and (published is None or not published.revision):
+        return NightState.MISSING, "its drop is not there"
+    if date in stale:
+        return _why_stale(published, known.reasons.get(date))
+    # A drop without a line of its date leaves nothing to bill.
+    revision = published.revision if published is not None else 0
+    is_built = not revision or all(table.get(date) == revision for table in known.built)
+    return (NightState.BILLED if is_built else NightState.DONE), None

@@ -1,0 +1,68 @@
+"""The table of a drill, for a person; as Markdown, so that it can be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich import box
+from rich.table import Table as Grid
+
+from pipeline.report.streams import output
+
+_WIDTH = 320
+
+
+def print_drill(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Prints one row a fault: what ran again, what did not, what it cost, whether the tables are equal."""
+    grid = Grid(box=box.MARKDOWN)
+    for header in (
+        "fault",
+        "exit",
+        "chunks again",
+        "others",
+        "map side",
+        "why",
+        "task s wasted",
+        "s lost",
+        "tables",
+    ):
+        grid.add_column(header, no_wrap=True)
+    for row in rows:
+        grid.add_row(*_cells(row))
+    console = output()
+    # Whole lines, however narrow the terminal: a table cut off is no evidence.
+    console.width = _WIDTH
+    console.print(grid, crop=False)
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    if row["skipped"]:
+        return [row["text"], "", "", "", "", f"skipped: {row['skipped']}", "", "", ""]
+    again = {chunk: count for chunk, count in row["write_tasks_again"].items() if count}
+    others = [chunk for chunk in row["write_tasks"] if chunk not in again]
+    elsewhere = [f"{step} {count}" for step, count in row["tasks_again_elsewhere"].items()]
+    return [
+        row["text"],
+        _codes(row["exit_codes"]),
+        ", ".join(f"{c} {n}/{row['write_tasks'][c]}" for c, n in again.items()) or "none",
+        ", ".join(others) or "none",
+        ", ".join([f"{row['map_tasks_again']}/{row['map_tasks']}", *elsewhere])
+        if row["map_tasks"]
+        else ", ".join(elsewhere),
+        ", ".join(f"{count} {cause}" for cause, count in row["causes"].items()),
+        f"{row['task_seconds_wasted']:.1f} of {row['task_seconds']:.1f}",
+        f"{row['seconds_lost']:.0f}",
+        row["problem"] or ("equal" if row["tables_equal"] else "DIFFER"),
+    ]
+
+
+def _codes(codes: list[int]) -> str:
+    """Exit codes, run after run; equal ones in a row counted."""
+    told: list[tuple[int, int]] = []
+    for code in codes:
+        if told and told[-1][0] == code:
+            told[-1] = (code, told[-1][1] + 1)
+        else:
+            told.append((code, 1))
+    return ", then ".join(str(code) if count == 1 else f"{count} x {code}" for code, count in told)

@@ -1,0 +1,182 @@
+"""The summary of a run, drawn from its result."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+from iso4217 import Currency
+from rich.console import Console
+from rich.table import Table as Grid
+
+from pipeline.report.grids import bare_grid, margin_in_words
+from pipeline.report.streams import error_stream, errors, output, output_stream
+from pipeline.report.structured import ERROR, INFO, WARNING, is_structured, tell
+
+_BAR_WIDTH = 24
+_SHOWN = 20
+_TABLES = (
+    "bronze/received_sales",
+    "silver/sales",
+    "silver/conflicts",
+    "gold/daily_sales",
+    "gold/invoices",
+    "ledger/",
+)
+
+
+def print_error(text: str) -> None:
+    """Prints one error line on stderr."""
+    if is_structured():
+        tell(error_stream(), ERROR, text)
+    else:
+        errors().print(f"error: {text}", style="red", markup=False)
+
+
+def print_summary(result: dict[str, Any], lake: str | None, took: dt.timedelta) -> None:
+    """Prints what a run did: errors first, then drops, rejects, chunks and totals."""
+    if is_structured():
+        _tell_summary(result, took)
+        return
+    console, terminal = output(), errors()
+    for warning in result["warnings"][:_SHOWN]:
+        terminal.print(f"warning: {warning}", style="yellow", markup=False)
+    if result["error"]:
+        print_error(f"{result['job']}: {result['error']}")
+    if result["run_again"]:
+        terminal.print(f"what is left is done by: {result['run_again']}", markup=False)
+    for line in result["planned"]:
+        console.print(line, markup=False)
+    _print_drops(console, result)
+    _print_dates(console, result)
+    _print_chunks(console, result)
+    _print_totals(console, result)
+    _print_stages(console, result)
+    _print_removed(console, result)
+    if lake is not None and (result["dates"] or result["drops"]):
+        console.print(f"\ntables under {lake}: {', '.join(_TABLES)}", markup=False)
+    seconds = took.total_seconds()
+    console.print(
+        f"\n{result['job']}: {result['status']} in {seconds:.1f} s, exit code {result['exit_code']}, "
+        f"run {result['run_id']}",
+        markup=False,
+    )
+
+
+def _tell_summary(result: dict[str, Any], took: dt.timedelta) -> None:
+    for warning in result["warnings"]:
+        tell(error_stream(), WARNING, warning)
+    if result["error"]:
+        tell(error_stream(), ERROR, result["error"])
+    ended = f"{result['job']}: {result['status']}, exit code {result['exit_code']}"
+    tell(output_stream(), INFO, ended, seconds=took.total_seconds(), result=result)
+
+
+def _print_drops(console: Console, result: dict[str, Any]) -> None:
+    drops = result["drops"]
+    if result["unchanged_drops"]:
+        console.print(f"drops unchanged: {result['unchanged_drops']:,}")
+    if not drops:
+        return
+    lines, rejected = (sum(drop[name] for drop in drops) for name in ("lines", "rejected"))
+    console.print(
+        f"drops: {len(drops):,} from {drops[0]['drop_date']} to {drops[-1]['drop_date']}, "
+        f"{sum(drop['bytes'] for drop in drops) / 1e6:,.1f} MB; "
+        f"lines: {lines:,}, accepted {lines - rejected:,}, rejected {rejected:,}"
+    )
+    if result["rejected"]:
+        grid = _grid("rejected because", "lines", "")
+        most = max(result["rejected"].values())
+        for reason, count in sorted(result["rejected"].items(), key=lambda item: -item[1]):
+            grid.add_row(reason, f"{count:,}", _bar(count, most))
+        console.print(grid)
+
+
+def _print_dates(console: Console, result: dict[str, Any]) -> None:
+    dates = result["dates"]
+    if not dates:
+        return
+    by_status: dict[str, int] = {}
+    for date in dates:
+        by_status[date["status"]] = by_status.get(date["status"], 0) + 1
+    counts = ", ".join(f"{count:,} {status}" for status, count in sorted(by_status.items()))
+    console.print(f"business dates: {counts} ({dates[0]['business_date']} to {dates[-1]['business_date']})")
+    waiting = [date for date in dates if date["status"] == "blocked"]
+    for date in [date for date in dates if date["status"] == "failed"] + waiting[:_SHOWN]:
+        console.print(f"  {date['business_date']} {date['status']}: {date['reason']}", markup=False)
+    if waiting[_SHOWN:]:
+        console.print(f"  and {len(waiting[_SHOWN:]):,} more blocked dates")
+
+
+def _print_chunks(console: Console, result: dict[str, Any]) -> None:
+    chunks = [chunk for chunk in result["chunks"] if "received" in chunk]
+    if not chunks:
+        return
+    grid = _grid(
+        "chunk", "received", "published", "duplicates", "conflicts", "partitions", "task s", "failed", ""
+    )
+    most = max(chunk["received"] for chunk in chunks)
+    for chunk in chunks:
+        grid.add_row(
+            chunk["chunk"],
+            *[f"{chunk[name]:,}" for name in ("received", "published", "duplicates", "conflicts")],
+            str(chunk.get("partitions", "")),
+            f"{chunk['task_seconds']:.1f}" if "task_seconds" in chunk else "",
+            str(chunk.get("failed_attempts", "")),
+            _bar(chunk["received"], most),
+        )
+    console.print(grid)
+
+
+def _print_totals(console: Console, result: dict[str, Any]) -> None:
+    if not result["totals"]:
+        return
+    grid = _grid("gross by currency", "received", "published", "duplicates", "conflicts", "left over")
+    for currency, totals in result["totals"].items():
+        names = ("received", "published", "duplicates", "conflicts")
+        grid.add_row(currency, *[_money(totals[name], currency) for name in (*names, "left_over")])
+    console.print(grid)
+
+
+def _print_stages(console: Console, result: dict[str, Any]) -> None:
+    if not result["stages"]:
+        return
+    grid = _grid("stage", "dates", "lines", "seconds", "lines/s", "deadline", "margin")
+    for stage in result["stages"]:
+        seconds = stage["seconds"]
+        grid.add_row(
+            stage["stage"],
+            f"{stage['dates']:,}",
+            f"{stage['lines']:,}",
+            f"{seconds:,.1f}",
+            f"{stage['lines'] / seconds:,.0f}" if seconds else "",
+            stage["deadline"] or "",
+            margin_in_words(stage["margin_seconds"]),
+        )
+    console.print(grid)
+
+
+def _print_removed(console: Console, result: dict[str, Any]) -> None:
+    if not result["removed"]:
+        return
+    grid = _grid("table", "files deleted", "MB freed", "small files merged")
+    for table, count in result["removed"].items():
+        freed, merged = result["freed_bytes"][table] / 1e6, result["merged"][table]
+        grid.add_row(table, f"{count:,}", f"{freed:,.1f}", f"{merged:,}")
+    console.print(grid)
+
+
+def _money(amount: str, currency: str) -> str:
+    return f"{Decimal(amount):,.{Currency(currency).exponent}f}"
+
+
+def _grid(*headers: str) -> Grid:
+    grid = bare_grid()
+    for position, header in enumerate(headers):
+        grid.add_column(header, justify="left" if position == 0 or not header else "right", no_wrap=True)
+    return grid
+
+
+def _bar(value: int, most: int) -> str:
+    return "█" * max(1, round(_BAR_WIDTH * value / most)) if value else ""

@@ -1,0 +1,115 @@
+"""Compare: what changed between two revisions of a business date, its lines and its invoices."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame
+
+from pipeline.steps.context import Batch
+from schemas.errors import UsageError
+from schemas.tables import INVOICES, SALES, Table
+from transforms.comparison import INVOICE_KEY, LINE_KEY, compare, count_changes
+
+_SHOWN = 20
+
+
+@dataclass
+class Comparison:
+    """What differs between two revisions.
+
+    Attributes:
+        date: business date.
+        before: earlier revision.
+        after: later revision.
+        counts: a row a table, change and currency: ``table``, ``change``, ``currency``, ``lines``, ``net``.
+        examples: the first differences of each table, by table.
+        missing: tables that were not built from both revisions, or hold them no more, each with the reason.
+    """
+
+    date: dt.date
+    before: int
+    after: int
+    counts: list[dict[str, Any]] = field(default_factory=list)
+    examples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The comparison in the result."""
+        return {
+            "business_date": self.date.isoformat(),
+            "revision": self.before,
+            "with": self.after,
+            "changes": self.counts,
+            "missing": self.missing,
+        }
+
+
+def compare_revisions(
+    batch: Batch, date: dt.date, before: int | None, after: int | None, out: str | None
+) -> Comparison:
+    """Compares two revisions of a date; the last two where none is named.
+
+    Args:
+        batch: the run.
+        date: business date.
+        before: earlier revision; None for the one before ``after``.
+        after: later revision; None for what readers see.
+        out: folder or URI for every difference as CSV, a folder a table; None for none.
+
+    Raises:
+        UsageError: there is no such revision, or its files are gone.
+    """
+    versions = batch.ledger.silver_versions(date)
+    newer = max(versions, default=0) if after is None else after
+    older = newer - 1 if before is None else before
+    for revision in (older, newer):
+        if revision not in versions:
+            known = ", ".join(map(str, sorted(versions))) or "none"
+            raise UsageError(f"{date} has no revision {revision} to compare; it has: {known}")
+    found = Comparison(date, older, newer)
+    _compare_table(batch, found, SALES, LINE_KEY, versions, out)
+    _compare_table(batch, found, INVOICES, INVOICE_KEY, batch.ledger.gold_versions(INVOICES, date), out)
+    return found
+
+
+def _compare_table(
+    batch: Batch,
+    found: Comparison,
+    table: Table,
+    key: Sequence[str],
+    versions: dict[int, int],
+    out: str | None,
+) -> None:
+    if found.before not in versions or found.after not in versions:
+        found.missing[table.name] = "it was not built from both revisions"
+        return
+    batch.tell(f"comparing {table.name} of {found.date}: revisions {found.before} and {found.after}")
+    try:
+        old, new = (_rows(batch, found.date, table, versions[n]) for n in (found.before, found.after))
+        differences = compare(old, new, key).persist()
+        for row in count_changes(differences).orderBy("change", "currency").collect():
+            found.counts.append({"table": table.name, **row.asDict(), "net": str(row.net)})
+        shown = differences.orderBy("change", *key).limit(_SHOWN).collect()
+        found.examples[table.name] = [row.asDict() for row in shown]
+        if out is not None:
+            _write(differences, f"{out.rstrip('/')}/{table.name.split('/')[-1]}")
+        differences.unpersist()
+    except (Py4JJavaError, PySparkException) as error:
+        if "NOT_EXIST" not in str(error) and "NOT_FOUND" not in str(error):
+            raise
+        found.missing[table.name] = "files of that time are gone"
+
+
+def _rows(batch: Batch, date: dt.date, table: Table, version: int) -> DataFrame:
+    return batch.lake.read_dates(table, [date], version)
+
+
+def _write(differences: DataFrame, folder: str) -> None:
+    flat = differences.withColumn("changed_columns", differences.changed_columns.cast("string"))
+    flat.write.mode("overwrite").option("header", True).csv(folder)

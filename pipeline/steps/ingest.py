@@ -1,0 +1,311 @@
+"""Ingest: which landed drops are read, and in which windows. One pass and one commit for many of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterable
+from functools import partial
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+
+from pipeline.landing.landing import Landing, unreadable_file
+from pipeline.planning.staleness import DropState
+from pipeline.planning.windows import partition_spans, sized_windows
+from pipeline.steps.context import Batch
+from pipeline.steps.kept import revalidate_accepted
+from pipeline.steps.receiving import ExtraColumns, receive
+from schemas.drops import Drop, IngestedDrop
+from schemas.errors import AuditError, NotReadyError, UsageError
+from schemas.states import DropStatus, ExitCode, Stage
+from transforms.control_totals import count_received
+from transforms.publication import with_chunk
+from transforms.receipts import filter_accepted
+from transforms.received import judge_received
+
+Headers = dict[Drop, dict[str, tuple[str, ...]]]
+
+
+def ingest(batch: Batch, *, needs_every_day: bool = True) -> list[dt.date]:
+    """Ingests every drop asked for that is new or changed.
+
+    Args:
+        batch: the run.
+        needs_every_day: whether a day asked for that has no folder is one whose drop is still to come; else
+            it is told, and passed over.
+
+    Returns:
+        Drop dates that were asked for and are not there yet.
+    """
+    landing = batch.open_landing()
+    batch.tell("listing drops")
+    asked = landing.drops(batch.asked.first, batch.asked.last)
+    batch.outcome.warnings += [f"{name} in the landing is no drop: left out" for name in landing.near_drops()]
+    pending = _validated_before(batch)
+    drops = _with_pending(batch, landing, asked, pending)
+    changed = [landing.with_manifest(drop) for drop in _split_changed(batch, drops, pending)]
+    _check_landing(batch, landing, changed)
+    fresh, unready = _split_ready(batch, landing, changed, _missing_days(batch, asked, needs_every_day))
+    if batch.dry_run:
+        _plan_only(batch, landing, read_headers(batch, landing, fresh))
+        gone = sorted(set(pending) - {drop.date for drop in fresh})
+        batch.outcome.planned += [f"validate drop {date} again, from what bronze kept" for date in gone]
+        return unready
+    if fresh:
+        ingest_drops(batch, landing, fresh)
+    # What is landed no more, or was not accepted again: the accepted delivery is validated where it is.
+    rest = _validated_before(batch)
+    if rest:
+        revalidate_accepted(batch, rest)
+    return unready
+
+
+def check_all_validated(batch: Batch) -> None:
+    """Proves that no delivery waits to be validated again under the settings of the lake.
+
+    Raises:
+        NotReadyError: one does, since a run with --reingest was cut off.
+    """
+    pending = _validated_before(batch)
+    if pending:
+        raise NotReadyError(
+            f"{len(pending)} drops ({min(pending)} to {max(pending)}) still have to be validated under the "
+            "settings of the lake, since a run with --reingest was cut off: run run_batch"
+        )
+
+
+def _validated_before(batch: Batch) -> list[dt.date]:
+    """Drops that were last ingested before the settings changed for all of them."""
+    since = batch.pinned.validated_since
+    return [
+        date
+        for date, drop in batch.ledger.drops().items()
+        if drop.accepted is not None and drop.accepted.settings_sequence < since
+    ]
+
+
+def _with_pending(batch: Batch, landing: Landing, asked: list[Drop], pending: list[dt.date]) -> list[Drop]:
+    """The drops asked for, and those that must be validated again whatever was asked for."""
+    missing = set(pending) - {drop.date for drop in asked}
+    if not missing:
+        return asked
+    more = [drop for drop in landing.drops(min(missing), max(missing)) if drop.date in missing and drop.files]
+    if more:
+        batch.tell(f"the settings changed for all drops: reading {len(more):,} more than asked for")
+    return sorted([*asked, *more], key=lambda drop: drop.date)
+
+
+def _check_landing(batch: Batch, landing: Landing, changed: list[Drop]) -> None:
+    """A drop is not replaced by one of the same date in another landing, without a word."""
+    known = batch.ledger.drops()
+    for drop in changed:
+        accepted = known[drop.date].accepted if drop.date in known else None
+        before = batch.ledger.landing_of(accepted.run_id) if accepted else None
+        if before in (None, landing.root) or batch.from_now_on:
+            continue
+        raise UsageError(
+            f"drop {drop.date} was ingested from the landing {before}; this run reads {landing.root}, which "
+            "would replace it: give --from-now-on if the landing has moved"
+        )
+
+
+def ingest_drops(batch: Batch, landing: Landing, drops: list[Drop]) -> None:
+    """Ingests drops in windows, each one pass and one commit: what a crash costs at most."""
+    known = batch.ledger.drops()
+    due = [drop.date for drop in drops if _has_deadline(batch, drop, known.get(drop.date))]
+    per_line = batch.ledger.bytes_per_line()
+    expected = round(sum(drop.bytes for drop in drops) / per_line)
+    with batch.timetable.stage(Stage.INGEST, len(drops), expected, due) as times:
+        for window in sized_windows(
+            drops, lambda drop: drop.bytes, batch.settings.ingest.max_bytes_per_window
+        ):
+            _ingest_window(batch, landing, window)
+            batch.timetable.advance(round(sum(drop.bytes for drop in window) / per_line))
+        times.lines = sum(found.lines for found in batch.outcome.drops)
+
+
+def _has_deadline(batch: Batch, drop: Drop, known: DropState | None) -> bool:
+    """Whether a drop is a night's own: not history, and not one delivered again."""
+    is_held = known is not None and known.accepted is not None
+    return not is_held and not batch.settings.late.is_history(drop.date)
+
+
+def _ingest_window(batch: Batch, landing: Landing, drops: list[Drop]) -> None:
+    """Ingests drops in one commit; a drop that cannot be read through is left behind."""
+    headers = read_headers(batch, landing, drops)
+    while headers:
+        size = sum(drop.bytes for drop in headers) / 1e6
+        batch.tell(f"ingesting {len(headers):,} drops, {size:,.1f} MB{batch.timetable.left()}")
+        try:
+            receive(
+                batch,
+                judge_received(landing.lines(headers), batch.terms),
+                headers,
+                _extra_columns(landing, headers),
+                partial(_spoiled, landing, tuple(headers)),
+            )
+            return
+        except (Py4JJavaError, PySparkException) as error:
+            broken = _broken_drop(str(error), headers)
+            if broken is None:
+                raise
+            drop, name, cause = broken
+            _fail(batch, drop, f"{name} cannot be read: {cause}", ExitCode.AUDIT)
+            del headers[drop]
+
+
+def _spoiled(landing: Landing, drops: Iterable[Drop]) -> dict[dt.date, str]:
+    """Drops whose files changed while they were read: what was read of them is not trusted."""
+    return {
+        drop.date: "its files changed while they were read; run again when they are whole"
+        for drop in drops
+        if _has_changed(landing, drop)
+    }
+
+
+def _has_changed(landing: Landing, drop: Drop) -> bool:
+    try:
+        return landing.refreshed(drop).fingerprint != drop.fingerprint
+    except (Py4JJavaError, OSError):  # its folder is gone
+        return True
+
+
+def _split_changed(batch: Batch, drops: list[Drop], pending: list[dt.date]) -> list[Drop]:
+    """Drops whose files differ from those that were last looked at, or that are to be read again."""
+    known = batch.ledger.drops()
+    changed, unchanged = [], []
+    for drop in drops:
+        state = known.get(drop.date)
+        if state is None or drop.date in pending or (batch.reingest and drop.date in batch.asked):
+            changed.append(drop)
+        elif _is_held(drop, state):
+            unchanged.append(drop)
+        elif _is_still_refused(batch, drop, state):
+            batch.outcome.fail(ExitCode.AUDIT, f"drop {drop.date} is still blocked: {state.reason}")
+        else:
+            changed.append(drop)
+    batch.outcome.unchanged_drops += [drop.date for drop in unchanged]
+    if batch.asked.days() and not batch.dry_run:
+        # Only of drops asked for by date: a row a night for each drop of years would tell nothing.
+        asked = [IngestedDrop(drop, status=DropStatus.UNCHANGED) for drop in unchanged]
+        batch.ledger.record_drops(batch.run_id, asked, None, batch.ingest_audit())
+    return changed
+
+
+def _missing_days(batch: Batch, drops: list[Drop], needs_every_day: bool) -> list[dt.date]:
+    """Days asked for that have no folder and must have one; where they need none, they are told."""
+    there = {drop.date for drop in drops}
+    missing = [date for date in batch.asked.days() if date not in there]
+    if needs_every_day or not missing:
+        return missing
+    days = "1 day has" if len(missing) == 1 else f"{len(missing):,} days have"
+    batch.outcome.warnings.append(
+        f"{days} no folder in the landing, from {missing[0]} to {missing[-1]}: passed over"
+    )
+    return []
+
+
+def _split_ready(
+    batch: Batch, landing: Landing, changed: list[Drop], missing: list[dt.date]
+) -> tuple[list[Drop], list[dt.date]]:
+    """Changed drops that can be read, and the dates of drops asked for that are not there yet."""
+    reasons = dict.fromkeys(missing, "no such folder in the landing")
+    ready = []
+    for drop in changed:
+        reason = landing.why_not_ready(drop)
+        if reason is None:
+            ready.append(drop)
+        else:
+            reasons[drop.date] = reason
+    for date, reason in sorted(reasons.items()):
+        batch.outcome.fail(ExitCode.NOT_READY, f"drop {date} is not ready: {reason}")
+    return ready, sorted(reasons)
+
+
+def _is_held(drop: Drop, state: DropState) -> bool:
+    return state.status is DropStatus.INGESTED and state.fingerprint == drop.fingerprint
+
+
+def _is_still_refused(batch: Batch, drop: Drop, state: DropState) -> bool:
+    """Whether the audit would refuse the delivery again: the same files, settings and allowed share."""
+    return (
+        state.status is DropStatus.BLOCKED
+        and state.fingerprint == drop.fingerprint
+        and state.settings_sequence == batch.pinned.current.sequence
+        and state.max_rejected_share == batch.settings.audit.max_rejected_share
+    )
+
+
+def _plan_only(batch: Batch, landing: Landing, headers: Headers) -> None:
+    """Says what an ingest of these drops and the publication after it would do; reads their lines once."""
+    if not headers:
+        return
+    chunks = batch.settings.chunks
+    chunking = batch.pinned.current.chunking
+    batch.outcome.planned += [
+        f"ingest drop {drop.date}: {len(drop.files)} files, {drop.bytes:,} bytes" for drop in headers
+    ]
+    accepted = filter_accepted(judge_received(landing.lines(headers), batch.terms))
+    by_date: Counter[dt.date] = Counter()
+    by_chunk: Counter[str] = Counter()
+    for row in count_received(with_chunk(accepted, chunking.key, chunking.key_ranges)).collect():
+        by_date[row.business_date] += row.lines
+        by_chunk[row.chunk] += row.lines
+    batch.outcome.planned += [
+        f"publish {date}: {lines:,} new lines" for date, lines in sorted(by_date.items())
+    ]
+    spans = partition_spans(by_chunk, chunks.target_rows_per_partition)
+    batch.outcome.planned += [
+        f"chunk {chunk}: {by_chunk[chunk]:,} lines, {span.count} partitions" for chunk, span in spans.items()
+    ]
+    batch.outcome.spans |= spans
+
+
+def read_headers(batch: Batch, landing: Landing, drops: list[Drop]) -> Headers:
+    """Column names of each file of drops; a drop whose headers do not do fails, and is left out."""
+    batch.tell(f"reading the headers of {len(drops)} drops")
+    headers: Headers = {}
+    for drop in drops:
+        try:
+            if drop.problem is not None:
+                raise AuditError(drop.problem)
+            headers[drop] = landing.headers(drop)
+        except AuditError as error:
+            _fail(batch, drop, str(error), ExitCode.AUDIT)
+            continue
+        except NotReadyError as error:  # since it was found ready
+            _fail(batch, drop, str(error), ExitCode.NOT_READY)
+            continue
+        extra = landing.extra_columns(headers[drop])
+        if extra:
+            names = ", ".join(extra)
+            batch.outcome.warnings.append(f"drop {drop.date}: columns left out, not of the contract: {names}")
+    return headers
+
+
+def _fail(batch: Batch, drop: Drop, reason: str, code: ExitCode) -> None:
+    failed = IngestedDrop(drop, status=DropStatus.FAILED, reason=reason)
+    batch.outcome.drops = [found for found in batch.outcome.drops if found.drop.date != drop.date]
+    batch.outcome.drops.append(failed)
+    batch.outcome.fail(code, f"drop {drop.date} failed: {reason}")
+    if not batch.dry_run:
+        batch.ledger.record_drops(batch.run_id, [failed], None, batch.ingest_audit())
+
+
+def _extra_columns(landing: Landing, headers: Headers) -> ExtraColumns:
+    return {drop.date: landing.extra_columns(files) for drop, files in headers.items()}
+
+
+def _broken_drop(message: str, headers: Headers) -> tuple[Drop, str, str] | None:
+    found = unreadable_file(message)
+    if found is None:
+        return None
+    causes = [line.strip() for line in message.splitlines() if line.strip().startswith("Caused by:")]
+    cause = (
+        causes[-1].removeprefix("Caused by:").strip()
+        if causes
+        else "its end is missing or its bytes are damaged"
+    )
+    drops = [drop for drop in headers if drop.date == found.drop_date]
+    return (drops[0], found.name, cause[:300]) if drops else None

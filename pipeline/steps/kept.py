@@ -1,0 +1,84 @@
+"""Deliveries as bronze keeps them, validated again: where the files are gone, or were not accepted again."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+
+from pyspark.sql import DataFrame
+
+from pipeline.planning.staleness import DropState
+from pipeline.steps.context import Batch
+from pipeline.steps.received import settled_version
+from pipeline.steps.receiving import count_drops, receive, told_manifest
+from schemas.drops import Drop, IngestedDrop
+from schemas.states import DropStatus
+from schemas.tables import RECEIVED_SALES, REFUSED_SALES
+from transforms.received import judge_received
+from transforms.replay import received_again
+
+
+def revalidate_accepted(batch: Batch, dates: Iterable[dt.date]) -> None:
+    """Validates and dates the accepted delivery of drops again, under the settings of now.
+
+    What became of a later delivery that was refused, or failed, stays told.
+    """
+    known = batch.ledger.drops()
+    states = {date: known[date] for date in sorted(dates)}
+    drops = [
+        Drop(date, files=(), known_fingerprint=state.accepted.fingerprint)
+        for date, state in states.items()
+        if state.accepted is not None
+    ]
+    batch.tell(f"validating the accepted lines of {len(drops):,} drops again")
+    lines = batch.lake.read_dates(RECEIVED_SALES, states, settled_version(batch))
+    receive(batch, judge_received(received_again(lines), batch.terms), drops, keeps_refused=True)
+    troubled = [trouble_again(batch, state) for state in states.values() if state.is_in_trouble]
+    batch.ledger.record_drops(batch.run_id, troubled, None, batch.ingest_audit())
+
+
+def revalidate_last(batch: Batch, dates: Iterable[dt.date]) -> None:
+    """Validates the last delivery of drops again whose files are gone; a refused one by its manifest, too."""
+    known = batch.ledger.drops()
+    drops = []
+    for date in sorted(dates):
+        state, manifest = known[date], None
+        if state.status is DropStatus.BLOCKED and state.ingest_version is not None:
+            manifest = told_manifest(batch.lake.commit(RECEIVED_SALES, state.ingest_version), date)
+        drops.append(Drop(date, files=(), manifest=manifest, known_fingerprint=state.fingerprint))
+    batch.tell(f"validating what bronze kept of {len(drops):,} drops that are landed no more")
+    receive(batch, validated_kept(batch, [drop.date for drop in drops]), drops)
+
+
+def trouble_again(batch: Batch, state: DropState) -> IngestedDrop:
+    """The last delivery of a drop that was refused or failed, as the ledger is to tell it again."""
+    found = IngestedDrop(Drop(state.date, (), known_fingerprint=state.fingerprint))
+    if state.status is DropStatus.BLOCKED and batch.lake.exists(REFUSED_SALES):
+        refused = batch.lake.read_dates(REFUSED_SALES, [state.date])
+        count_drops(refused, {state.date: found})
+    found.judged_by, found.status, found.reason = batch.settings.rules_digest, state.status, state.reason
+    return found
+
+
+def validated_kept(batch: Batch, dates: Iterable[dt.date]) -> DataFrame:
+    """Every kept line of drops, validated under the settings of now, as ``bronze/received_sales`` has it.
+
+    Of a drop whose last delivery was refused, the lines of that delivery.
+    """
+    return judge_received(received_again(kept_lines(batch, dates)), batch.terms)
+
+
+def kept_lines(batch: Batch, dates: Iterable[dt.date]) -> DataFrame:
+    """Lines of the last delivery of drops, accepted and rejected, from where bronze keeps them."""
+    known = batch.ledger.drops()
+    dates = set(dates)
+    refused = {
+        date
+        for date in dates
+        if known[date].status is DropStatus.BLOCKED and batch.lake.exists(REFUSED_SALES)
+    }
+    lines = batch.lake.read_dates(RECEIVED_SALES, dates - refused, settled_version(batch))
+    if not refused:
+        return lines
+    apart = batch.lake.read_dates(REFUSED_SALES, refused)
+    return lines.unionByName(apart.select(RECEIVED_SALES.columns))

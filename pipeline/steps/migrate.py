@@ -1,0 +1,157 @@
+"""Migrate: the tables of an older lake are brought up to date, and what the ledger tells is told anew.
+
+A lake of version 0.1.0 holds the lines of refused deliveries in bronze, has no digests of content, and keeps
+no settings. Each step can be cut off and done again: tables first, bronze next, then what is told of it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from pipeline.lake.ledger import settings_columns
+from pipeline.planning.pinned import Change, Chunking, PinnedSettings, SettingsRecord
+from pipeline.planning.staleness import KNOWN_WRONG, DateInputs, DateState, date_inputs, no_inputs
+from pipeline.steps.context import Batch
+from pipeline.steps.deliveries import recount_deliveries
+from pipeline.steps.publication import JOB, Publication
+from pipeline.steps.received import settled_version
+from pipeline.steps.recording import done_row
+from pipeline.steps.recovery import check_tables, recover
+from pipeline.steps.verify import content_of, differing_dates
+from schemas.errors import UsageError
+from schemas.states import RunStatus
+from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES
+
+
+def migrate(batch: Batch) -> list[str]:
+    """Brings a lake up to date, with the config under which its last drops were ingested.
+
+    Returns:
+        What was done, one line each; nothing where the lake is up to date.
+
+    Raises:
+        UsageError: a table is another's or newer; or the config is not the one of the lake.
+    """
+    differences = batch.lake.differences()
+    for found in differences:
+        if found.problem is not None:
+            raise UsageError(found.problem)
+    older = [found for found in differences if found.is_older]
+    kept = batch.ledger.settings() if not older else None
+    has_drops = batch.lake.exists(RECEIVED_SALES)
+    if not older and (kept is not None or not has_drops):
+        return []
+    said = [f"{found.table.name}: {_added(found.missing)}" for found in older]
+    _check_config(batch)
+    if batch.dry_run:
+        return [*said, *_planned(batch)]
+    for found in older:
+        batch.tell(f"migrating {found.table.name}")
+        batch.lake.migrate(found)
+    check_tables(batch)
+    batch.pinned = PinnedSettings([SettingsRecord(1, Change.MIGRATED, _pinned_values(batch))])
+    recover(batch)
+    said += recount_deliveries(batch, everything=True)
+    said += _stamp_dates(batch)
+    # Last: as long as it is missing, the same command does all of this again.
+    batch.ledger.record_run(
+        {"run_id": batch.run_id, "job": "migrate_tables", "status": RunStatus.RUNNING.value}
+        | settings_columns(batch.pinned.current)
+    )
+    return said
+
+
+def _added(missing: Iterable[str]) -> str:
+    names = ", ".join(missing)
+    return f"columns added: {names}" if names else "schema version noted"
+
+
+def _planned(batch: Batch) -> list[str]:
+    refused = [date for date, drop in batch.ledger.drops().items() if batch.ledger.holds_refused(date)]
+    lines = [f"drop {date}: its refused delivery would be taken out of bronze" for date in refused]
+    drops = len(batch.ledger.drops())
+    return [*lines, f"{drops} drops would be counted again, {len(batch.ledger.dates())} dates looked up"]
+
+
+def _check_config(batch: Batch) -> None:
+    """The digest of its settings is all that an older lake keeps: the config must have it."""
+    last = batch.ledger.last_rules_digest()
+    if last is not None and last != batch.settings.rules_digest:
+        raise UsageError(
+            "the last drop of this lake was ingested under other settings (business_day, late, currencies or "
+            "columns) than this command's: give the config of the lake, with --config or --set"
+        )
+
+
+def _pinned_values(batch: Batch) -> dict[str, object]:
+    """The config's settings; the chunks as the last publication had them."""
+    values = dict(batch.settings.pinned)
+    last = batch.lake.last_commit(SALES, lambda said: said.get("job") == JOB)
+    if last is not None:
+        chunkings = list(Publication.from_metadata(last.metadata).chunkings.values())
+        if chunkings:
+            values |= {"chunks.key": chunkings[0].key, "chunks.ranges": list(chunkings[0].ranges)}
+    return values
+
+
+def _stamp_dates(batch: Batch) -> list[str]:
+    """Gives every published date the hash of its inputs where it holds what these give; else it is stale."""
+    states = {date: state for date, state in batch.ledger.dates().items() if state.revision > 0}
+    if not states:
+        return []
+    batch.tell(f"looking every line of {len(states):,} dates up")
+    inputs = date_inputs(batch.ledger.drops().values(), published=states)
+    chunkings = _chunkings(batch, states)
+    states = {date: replace(state, chunking=chunkings[date]) for date, state in states.items()}
+    own = [date for date, state in states.items() if not state.is_restored]
+    wrong = differing_dates(batch, own, states, inputs)
+    stamped = {
+        date: _stamped(batch, state, inputs.get(date) or no_inputs(date), date in wrong)
+        for date, state in sorted(states.items())
+    }
+    publication = Publication(
+        run_id=batch.run_id,
+        sequence=batch.lake.next_number(SALES),
+        bronze_version=settled_version(batch),
+        dates=stamped,
+        revisions={date: state.revision for date, state in states.items()},
+        restored={date: batch.ledger.restored_revision(date) for date in states if states[date].is_restored},
+        contents={date: content_of(batch, date) for date in states if states[date].is_restored},
+    )
+    version = batch.lake.note(SALES, publication.as_metadata())
+    batch.ledger.record_dates(batch.run_id, [done_row(publication, date, version) for date in stamped])
+    return [
+        f"date {date}: does not hold what bronze gives, the next run publishes it again"
+        for date, told in stamped.items()
+        if told.inputs_hash == KNOWN_WRONG
+    ]
+
+
+def _stamped(batch: Batch, state: DateState, inputs: DateInputs, is_wrong: bool) -> DateInputs:
+    if state.is_restored:
+        is_sound = batch.ledger.was_fresh_when_restored(state.date)
+        inputs_hash = inputs.linked_hash if is_sound else KNOWN_WRONG
+    else:
+        inputs_hash = KNOWN_WRONG if is_wrong else inputs.inputs_hash
+    sale_dates = inputs.sale_dates | _sale_dates(batch, state.date)
+    return replace(inputs, inputs_hash=inputs_hash, chunking=state.chunking, sale_dates=sale_dates)
+
+
+def _sale_dates(batch: Batch, date: dt.date) -> frozenset[dt.date]:
+    """Sale dates of the rows that silver holds of a date that is an adjustment's."""
+    found: set[dt.date] = set()
+    for table in (SALES, CONFLICTS):
+        rows = batch.lake.read_dates(table, [date]).select("sale_date").distinct()
+        found |= {row.sale_date for row in rows.collect()}
+    return frozenset(found)
+
+
+def _chunkings(batch: Batch, states: Mapping[dt.date, DateState]) -> dict[dt.date, Chunking]:
+    """How each date was split into chunks, by the commits that are still there; else as the last one."""
+    found = dict.fromkeys(states, batch.pinned.current.chunking)
+    for commit in batch.lake.history(SALES, ()):
+        if commit.metadata.get("job") == JOB:
+            found |= Publication.from_metadata(commit.metadata).chunkings
+    return found

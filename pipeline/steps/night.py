@@ -1,0 +1,24 @@
+"""What follows an ingest, whatever brought it about: every stale date published, summed and billed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Container, Iterable
+
+from pipeline.steps.context import Batch, DateRange
+from pipeline.steps.gold import bill_customers, build_daily_sales
+from pipeline.steps.publish import publish
+
+
+def finish(batch: Batch, unready: Iterable[dt.date] = (), again: Container[dt.date] = ()) -> None:
+    """Publishes every stale date, then builds gold of every date that is done and not built.
+
+    Args:
+        batch: the run.
+        unready: drops that were asked for and are not there yet; their own dates wait for them.
+        again: business dates that are published again though their inputs are unchanged.
+    """
+    every_date = DateRange()
+    publish(batch, every_date, unready, again)
+    build_daily_sales(batch, every_date)
+    bill_customers(batch, every_date)

@@ -1,0 +1,132 @@
+"""A publication: what a commit to ``silver/sales`` says of itself."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pipeline.planning.pinned import Chunking
+from pipeline.planning.staleness import DateInputs
+
+JOB = "publish_sales"
+ROLL_BACK = "roll_back"
+RECOUNT = "recount"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What a commit to ``silver/sales`` says of itself, so that its ledger rows can be written from it alone.
+
+    Attributes:
+        run_id: run.
+        sequence: number of the publication.
+        bronze_version: version of bronze that it was made from.
+        dates: inputs by business date.
+        revisions: revision by business date.
+        restored: revision whose content was brought back, by business date; none where published from bronze
+            as it is now.
+        contents: digest of the published lines, by business date, of what was brought back.
+        groups: number by business date; dates of one number change together or not at all.
+    """
+
+    run_id: str
+    sequence: int
+    bronze_version: int | None
+    dates: Mapping[dt.date, DateInputs]
+    revisions: Mapping[dt.date, int]
+    restored: Mapping[dt.date, int] = field(default_factory=dict)
+    contents: Mapping[dt.date, str] = field(default_factory=dict)
+    groups: Mapping[dt.date, int] = field(default_factory=dict)
+
+    def only(self, dates: Container[dt.date]) -> Publication:
+        """The publication of some of its dates."""
+        return replace(self, dates={date: inputs for date, inputs in self.dates.items() if date in dates})
+
+    def with_dependents(self, lost: Mapping[dt.date, str]) -> dict[dt.date, str]:
+        """Dates that cannot stay published where others are taken back, those among them."""
+        found, waiting = dict(lost), sorted(lost)
+        while waiting:
+            cause = waiting.pop()
+            for date, inputs in self.dates.items():
+                is_mate = date in self.groups and self.groups[date] == self.groups.get(cause)
+                if date not in found and (is_mate or inputs.sale_dates & self.dates[cause].sale_dates):
+                    found[date] = f"it depends on {cause}: {lost.get(cause, found[cause])}"
+                    waiting.append(date)
+        return found
+
+    @property
+    def chunkings(self) -> dict[dt.date, Chunking]:
+        """How each date that has lines is split into chunks."""
+        return {date: inputs.chunking for date, inputs in self.dates.items() if inputs.chunking is not None}
+
+    def as_metadata(self) -> dict[str, Any]:
+        """The commit's userMetadata."""
+        chunkings = sorted({(c.key, c.ranges) for c in self.chunkings.values()})
+        metadata: dict[str, Any] = {
+            "job": JOB,
+            "run_id": self.run_id,
+            "sequence": self.sequence,
+            "bronze_version": self.bronze_version,
+            "chunkings": [{"key": key, "ranges": list(ranges)} for key, ranges in chunkings],
+            "dates": {date.isoformat(): self._told(date, chunkings) for date in self.dates},
+        }
+        if self.restored:
+            metadata["restored"] = {date.isoformat(): number for date, number in self.restored.items()}
+            metadata["contents"] = {date.isoformat(): digest for date, digest in self.contents.items()}
+        return metadata
+
+    def _told(self, date: dt.date, chunkings: list[tuple[str, tuple[str, ...]]]) -> dict[str, Any]:
+        inputs = self.dates[date]
+        split = inputs.chunking
+        return {
+            "revision": self.revisions[date],
+            "inputs_hash": inputs.inputs_hash,
+            "drop_dates": [drop.isoformat() for drop in sorted(inputs.drop_dates)],
+            "sale_dates": [sale.isoformat() for sale in sorted(inputs.sale_dates)],
+            "chunking": None if split is None else chunkings.index((split.key, split.ranges)),
+            "group": self.groups.get(date),
+        }
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, Any]) -> Publication:
+        """Reads a commit's userMetadata, of this version or of 0.1.0."""
+        chunkings = _chunkings(metadata)
+        dates = {dt.date.fromisoformat(text): said for text, said in metadata["dates"].items()}
+        return cls(
+            run_id=metadata["run_id"],
+            sequence=metadata["sequence"],
+            bronze_version=metadata["bronze_version"],
+            dates={date: _inputs(date, said, chunkings) for date, said in dates.items()},
+            revisions={date: said["revision"] for date, said in dates.items()},
+            restored=_by_date(metadata.get("restored", {})),
+            contents=_by_date(metadata.get("contents", {})),
+            groups={date: said["group"] for date, said in dates.items() if said.get("group") is not None},
+        )
+
+
+def _chunkings(metadata: Mapping[str, Any]) -> list[Chunking]:
+    if "chunkings" in metadata:
+        return [Chunking(one["key"], tuple(one["ranges"])) for one in metadata["chunkings"]]
+    return [Chunking(metadata["chunk_key"], tuple(metadata["chunk_ranges"]))]
+
+
+def _inputs(date: dt.date, said: Mapping[str, Any], chunkings: list[Chunking]) -> DateInputs:
+    position = said.get("chunking", 0)
+    return DateInputs(
+        date,
+        lines=0,
+        drop_dates=_dates(said["drop_dates"]),
+        sale_dates=_dates(said.get("sale_dates", ())),
+        inputs_hash=said["inputs_hash"],
+        chunking=None if position is None else chunkings[position],
+    )
+
+
+def _dates(texts: Any) -> frozenset[dt.date]:
+    return frozenset(dt.date.fromisoformat(text) for text in texts)
+
+
+def _by_date(said: Mapping[str, Any]) -> dict[dt.date, Any]:
+    return {dt.date.fromisoformat(text): value for text, value in said.items()}

@@ -1,0 +1,325 @@
+"""Publish: accepted lines of bronze to ``silver/sales``; readers see a date's old revision or its new one."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Container, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from pipeline.lake.causes import cause_of, is_of_the_place
+from pipeline.planning.dependencies import Dependencies, PublishPlan
+from pipeline.planning.recovery import is_lost_worker
+from pipeline.planning.staleness import (
+    DateInputs,
+    DateState,
+    DropState,
+    date_inputs,
+    misplaced_dates,
+    stale_dates,
+)
+from pipeline.planning.windows import sized_windows, split_failed
+from pipeline.steps.context import Batch, PublishedDate
+from pipeline.steps.deliveries import LOST
+from pipeline.steps.ingest import check_all_validated
+from pipeline.steps.publication import Publication
+from pipeline.steps.received import settled_version
+from pipeline.steps.recording import record_publication, undo_conflicts
+from pipeline.steps.window import Window
+from pipeline.steps.writing import write_sales
+from schemas.errors import AuditError, TryAgainError
+from schemas.states import DateStatus, DropStatus, ExitCode, Stage
+from schemas.tables import CONFLICTS, SALES
+
+Groups = list[list[DateInputs]]
+
+
+def publish(
+    batch: Batch,
+    asked: Container[dt.date],
+    unready: Iterable[dt.date] = (),
+    again: Container[dt.date] = (),
+) -> None:
+    """Publishes every stale business date.
+
+    Args:
+        batch: the run.
+        asked: business dates to which it is limited.
+        unready: drops that were asked for and are not there yet; their own dates wait for them.
+        again: business dates that are published again though their inputs are unchanged.
+    """
+    check_all_validated(batch)
+    drops, published = batch.ledger.drops(), batch.ledger.dates()
+    inputs = date_inputs(drops.values(), batch.drop_chunkings(), published)
+    known = set(inputs) | {date for date, state in published.items() if state.revision}
+    stale = stale_dates(inputs, published)
+    placed = misplaced_dates(inputs, published) | {date for date in known if date in again}
+    # What was brought back is taken from bronze again where that is asked for: its content changes.
+    stale |= {date for date in placed if date in published and published[date].is_restored}
+    links = Dependencies(drops.values(), inputs, published)
+    wanted = {date for date in stale | placed if date in asked or date in again}
+    plan = links.plan(stale, wanted, set(unready), placed & wanted)
+    publishing = _Publishing(batch, links, stale, published, dict(plan.held), settled_version(batch))
+    if plan.added:
+        batch.tell(f"{len(plan.added)} dates more are published: they share sale dates with those asked for")
+    publishing.record_held_back(_of_refused(links, drops.values(), asked, plan) | plan.held)
+    if batch.dry_run:
+        for window in publishing.windows(plan.groups):
+            publishing.plan_only(window)
+    elif plan.groups:
+        publishing.publish_all(plan.groups)
+
+
+def _of_refused(
+    links: Dependencies, drops: Iterable[DropState], asked: Container[dt.date], plan: PublishPlan
+) -> dict[dt.date, str]:
+    """Dates that a refused delivery would have changed: they keep their revision, and that is told."""
+    refused = {
+        content.business_date
+        for drop in drops
+        if drop.status is DropStatus.BLOCKED
+        for content in (*drop.refused, *drop.content)
+        if content.business_date in asked
+    }
+    planned = {inputs.date for group in plan.groups for inputs in group}
+    return links.held_back(refused - planned, ())
+
+
+def republish_wrong(batch: Batch, wrong: Collection[dt.date]) -> None:
+    """Publishes dates again that do not hold what bronze gives, though a refused drop would hold them back.
+
+    Only a drop whose accepted lines are lost holds its dates back.
+    """
+    drops = [_without_trouble(drop) for drop in batch.ledger.drops().values()]
+    published = batch.ledger.dates()
+    inputs = date_inputs(drops, batch.drop_chunkings(), published)
+    stale = stale_dates(inputs, published) | {date for date in wrong if date in inputs or date in published}
+    # A date that is only stale waits, as in any night, for the drops that hold it back.
+    true_links = Dependencies(batch.ledger.drops().values(), inputs, published)
+    stale -= set(true_links.held_back(stale - set(wrong), ()))
+    links = Dependencies(drops, inputs, published)
+    plan = links.plan(stale, {date for date in wrong if date in stale}, ())
+    publishing = _Publishing(batch, links, stale, published, dict(plan.held), settled_version(batch))
+    publishing.record_held_back(plan.held)
+    if plan.groups:
+        publishing.publish_all(plan.groups)
+
+
+def _without_trouble(drop: DropState) -> DropState:
+    """Bronze holds its accepted delivery, whatever became of the last one; unless its lines are lost."""
+    is_lost = drop.status is DropStatus.FAILED and (not drop.content or drop.reason == LOST)
+    return drop if is_lost else replace(drop, status=DropStatus.INGESTED, refused=())
+
+
+def dates_of_drops(batch: Batch, drop_dates: Container[dt.date]) -> set[dt.date]:
+    """Business dates that bronze's lines of some drops belong to."""
+    drops = batch.ledger.drops().values()
+    return {content.business_date for drop in drops if drop.date in drop_dates for content in drop.content}
+
+
+def date_row(date: dt.date, status: DateStatus, revision: int, reason: str) -> dict[str, Any]:
+    """A row of ``ledger/dates`` of a date that was not published."""
+    return {"business_date": date, "status": status.value, "revision": revision, "reason": reason}
+
+
+@dataclass
+class _Publishing:
+    """A publish under way.
+
+    Attributes:
+        batch: the run.
+        links: which dates depend on which.
+        stale: dates whose content changes, by the ledger as the publish began.
+        published: dates as they were published when it began.
+        lost: dates that keep their revision, held back or failed, each with the reason.
+        bronze_version: version of bronze that it reads.
+    """
+
+    batch: Batch
+    links: Dependencies
+    stale: set[dt.date]
+    published: Mapping[dt.date, DateState]
+    lost: dict[dt.date, str]
+    bronze_version: int | None
+
+    @cached_property
+    def mates(self) -> list[list[dt.date]]:
+        """Stale dates that change in one commit."""
+        return self.links.groups(self.stale)
+
+    def revision(self, date: dt.date) -> int:
+        """Revision of a date that readers see; 0 where there is none."""
+        return self.published[date].revision if date in self.published else 0
+
+    def windows(self, groups: Groups) -> list[Groups]:
+        """Groups of dates, in order, as windows that are published in one commit each."""
+        most = self.batch.settings.publish.max_lines_per_window
+        return sized_windows(groups, _lines, most)
+
+    def publish_all(self, groups: Groups) -> None:
+        """Publishes groups of dates, window by window."""
+        batch, dates = self.batch, [date for group in groups for date in group]
+        due = [date.date for date in dates if self._has_deadline(date.date)]
+        try:
+            with batch.timetable.stage(Stage.PUBLISH, len(dates), sum(d.lines for d in dates), due):
+                for window in self.windows(groups):
+                    self._publish_window(window)
+                    batch.timetable.advance(sum(map(_lines, window)))
+        except Exception:
+            # A failed run above all must tell which chunk failed. Its own error goes before this one's.
+            with suppress(Exception):
+                _record_tasks(batch)
+            raise
+        _record_tasks(batch)
+
+    def record_held_back(self, reasons: Mapping[dt.date, str]) -> None:
+        """Records dates that wait."""
+        batch, rows = self.batch, []
+        for date, reason in sorted(reasons.items()):
+            revision = self.revision(date)
+            batch.outcome.dates[date] = PublishedDate(DateStatus.BLOCKED, revision, reason=reason)
+            rows.append(date_row(date, DateStatus.BLOCKED, revision, reason))
+        if not batch.dry_run:
+            batch.ledger.record_dates(batch.run_id, rows)
+        if rows and not batch.outcome.codes:
+            first = min(reasons)
+            batch.outcome.fail(ExitCode.AUDIT, f"{len(rows)} dates are held back; {first}: {reasons[first]}")
+
+    def plan_only(self, groups: Groups) -> None:
+        """Says how a window would be published."""
+        batch, window = self.batch, Window(self.batch, groups, self.bronze_version)
+        for date in window.dates:
+            batch.outcome.planned.append(
+                f"publish {date.date}: {date.lines} lines of {len(date.drop_dates)} drops"
+            )
+        for chunk, span in window.plan.spans.items():
+            lines = sum(measure.lines for cell, measure in window.received.items() if cell.chunk == chunk)
+            batch.outcome.planned.append(f"chunk {chunk}: {lines} lines, {span.count} partitions")
+        batch.outcome.spans = dict(window.plan.spans)
+
+    def _has_deadline(self, date: dt.date) -> bool:
+        """Whether a date is published for the first time and is no history: a restatement has no deadline."""
+        return not self.revision(date) and not self.batch.settings.late.is_history(date)
+
+    def _publish_window(self, groups: Groups) -> None:
+        """Publishes a window; where it fails for its data, its parts, so that only the failing dates stay."""
+        groups = [group for group in self._without_dependents(groups) if group]
+        if not groups:
+            return
+        try:
+            self._publish_groups(groups)
+        except TryAgainError:
+            raise
+        except Exception as error:
+            if is_of_the_place(error) or is_lost_worker(str(error)):
+                raise
+            if len(groups) > 1:
+                parts = split_failed(groups)
+                self.batch.tell(f"the window failed: publishing its {len(groups):,} parts one by one")
+                for part in parts:
+                    self._publish_window(part)
+                return
+            self._record_failed(groups[0], error)
+
+    def _without_dependents(self, groups: Groups) -> Groups:
+        """The groups that do not depend on a date that was lost; the others are held back."""
+        chosen = {inputs.date for group in groups for inputs in group}
+        lost = {date for date in self.lost if date in self.stale}
+        held = self.links.dependents(lost, chosen, self.mates, self.lost)
+        held = {date: why for date, why in held.items() if date not in self.lost}
+        if held:
+            self.lost |= held
+            self.record_held_back(held)
+        return [group for group in groups if not any(inputs.date in held for inputs in group)]
+
+    def _record_failed(self, group: list[DateInputs], error: Exception) -> None:
+        batch, cause, rows = self.batch, cause_of(error), []
+        code = error.exit_code if isinstance(error, AuditError) else ExitCode.SOME_DATES_FAILED
+        for inputs in group:
+            date, revision = inputs.date, self.revision(inputs.date)
+            self.lost[date] = f"it failed: {cause}"
+            batch.outcome.dates[date] = PublishedDate(DateStatus.FAILED, revision, reason=cause)
+            rows.append(date_row(date, DateStatus.FAILED, revision, cause))
+        dates = ", ".join(str(inputs.date) for inputs in group)
+        batch.outcome.fail(code, f"date {dates} failed: {cause}")
+        batch.ledger.record_dates(batch.run_id, rows)
+
+    def _publish_groups(self, groups: Groups) -> None:
+        window = Window(self.batch, groups, self.bronze_version)
+        try:
+            lines = sum(map(_lines, groups))
+            self.batch.tell(f"planning {window.span}, {lines:,} lines{self.batch.timetable.left()}")
+            window.check_received()
+            over = window.over_conflict_share()
+            if over:
+                self._record_over_conflict_share(over)
+                self._publish_window([[date for date in group if date.date not in over] for group in groups])
+                return
+            self._commit(window)
+        finally:
+            window.release()
+
+    def _record_over_conflict_share(self, over: Mapping[dt.date, float]) -> None:
+        batch, rows = self.batch, []
+        allowed = batch.settings.audit.max_conflict_share
+        for date, share in sorted(over.items()):
+            revision = self.revision(date)
+            reason = f"{share:.2%} of its lines conflict, audit.max_conflict_share allows {allowed:.2%}"
+            self.lost[date] = reason
+            batch.outcome.dates[date] = PublishedDate(DateStatus.BLOCKED, revision, reason=reason)
+            batch.outcome.fail(ExitCode.AUDIT, f"date {date} is blocked: {reason}")
+            rows.append(date_row(date, DateStatus.BLOCKED, revision, reason))
+        batch.ledger.record_dates(batch.run_id, rows)
+
+    def _commit(self, window: Window) -> None:
+        batch = self.batch
+        publication = self._publication(window)
+        try:
+            _replace_conflicts(batch, window, publication)
+            window.prepare()
+            version = write_sales(batch, window, publication)
+        except Exception:
+            # Where that fails, as after the lake was lost to another run, the next run does it.
+            with suppress(Exception):
+                undo_conflicts(batch)
+            raise
+        batch.tell(f"reconciling {window.span}")
+        record_publication(batch, publication, version, window.received)
+        for date in publication.dates:
+            if batch.outcome.dates[date].status is not DateStatus.DONE:
+                self.lost[date] = batch.outcome.dates[date].reason or "it failed"
+
+    def _publication(self, window: Window) -> Publication:
+        return Publication(
+            run_id=self.batch.run_id,
+            sequence=self.batch.lake.next_number(SALES),
+            bronze_version=window.bronze_version,
+            dates={date.date: date for date in window.dates},
+            revisions={date.date: self.revision(date.date) + 1 for date in window.dates},
+            groups={date.date: number for number, group in enumerate(window.groups) for date in group},
+        )
+
+
+def _lines(group: list[DateInputs]) -> int:
+    return sum(date.lines for date in group)
+
+
+def _replace_conflicts(batch: Batch, window: Window, publication: Publication) -> None:
+    """Commits the lines left out, before the sales: what readers see of a date is accounted for already."""
+    dates = publication.dates
+    batch.lake.ensure(CONFLICTS)  # a reader finds it empty, not missing, where nothing ever conflicted
+    held = batch.lake.read_dates(CONFLICTS, dates)
+    if not window.left_out and held.isEmpty():
+        return
+    # One file a date, not one of each task that kept some.
+    conflicts = (
+        held.limit(0) if window.conflicts is None else window.conflicts.hint("rebalance", "business_date")
+    )
+    batch.lake.replace(CONFLICTS, conflicts, dates, publication.as_metadata())
+
+
+def _record_tasks(batch: Batch) -> None:
+    rows = [{"chunk": chunk, **tasks.as_columns()} for chunk, tasks in sorted(batch.outcome.chunks.items())]
+    batch.ledger.record_tasks(batch.run_id, rows)

@@ -1,0 +1,50 @@
+"""Accepted lines of bronze, narrowed to the drops and business dates that a step is about."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+
+from pyspark.sql import DataFrame
+
+from pipeline.lake.tables import filter_dates
+from pipeline.steps.context import Batch
+from pipeline.steps.receiving import JOB as INGEST
+from schemas.tables import RECEIVED_SALES
+from transforms.receipts import filter_accepted
+
+
+def settled_version(batch: Batch) -> int | None:
+    """Version of bronze whose deliveries are all audited; None where there is no table."""
+    recorded = batch.ledger.recorded_versions(RECEIVED_SALES)
+    last = max(recorded, default=-1)
+    for commit in batch.lake.history(RECEIVED_SALES, recorded):
+        # A run that writes has completed it before; one that only reads passes it over.
+        if commit.version > last and commit.metadata.get("job") == INGEST:
+            return commit.version - 1
+    return batch.lake.version(RECEIVED_SALES)
+
+
+def read_accepted(batch: Batch, version: int | None) -> DataFrame:
+    """Accepted lines of every drop.
+
+    Args:
+        batch: the run.
+        version: version of bronze; None for the latest.
+    """
+    return filter_accepted(batch.lake.read(RECEIVED_SALES, version))
+
+
+def read_accepted_of(
+    batch: Batch, version: int | None, drop_dates: Iterable[dt.date], business_dates: Iterable[dt.date]
+) -> DataFrame:
+    """Accepted lines of some business dates.
+
+    Args:
+        batch: the run.
+        version: version of bronze; None for the latest.
+        drop_dates: the drops that hold them, so that no other is read.
+        business_dates: the dates.
+    """
+    held = batch.lake.read_dates(RECEIVED_SALES, drop_dates, version)
+    return filter_dates(filter_accepted(held), "business_date", business_dates)

@@ -1,0 +1,351 @@
+"""Receiving: lines are written to bronze, counted and audited; what is refused is taken out again.
+
+Bronze holds accepted deliveries only. A refused delivery is rolled back to the delivery before it, and its
+lines are kept in ``bronze/refused_sales``. Each commit tells all that the ledger needs, so that the next run
+completes what a crash cut off.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from pipeline.lake.frames import local_frame
+from pipeline.lake.ledger import IngestAudit
+from pipeline.lake.tables import Commit
+from pipeline.landing.manifest import read_manifest
+from pipeline.planning.audit import audit_drop
+from pipeline.planning.reconciliation import EXACT, ZERO
+from pipeline.steps.context import Batch
+from pipeline.steps.publication import ROLL_BACK
+from schemas.drops import DateContent, Drop, IngestedDrop, LandedFile, Manifest
+from schemas.errors import UsageError
+from schemas.states import DropStatus, ExitCode, ValidationStatus
+from schemas.tables import RECEIVED_SALES, REFUSED_SALES
+from transforms.receipts import count_receipts, count_reject_reasons
+
+JOB = "ingest_sales"
+ExtraColumns = Mapping[dt.date, tuple[str, ...]]
+Reasons = dict[dt.date, str]
+
+
+@dataclass
+class Written:
+    """Deliveries that a commit brought to bronze.
+
+    Attributes:
+        version: of ``bronze/received_sales``.
+        before: the version before it.
+        run_id: run that wrote it.
+        drops: its deliveries, by date, counted.
+        audit: what they were ingested under.
+        is_own: whether this run wrote it; else it completes what another one left.
+        spoiled: deliveries that changed while they were read, each with the reason.
+    """
+
+    version: int
+    before: int
+    run_id: str
+    drops: dict[dt.date, IngestedDrop]
+    audit: IngestAudit
+    is_own: bool = True
+    spoiled: Reasons = field(default_factory=dict)
+
+
+def receive(
+    batch: Batch,
+    lines: DataFrame,
+    drops: Iterable[Drop],
+    extra_columns: ExtraColumns | None = None,
+    find_spoiled: Callable[[], Reasons] = dict,
+    *,
+    keeps_refused: bool = False,
+) -> None:
+    """Writes the lines of deliveries in one commit, audits them, and takes out what is refused.
+
+    Args:
+        batch: the run.
+        lines: all lines of the drops, as ``bronze/received_sales`` has them.
+        drops: the drops.
+        extra_columns: received columns that are not of the contract, by drop.
+        find_spoiled: tells, once all is written, which deliveries changed while they were read.
+        keeps_refused: whether refused lines of a later delivery stay where they are kept.
+
+    Raises:
+        TryAgainError: another run was first.
+    """
+    drops, extra = list(drops), extra_columns or {}
+    batch.lake.ensure(RECEIVED_SALES)
+    before = batch.lake.version(RECEIVED_SALES) or 0
+    audit = batch.ingest_audit()
+    metadata = _metadata(batch, drops, extra, audit, before)
+    version = batch.lake.replace(RECEIVED_SALES, lines, [drop.date for drop in drops], metadata)
+    batch.tell("counting what was received")
+    found = {
+        drop.date: IngestedDrop(
+            drop, judged_by=batch.settings.rules_digest, extra_columns=extra.get(drop.date, ())
+        )
+        for drop in drops
+    }
+    _count(batch, version, found)
+    written = Written(version, before, batch.run_id, found, audit, spoiled=find_spoiled())
+    _settle(batch, written, keeps_refused=keeps_refused)
+
+
+def recover_ingests(batch: Batch) -> None:
+    """Completes every commit to bronze that the ledger does not tell of: audits it, and records it."""
+    recorded = batch.ledger.recorded_versions(RECEIVED_SALES)
+    for commit in batch.lake.history(RECEIVED_SALES, recorded):
+        if commit.metadata.get("job") == JOB:
+            _recover(batch, commit, batch.lake.commits(RECEIVED_SALES, commit.version))
+
+
+def _metadata(
+    batch: Batch, drops: Iterable[Drop], extra_columns: ExtraColumns, audit: IngestAudit, before: int
+) -> dict[str, Any]:
+    return {
+        "job": JOB,
+        "run_id": batch.run_id,
+        "before": before,
+        "judged_by": batch.settings.rules_digest,
+        "settings_sequence": audit.settings_sequence,
+        "max_rejected_share": audit.max_rejected_share,
+        "drops": {
+            drop.date.isoformat(): {
+                "fingerprint": drop.fingerprint,
+                "files": [[file.name, file.size, file.version] for file in drop.files],
+                "manifest": None if drop.manifest is None else drop.manifest.as_json(),
+                "manifest_version": drop.manifest_version,
+                "extra_columns": list(extra_columns.get(drop.date, ())),
+            }
+            for drop in drops
+        },
+    }
+
+
+def _settle(batch: Batch, written: Written, *, keeps_refused: bool = False) -> None:
+    """Audits the deliveries of a commit, rolls back those that are refused or spoiled, records all."""
+    _audit(batch, written)
+    known = batch.ledger.drops()
+    refused = {
+        date: str(found.reason) for date, found in written.drops.items() if found.status is DropStatus.BLOCKED
+    }
+    if refused:
+        _keep_refused(batch, written, refused)
+    if refused or written.spoiled:
+        _roll_back(batch, written, {**refused, **written.spoiled})
+    _record(batch, written)
+    if keeps_refused:
+        return
+    _clear_refused(
+        batch,
+        [
+            date
+            for date, found in written.drops.items()
+            if found.status is DropStatus.INGESTED
+            and date in known
+            and known[date].status is DropStatus.BLOCKED
+        ],
+    )
+
+
+def _audit(batch: Batch, written: Written) -> None:
+    for date, found in written.drops.items():
+        if date in written.spoiled:
+            found.status, found.reason = DropStatus.FAILED, written.spoiled[date]
+            batch.outcome.fail(ExitCode.NOT_READY, f"drop {date} failed: {found.reason}")
+            continue
+        found.reason = audit_drop(found, written.audit.max_rejected_share)
+        if found.reason is not None:
+            found.status = DropStatus.BLOCKED
+            example = _example(batch, written.version, found)
+            batch.outcome.fail(ExitCode.AUDIT, f"drop {date} is blocked: {found.reason}{example}")
+
+
+def _keep_refused(batch: Batch, written: Written, refused: Reasons) -> None:
+    """Keeps refused lines where nothing publishes from."""
+    batch.tell(f"keeping the lines of {len(refused)} refused deliveries apart")
+    lines = batch.lake.read_dates(RECEIVED_SALES, refused, written.version)
+    because = F.lit(None).cast("string")
+    for date, reason in refused.items():
+        because = F.when(F.col("drop_date") == F.lit(date), F.lit(reason)).otherwise(because)
+    metadata = {"job": JOB, "run_id": batch.run_id, "of": written.version, "drops": _named(refused)}
+    batch.lake.replace(REFUSED_SALES, lines.withColumn("refused_because", because), refused, metadata)
+
+
+def _roll_back(batch: Batch, written: Written, reasons: Reasons) -> None:
+    """Puts the deliveries back that bronze held before."""
+    batch.tell(f"putting back the delivery before of {len(reasons)} drops")
+    previous = batch.lake.read_dates(RECEIVED_SALES, reasons, written.before)
+    metadata = {
+        "job": ROLL_BACK,
+        "run_id": batch.run_id,
+        "of": written.version,
+        "drops": _named(reasons),
+        "spoiled": sorted(date.isoformat() for date in written.spoiled),
+    }
+    batch.lake.replace(RECEIVED_SALES, previous, reasons, metadata)
+
+
+def _clear_refused(batch: Batch, dates: list[dt.date]) -> None:
+    """Lets go of the refused lines of drops that have since been delivered well."""
+    if not dates or not batch.lake.exists(REFUSED_SALES):
+        return
+    nothing = local_frame(batch.spark, REFUSED_SALES.schema)
+    metadata = {"job": JOB, "run_id": batch.run_id, "accepted": [date.isoformat() for date in dates]}
+    batch.lake.replace(REFUSED_SALES, nothing, dates, metadata)
+
+
+def _record(batch: Batch, written: Written) -> None:
+    batch.ledger.record_drops(written.run_id, written.drops.values(), written.version, written.audit)
+    if written.is_own:
+        batch.outcome.drops += written.drops.values()
+
+
+def _named(reasons: Reasons) -> dict[str, str]:
+    return {date.isoformat(): reason for date, reason in sorted(reasons.items())}
+
+
+def _count(batch: Batch, version: int, found: dict[dt.date, IngestedDrop]) -> None:
+    received = batch.lake.read_dates(RECEIVED_SALES, found, version)
+    count_drops(received, found)
+
+
+def count_drops(received: DataFrame, found: Mapping[dt.date, IngestedDrop]) -> None:
+    """Counts received lines into their drops: lines, rejects by reason, content by date, control totals.
+
+    Args:
+        received: lines of ``bronze/received_sales``.
+        found: every drop that they are of, not counted yet.
+    """
+    contents: dict[dt.date, dict[Any, _Content]] = {date: defaultdict(_Content) for date in found}
+    for row in count_receipts(received).collect():
+        _add_receipt(found[row.drop_date], contents[row.drop_date], row)
+    for date, parts in contents.items():
+        found[date].content = [part.of(*key) for key, part in sorted(parts.items())]
+    if any(drop.rejected for drop in found.values()):
+        for row in count_reject_reasons(received).collect():
+            found[row.drop_date].reasons[row.reason] += row.lines
+
+
+@dataclass
+class _Content:
+    lines: int = 0
+    low: int = 0
+    high: int = 0
+    gross: dict[str, Any] = field(default_factory=dict)
+
+    def of(self, business_date: dt.date, sale_date: dt.date, is_adjustment: bool) -> DateContent:
+        digest = f"{self.high:x}.{self.low:x}"
+        return DateContent(business_date, sale_date, is_adjustment, self.lines, digest, self.gross)
+
+
+def _add_receipt(drop: IngestedDrop, contents: dict[Any, _Content], row: Any) -> None:
+    drop.lines += row.lines
+    drop.file_lines[row.source_file] += row.lines
+    if row.validation_status == ValidationStatus.ACCEPTED:
+        drop.accepted += row.lines
+        part = contents[(row.business_date, row.sale_date, row.is_adjustment)]
+        part.lines += row.lines
+        part.low += row.digest_low
+        part.high += row.digest_high
+        part.gross[row.currency] = EXACT.add(part.gross.get(row.currency, ZERO), row.gross)
+    else:
+        drop.rejected += row.lines
+    if row.currency is not None:
+        totals = drop.file_gross.setdefault(row.source_file, {})
+        totals[row.currency] = EXACT.add(totals.get(row.currency, ZERO), row.gross)
+
+
+def _example(batch: Batch, version: int, found: IngestedDrop) -> str:
+    """One rejected line in words, so that the user sees at once what is wrong."""
+    if not found.rejected:
+        return ""
+    reason = found.reasons.most_common(1)[0][0]
+    received = batch.lake.read_dates(RECEIVED_SALES, [found.drop.date], version)
+    line = received.filter(F.array_contains("reject_reasons", reason)).select("source_file", "raw").first()
+    return "" if line is None else f"; for example {reason} in {line.source_file}: {line.raw[:300]}"
+
+
+def _recover(batch: Batch, commit: Commit, later: list[Commit]) -> None:
+    batch.tell("completing an ingest that was cut off")
+    said = commit.metadata
+    replaced = {date for other in later for date in _kept_dates(other, later)}
+    found = {date: drop for date, drop in _told_drops(said).items() if date not in replaced}
+    if not found:
+        return
+    audit = IngestAudit(
+        int(said.get("settings_sequence", 0)),
+        float(said.get("max_rejected_share", batch.settings.audit.max_rejected_share)),
+    )
+    _count(batch, commit.version, found)
+    before = int(said.get("before", commit.version - 1))
+    written = Written(commit.version, before, str(said["run_id"]), found, audit, is_own=False)
+    rolled_back = [other for other in later if other.metadata.get("of") == commit.version]
+    if not rolled_back:
+        written.spoiled = _spoiled_since(batch, found)
+        _settle(batch, written)
+        return
+    spoiled = rolled_back[0].metadata.get("spoiled", ())
+    for text, reason in rolled_back[0].metadata["drops"].items():
+        date = dt.date.fromisoformat(text)
+        if date in found:
+            found[date].status = DropStatus.FAILED if text in spoiled else DropStatus.BLOCKED
+            found[date].reason = reason
+    _record(batch, written)
+
+
+def _kept_dates(commit: Commit, later: Iterable[Commit]) -> set[dt.date]:
+    """Drops that an ingest brought to bronze and that were not rolled back."""
+    if commit.metadata.get("job") != JOB:
+        return set()
+    lost = {
+        text
+        for other in later
+        if other.metadata.get("of") == commit.version
+        for text in other.metadata.get("drops", ())
+    }
+    return {dt.date.fromisoformat(text) for text in commit.metadata.get("drops", ()) if text not in lost}
+
+
+def _spoiled_since(batch: Batch, found: Mapping[dt.date, IngestedDrop]) -> Reasons:
+    """Deliveries that are landed otherwise by now: nobody knows what the run that was cut off has read."""
+    try:
+        landing = batch.open_landing()
+    except UsageError:
+        return {}
+    landed = {drop.date: drop.fingerprint for drop in landing.drops(min(found), max(found)) if drop.files}
+    return {
+        date: "its files changed while they were read, or since; run again"
+        for date, drop in found.items()
+        if date in landed and drop.drop.files and landed[date] != drop.drop.fingerprint
+    }
+
+
+def told_manifest(commit: Commit, date: dt.date) -> Manifest | None:
+    """The manifest of a delivery, as told by the commit that brought it to bronze; None for none."""
+    told = commit.metadata.get("drops", {}).get(date.isoformat(), {}).get("manifest")
+    return None if told is None else read_manifest(told)
+
+
+def _told_drops(said: Mapping[str, Any]) -> dict[dt.date, IngestedDrop]:
+    """The deliveries that a commit tells of, not counted yet."""
+    found = {}
+    for text, told in said["drops"].items():
+        date = dt.date.fromisoformat(text)
+        drop = Drop(
+            date,
+            tuple(LandedFile(name, "", size, version) for name, size, version in told["files"]),
+            None if told["manifest"] is None else read_manifest(told["manifest"]),
+            manifest_version=told["manifest_version"],
+            known_fingerprint=told["fingerprint"],
+        )
+        extra = tuple(told["extra_columns"])
+        found[date] = IngestedDrop(drop, judged_by=str(said["judged_by"]), extra_columns=extra)
+    return found

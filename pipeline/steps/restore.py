@@ -1,0 +1,189 @@
+"""Restore: an earlier revision of a business date is published again, with what follows from it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator, Set
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from pipeline.lake.tables import filter_dates
+from pipeline.planning.staleness import date_inputs, no_inputs, stale_dates
+from pipeline.steps.context import Batch, DateRange
+from pipeline.steps.gold import bill_customers, build_daily_sales
+from pipeline.steps.publication import JOB, ROLL_BACK, Publication
+from pipeline.steps.recording import count_accepted, record_publication, undo_conflicts
+from schemas.errors import AuditError, NotReadyError, UsageError
+from schemas.states import ConflictOutcome
+from schemas.tables import CONFLICTS, SALES
+from transforms.hashing import KEY_COLUMNS
+from transforms.verification import digest_by_date
+
+# How Delta and Spark say that a version, or a file of it, is there no more.
+_GONE = re.compile(r"NOT_EXIST|NOT_FOUND|TIME_TRAVEL|FileNotFound|VersionNotFound")
+
+
+def restore(batch: Batch, date: dt.date, revision: int) -> None:
+    """Brings the content of an earlier revision back, as the next revision.
+
+    It stands until a delivery changes what the date depends on, or the date is published again on request.
+    Its control totals are proven against the version of bronze that it was made from.
+
+    Raises:
+        AuditError: the restored lines would be published twice, or others nowhere, with another date.
+        NotReadyError: the date has lines that are not published yet.
+        TryAgainError: another run took the lake over.
+        UsageError: there is no such revision, readers see it already, or its files are gone.
+    """
+    versions = batch.ledger.silver_versions(date)
+    now = max(versions, default=0)
+    _check(date, revision, versions, now)
+    old = Publication.from_metadata(_metadata(batch, date, revision, versions[revision]))
+    with _files_expected(date, revision):
+        sales = batch.lake.read_dates(SALES, [date], versions[revision])
+        conflicts = filter_dates(_conflicts_of(batch, old), "business_date", [date])
+        sale_dates = _sale_dates(batch, date, sales, conflicts)
+        _check_not_stale(batch, date, sale_dates)
+        _check_other_dates(batch, date, sale_dates, sales, conflicts)
+        if batch.dry_run:
+            batch.outcome.planned.append(f"restore {date}: revision {revision} becomes revision {now + 1}")
+            return
+        publication = _publication(batch, old, date, revision, now + 1, (sales, conflicts))
+        batch.tell(f"restoring revision {revision} of {date}")
+        received = count_accepted(batch, publication)
+        try:
+            batch.lake.replace(CONFLICTS, conflicts, [date], publication.as_metadata())
+            version = batch.lake.replace(SALES, sales, [date], publication.as_metadata())
+        except Exception:
+            with suppress(Exception):
+                undo_conflicts(batch)
+            raise
+    record_publication(batch, publication, version, received)
+    only = DateRange(date, date)
+    build_daily_sales(batch, only)
+    bill_customers(batch, only)
+
+
+def _sale_dates(batch: Batch, date: dt.date, sales: DataFrame, conflicts: DataFrame) -> set[dt.date]:
+    """Sale dates of a date: of what is brought back, of what readers see, and of its lines in bronze."""
+    restored = sales.select("sale_date").union(conflicts.select("sale_date")).distinct()
+    found = {row.sale_date for row in restored.collect()} | batch.ledger.dates()[date].sale_dates
+    inputs = date_inputs(batch.ledger.drops().values()).get(date) or no_inputs(date)
+    return found | inputs.sale_dates
+
+
+def _check_not_stale(batch: Batch, date: dt.date, sale_dates: Set[dt.date]) -> None:
+    """A stale date that shares a sale date is to be resolved against what is now, not what comes back."""
+    published = batch.ledger.dates()
+    inputs = date_inputs(batch.ledger.drops().values(), published=published)
+    for other in sorted(stale_dates(inputs, published)):
+        seen = published[other].sale_dates if other in published else frozenset()
+        wanted = inputs[other].sale_dates if other in inputs else frozenset()
+        if other == date or (seen | wanted) & sale_dates:
+            raise NotReadyError(
+                f"{other} is stale: what it depends on has changed since it was published; run publish_sales "
+                f"before {date} is restored"
+            )
+
+
+def _check_other_dates(
+    batch: Batch, date: dt.date, sale_dates: Set[dt.date], sales: DataFrame, conflicts: DataFrame
+) -> None:
+    """Copies of one key may be under two business dates: exactly one of them must stay published."""
+    states = batch.ledger.dates()
+    linked = [other for other, state in states.items() if other != date and state.sale_dates & sale_dates]
+    key = list(KEY_COLUMNS)
+    is_late = F.col("outcome").isin(ConflictOutcome.LATE_DUPLICATE.value, ConflictOutcome.LATE_CONFLICT.value)
+    current = batch.lake.read_dates(SALES, [date])
+    others = batch.lake.read_dates(SALES, linked)
+    resent = batch.lake.read_dates(CONFLICTS, linked).filter(is_late)
+    gained = sales.select(key).join(current.select(key), key, "left_anti")
+    lost = current.select(key).join(sales.select(key), key, "left_anti")
+    for rows, what in (
+        (others.join(gained, key, "left_semi"), "be published twice"),
+        (resent.join(lost, key, "left_semi"), "not be published"),
+        (conflicts.filter(is_late).join(others.select(key), key, "left_anti"), "not be published"),
+    ):
+        row = rows.first()
+        if row is not None:
+            raise AuditError(
+                f"{date} cannot be restored: store {row.store_id}, transaction {row.transaction_id}, line "
+                f"{row.line_number} of {row.sale_date} would {what}, as other dates hold it now"
+            )
+
+
+def _check(date: dt.date, revision: int, versions: dict[int, int], now: int) -> None:
+    if revision not in versions:
+        known = ", ".join(map(str, sorted(versions))) or "none"
+        raise UsageError(f"--revision {revision}: {date} has no such revision; it has: {known}")
+    if revision == now:
+        raise UsageError(f"--revision {revision}: that is what readers of {date} see")
+
+
+def _metadata(batch: Batch, date: dt.date, revision: int, version: int) -> dict[str, object]:
+    metadata = batch.lake.commit(SALES, version).metadata
+    if metadata.get("job") != JOB:
+        raise _gone(date, revision)
+    return dict(metadata)
+
+
+def _publication(
+    batch: Batch,
+    old: Publication,
+    date: dt.date,
+    revision: int,
+    next_revision: int,
+    frames: tuple[DataFrame, DataFrame],
+) -> Publication:
+    digests, sale_dates = [], set(old.dates[date].sale_dates)
+    for frame in frames:
+        row = digest_by_date(frame).first()
+        digests.append("0" if row is None else row.digest)
+        sale_dates |= set() if row is None else set(row.sale_dates)
+    seen = replace(batch.ledger.dates()[date], sale_dates=frozenset(sale_dates), is_restored=True)
+    current = date_inputs(batch.ledger.drops().values(), published={date: seen}).get(date) or no_inputs(date)
+    # The hash of today: the date is not stale, and what was restored stands.
+    inputs = replace(old.dates[date], inputs_hash=current.linked_hash, sale_dates=frozenset(sale_dates))
+    return replace(
+        old,
+        run_id=batch.run_id,
+        sequence=batch.lake.next_number(SALES),
+        dates={date: inputs},
+        revisions={date: next_revision},
+        restored={date: revision},
+        contents={date: "/".join(digests)},
+        groups={},
+    )
+
+
+def _conflicts_of(batch: Batch, old: Publication) -> DataFrame:
+    """The lines left out, as they were when a publication was current."""
+    then = batch.lake.last_commit(
+        CONFLICTS,
+        lambda said: said.get("job") in (JOB, ROLL_BACK) and said["sequence"] <= old.sequence,
+    )
+    # The first commit makes the table, empty.
+    return batch.lake.read(CONFLICTS, then.version if then else 0)
+
+
+@contextmanager
+def _files_expected(date: dt.date, revision: int) -> Iterator[None]:
+    try:
+        yield
+    except (Py4JJavaError, PySparkException) as error:
+        if _GONE.search(str(error)):
+            raise _gone(date, revision) from None
+        raise
+
+
+def _gone(date: dt.date, revision: int) -> UsageError:
+    return UsageError(
+        f"revision {revision} of {date} cannot be restored: files of its time are gone (maintain_tables "
+        "keeps them for --retain-hours, Delta its history for 30 days)"
+    )

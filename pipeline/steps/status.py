@@ -1,0 +1,82 @@
+"""Status: how far each business date is, its margin to the deadlines, and whether billing may start."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pipeline.lake.ledger import now
+from pipeline.planning.standing import WAITING, Known, Standing, standings
+from pipeline.planning.timetable import deadline_of
+from pipeline.steps.context import Batch, DateRange
+from schemas.states import NightState, Stage
+from schemas.tables import DAILY_SALES, INVOICES
+
+# Without dates asked for, as many nights as anyone looks back on.
+_NIGHTS = 14
+_NAMED = 5
+
+
+def status(batch: Batch) -> list[Standing]:
+    """Finds how far the dates asked for are; without any, the last 14 that are known.
+
+    The run fails with the code that tells why billing has to wait: 5 where dates are not there yet, or not
+    published from what is there; 4 where an audit holds them; 3 where they failed.
+    """
+    known = _known(batch)
+    times = batch.ledger.first_done()
+    found = [_with_margins(batch, one, times) for one in standings(_dates(batch, known), known)]
+    by_state: dict[NightState, list[Standing]] = defaultdict(list)
+    for one in found:
+        by_state[one.state].append(one)
+    for state, code in WAITING.items():
+        if by_state[state]:
+            batch.outcome.fail(code, _in_words(state, by_state[state]))
+    return found
+
+
+def _known(batch: Batch) -> Known:
+    asked = batch.asked
+    landing = batch.open_landing()
+    if asked == DateRange():
+        last = max([*batch.ledger.drops(), *landing.dates()], default=None)
+        asked = DateRange(None if last is None else last - dt.timedelta(days=_NIGHTS - 1), last)
+    landed = {} if asked == DateRange() else landing.drops(asked.first, asked.last)
+    return Known(
+        drops=batch.ledger.drops(),
+        published=batch.ledger.dates(),
+        built=[batch.ledger.built_revisions(table) for table in (DAILY_SALES, INVOICES)],
+        landed={drop.date: drop.fingerprint for drop in landed},
+        reasons=batch.ledger.reasons(),
+    )
+
+
+def _dates(batch: Batch, known: Known) -> list[dt.date]:
+    asked = batch.asked.days()
+    if asked:
+        return asked
+    there = {*known.drops, *known.landed, *(d for d, state in known.published.items() if state.revision)}
+    within = sorted(date for date in there if date in batch.asked)
+    return within if batch.asked != DateRange() else within[-_NIGHTS:]
+
+
+def _with_margins(
+    batch: Batch, one: Standing, times: Mapping[Stage, Mapping[dt.date, dt.datetime]]
+) -> Standing:
+    """A date with its margins; history has none."""
+    if batch.settings.late.is_history(one.date):
+        return one
+    zone = batch.settings.business_day.timezone
+    margins: dict[Stage, float] = {}
+    for stage, time in batch.settings.deadlines.by_stage().items():
+        done = times[stage].get(one.date) or now()
+        margins[stage] = (deadline_of(one.date, time, zone) - done).total_seconds()
+    return replace(one, margins=margins)
+
+
+def _in_words(state: NightState, found: list[Standing]) -> str:
+    named = ", ".join(f"{one.date} ({one.reason})" for one in found[:_NAMED])
+    more = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
+    return f"billing has to wait: {len(found):,} {state}: {named}{more}"

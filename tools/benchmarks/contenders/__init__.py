@@ -1,0 +1,121 @@
+"""Who takes part: how each is started, and what it does and does not do."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.benchmarks.contenders.shared import CURRENCY_SCALES
+
+ROOT = Path(__file__).resolve().parents[3]
+
+# As configs/places/local.conf has it for ours.
+_SPARK_MEMORY = "3g"
+_DELTA = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a contender is to do, and with what.
+
+    Attributes:
+        landing: folder of the drops.
+        lake: folder for its tables.
+        cores: that it may use.
+        memory_gb: that it may use.
+    """
+
+    landing: Path
+    lake: Path
+    cores: int
+    memory_gb: float
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way of doing the work.
+
+    Attributes:
+        title: as shown.
+        command: program and arguments.
+        needs: Python packages that must be there.
+        limits: what it does not do, or does otherwise; for the report.
+    """
+
+    title: str
+    command: Callable[[Task], list[str]]
+    needs: tuple[str, ...]
+    limits: str
+
+    def absent(self) -> str | None:
+        """The first package that it needs and that is not installed."""
+        return next((name for name in self.needs if importlib.util.find_spec(name) is None), None)
+
+
+def environment(task: Task) -> Mapping[str, str]:
+    """The environment of a contender: this one, and the cores it may use."""
+    cores = str(task.cores)
+    python = str(ROOT / ".venv" / "bin" / "python")
+    spark = {"PYSPARK_PYTHON": python, "PYSPARK_DRIVER_PYTHON": python, "SPARK_LOCAL_IP": "127.0.0.1"}
+    threads = {"CYMBAL_CORES": cores, "POLARS_MAX_THREADS": cores}
+    return {**os.environ, **spark, **threads, "PYTHONPATH": str(ROOT)}
+
+
+def _ours(task: Task) -> list[str]:
+    currencies = f"currencies=[{', '.join(CURRENCY_SCALES)}]"
+    return [
+        str(ROOT / "scripts" / "submit.sh"), "run_batch",
+        "--landing", str(task.landing), "--lake", str(task.lake), "--set", currencies,
+    ]  # fmt: skip
+
+
+def _tutorial(task: Task) -> list[str]:
+    jars = ",".join(sorted(map(str, (ROOT / "var" / "jars").glob("*.jar"))))
+    settings = [part for name, value in _DELTA.items() for part in ("--conf", f"{name}={value}")]
+    return [
+        str(Path(os.environ["SPARK_HOME"]) / "bin" / "spark-submit"),
+        "--master", f"local[{task.cores}]", "--driver-memory", _SPARK_MEMORY, "--jars", jars, *settings,
+        str(Path(__file__).parent / "tutorial_spark.py"), str(task.landing), str(task.lake),
+    ]  # fmt: skip
+
+
+def _module(name: str, task: Task, *more: str) -> list[str]:
+    return [sys.executable, "-m", f"{__name__}.{name}", str(task.landing), str(task.lake), *more]
+
+
+CONTENDERS: dict[str, Contender] = {
+    "ours": Contender(
+        "run_batch (ours)", _ours, (), "audits, reconciles, keeps a ledger, retries and resumes by chunk"
+    ),
+    "tutorial": Contender(
+        "PySpark, tutorial style", _tutorial, (), "no audit, reconciliation, ledger or resume"
+    ),
+    "duckdb": Contender(
+        "DuckDB + deltalake",
+        lambda task: _module("duckdb_job", task, str(task.memory_gb)),
+        ("duckdb", "deltalake"),
+        "one machine; no audit, reconciliation, ledger or resume; bronze in two commits",
+    ),
+    "polars": Contender(
+        "Polars + deltalake",
+        lambda task: _module("polars_job", task),
+        ("polars", "deltalake"),
+        "one machine; no audit, reconciliation, ledger or resume; its CSV reader does not tell a line "
+        "with too few fields, so lines are split by expressions; no sha256, so Python computes invoice ids",
+    ),
+    "sail": Contender(
+        "Sail, our transforms",
+        lambda task: _module("sail_job", task, str(task.cores), str(task.memory_gb)),
+        ("pysail", "pyspark", "grpc", "pyarrow"),
+        'CSV reader: "incorrect number of fields" at the first malformed line, and no _metadata.file_name: '
+        'PyArrow reads the files; repartitionById: "direct shuffle partition ID expression" is unsupported, '
+        "so no placement by chunk; the jobs themselves need the JVM, so no ledger, audit or resume",
+    ),
+}

@@ -1,0 +1,137 @@
+"""Our own transforms on Sail, over Spark Connect: ``python -m ...sail_job LANDING LAKE PARTITIONS GB``.
+
+What is not ours here is what Sail 0.7 has no way to do: its CSV reader stops at a line with too few or too
+many fields and its text reader at bytes that are not UTF-8, no reader tells a line's file, and there is no
+``repartitionById``. So PyArrow reads the files inside a ``mapInArrow`` of Sail's, and ``published_sales`` is
+put together from its parts, without the placement of chunks.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+from pysail.spark import SparkConnectServer
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from schemas.ranges import parse_ranges
+from schemas.tables import CONFLICTS, DAILY_SALES, INVOICES, RECEIVED_SALES, SALES, Table
+from tools.benchmarks.contenders.shared import CHUNKS, COLUMNS, CURRENCY_SCALES, FIRST_REVISION, landed_files
+from transforms.copies import filter_first_copies, find_conflicts, resolve_copies
+from transforms.publication import LINE_COLUMNS, with_chunk, with_prices
+from transforms.receipts import filter_accepted
+from transforms.received import JudgingTerms, judge_received
+from transforms.totals import daily_sales, invoices
+
+_RECEIVED = ", ".join(f"{name} string" for name in (*COLUMNS, "malformed_text", "drop_date", "source_file"))
+_BLOCK_BYTES = 8 << 20
+# Of the memory allowed, what its pool may hold; reading and writing files takes more beside it.
+_SHARE_OF_MEMORY = 0.4
+
+
+def main(landing: str, lake: str, partitions: int, memory_gb: float) -> None:
+    """Reads the landing, writes every table of the lake."""
+    # Sail spills only under a limit of its own; unset, it takes all there is.
+    os.environ["SAIL_RUNTIME__MEMORY_POOL__TYPE"] = "fair"
+    os.environ["SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE"] = str(int(memory_gb * _SHARE_OF_MEMORY * 1e9))
+    server = SparkConnectServer("127.0.0.1", 0)
+    server.start(background=True)
+    host, port = server.listening_address
+    spark = SparkSession.builder.remote(f"sc://{host}:{port}").getOrCreate()
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
+    _run(spark, landing, lake, partitions)
+    spark.stop()
+    server.stop()
+
+
+def _run(spark: SparkSession, landing: str, lake: str, partitions: int) -> None:
+    _write(
+        judge_received(_received(spark, landing, partitions), JudgingTerms(CURRENCY_SCALES)),
+        lake,
+        RECEIVED_SALES,
+    )
+    accepted = filter_accepted(_read(spark, lake, RECEIVED_SALES)).select(*LINE_COLUMNS)
+    lines = with_chunk(accepted, "product_name", parse_ranges(list(CHUNKS)))
+    resolved = resolve_copies(lines)
+    _write(find_conflicts(resolved), lake, CONFLICTS)
+    _write(with_prices(filter_first_copies(resolved)), lake, SALES)
+    sales = _read(spark, lake, SALES)
+    dates = [row.business_date for row in sales.select("business_date").distinct().collect()]
+    revisions = dict.fromkeys(dates, FIRST_REVISION)
+    _write(daily_sales(sales, revisions), lake, DAILY_SALES)
+    _write(invoices(sales, revisions), lake, INVOICES)
+
+
+def _received(spark: SparkSession, landing: str, partitions: int) -> DataFrame:
+    paths = spark.createDataFrame([(path,) for path in landed_files(landing)], "path string")
+    lines = paths.repartition(partitions).mapInArrow(read_files, _RECEIVED)
+    return lines.withColumn("drop_date", F.col("drop_date").cast("date"))
+
+
+def read_files(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Lines of CSV files, as the reader of landed drops gives them.
+
+    Args:
+        batches: paths of files.
+    """
+    for batch in batches:
+        for path in batch.column(0).to_pylist():
+            yield from _read_file(path)
+
+
+def _read_file(path: str) -> Iterator[pa.RecordBatch]:
+    malformed: list[str] = []
+
+    def keep(row: pa_csv.InvalidRow) -> str:
+        malformed.append(row.text)
+        return "skip"
+
+    reader = pa_csv.open_csv(
+        path,
+        read_options=pa_csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
+        parse_options=pa_csv.ParseOptions(invalid_row_handler=keep),
+        convert_options=pa_csv.ConvertOptions(
+            column_types=dict.fromkeys(COLUMNS, pa.binary()), include_columns=list(COLUMNS)
+        ),
+    )
+    for batch in reader:
+        fields = [_decoded(column) for column in batch.columns]
+        yield _with_origin(fields, pa.nulls(len(batch), pa.string()), path)
+    yield _with_origin(
+        [pa.nulls(len(malformed), pa.string())] * len(COLUMNS), pa.array(malformed, pa.string()), path
+    )
+
+
+def _decoded(column: pa.Array) -> pa.Array:
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowInvalid:
+        texts = [value.decode(errors="replace") for value in column.to_pylist()]
+        return pa.array(texts, pa.string())
+
+
+def _with_origin(fields: list[pa.Array], malformed: pa.Array, path: str) -> pa.RecordBatch:
+    match = re.search(r"drop_date=([0-9-]+)/([^/]+)$", path)
+    origin = match.groups() if match else ("", path)
+    repeated = [pa.repeat(pa.scalar(text, pa.string()), len(malformed)) for text in origin]
+    return pa.record_batch(
+        [*fields, malformed, *repeated], [*COLUMNS, "malformed_text", "drop_date", "source_file"]
+    )
+
+
+def _read(spark: SparkSession, lake: str, table: Table) -> DataFrame:
+    return spark.read.format("delta").load(f"{lake}/{table.name}")
+
+
+def _write(rows: DataFrame, lake: str, table: Table) -> None:
+    writer = rows.select(table.columns).write.format("delta").mode("overwrite")
+    writer.partitionBy(*table.partition_by).save(f"{lake}/{table.name}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))

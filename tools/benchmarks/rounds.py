@@ -1,0 +1,129 @@
+"""The rounds: every contender in turn, then again, each run measured and its tables proven."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+from deltalake.exceptions import DeltaError
+
+from tools.benchmarks.contenders import CONTENDERS, Task, environment
+from tools.benchmarks.inputs import Input
+from tools.benchmarks.measure import Limits, Measurement, measure
+from tools.benchmarks.prove import Figures, figures, first_difference, read_truth
+from tools.benchmarks.report import EQUAL, Run
+
+_GB = 1e9
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to measure.
+
+    Attributes:
+        lines: sizes of the input.
+        repeat: rounds on each size.
+        contenders: names, in the order of a round.
+        cores: that a contender may use.
+        memory_gb: that a contender may use.
+        hours: that a run may take.
+        out: folder of inputs, tables, logs and results.
+    """
+
+    lines: Sequence[int]
+    repeat: int
+    contenders: Sequence[str]
+    cores: int
+    memory_gb: float
+    hours: float
+    out: Path
+
+    @property
+    def runs(self) -> int:
+        """How many runs there are."""
+        return len(self.lines) * self.repeat * len(self.contenders)
+
+
+@dataclass
+class Rounds:
+    """All rounds on one input.
+
+    Attributes:
+        settings: what to measure.
+        landed: the input.
+        tell: told what runs, its seconds and its bytes of memory.
+    """
+
+    settings: Settings
+    landed: Input
+    tell: Callable[[str, float, int], None]
+    _reference: Figures | None = field(default=None, init=False)
+
+    def run(self) -> Iterator[Run]:
+        """Runs every contender once a round; one that ran out of memory or time has no further round."""
+        truth = read_truth(self.landed.truth)
+        lost: dict[str, str] = {}
+        for number in range(1, self.settings.repeat + 1):
+            for name in self.settings.contenders:
+                if name in lost:
+                    yield Run(self.landed.lines, number, name, lost[name], None)
+                    continue
+                run = self._run(name, number, truth)
+                if run.outcome.startswith(("out of", "not run")):
+                    lost[name] = run.outcome
+                yield run
+
+    def _run(self, name: str, number: int, truth: Figures) -> Run:
+        absent = CONTENDERS[name].absent()
+        if absent is not None:
+            return Run(self.landed.lines, number, name, f"not run: {absent} is not installed", None)
+        settings = self.settings
+        lake = settings.out / "lakes" / name
+        shutil.rmtree(lake, ignore_errors=True)
+        lake.mkdir(parents=True)
+        log = settings.out / "logs" / f"{self.landed.lines}-{number}-{name}.log"
+        task = Task(self.landed.landing, lake, settings.cores, settings.memory_gb)
+        # What another has written must not be on its way to the disk while this one is measured.
+        os.sync()
+        taken = measure(
+            CONTENDERS[name].command(task),
+            Limits(settings.memory_gb * _GB, settings.hours * 3600),
+            log=log,
+            folder=lake.parent,
+            environment=environment(task),
+            tell=lambda seconds, memory: self.tell(name, seconds, memory),
+        )
+        outcome = self._judge(taken, lake, log, truth)
+        shutil.rmtree(lake, ignore_errors=True)
+        return Run(self.landed.lines, number, name, outcome, taken)
+
+    def _judge(self, taken: Measurement, lake: Path, log: Path, truth: Figures) -> str:
+        if taken.exceeded == "memory":
+            return f"out of memory at {self.settings.memory_gb:g} GB"
+        if taken.exceeded == "time":
+            return f"out of time at {self.settings.hours:g} h"
+        if taken.exit_code != 0:
+            return f"failed with {taken.exit_code}: {last_line(log)}"
+        self.tell("proof", 0.0, 0)
+        try:
+            found = figures(lake)
+        except (duckdb.Error, DeltaError) as error:
+            return f"differs: its tables cannot be read: {str(error).splitlines()[0]}"
+        difference = first_difference(truth, found)
+        if difference is None and self._reference is not None:
+            difference = first_difference(self._reference, found)
+        if difference is not None:
+            return f"differs: {difference}"
+        # What the truth does not tell, every column of every line, is held against the first that is right.
+        self._reference = self._reference or found
+        return EQUAL
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that is not blank."""
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+    return next((line[:200] for line in reversed(lines) if line), "it said nothing")

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Sets the checkout and the benchmark's own venv up, then measures; arguments are those of the benchmark.
+set -euo pipefail
+# shellcheck source=scripts/environment.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/environment.sh"
+
+find_python
+set_up
+
+bench=$root/var/bench/venv
+if ! cmp -s "$root/tools/benchmarks/requirements.txt" "$bench/installed.txt"; then
+    echo "set-up: installs what is compared into var/bench/venv (the first time takes minutes)" >&2
+    "$python" -m venv --clear "$bench"
+    "$bench/bin/python" -m pip install --quiet --disable-pip-version-check -r "$root/tools/benchmarks/requirements.txt" ||
+        fail "cannot install the packages of tools/benchmarks/requirements.txt"
+    cp "$root/tools/benchmarks/requirements.txt" "$bench/installed.txt"
+fi
+
+cd "$root"
+exec "$bench/bin/python" -m tools.benchmarks "$@"

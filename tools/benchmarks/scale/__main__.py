@@ -1,0 +1,122 @@
+"""Replays a run's event log on other clusters: ``python -m tools.benchmarks.scale EVENT_LOG --help``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from pipeline.settings import load_settings
+from tools.benchmarks.contenders import ROOT
+from tools.benchmarks.scale.model import Assumptions, Cluster, Model, Projection
+from tools.benchmarks.scale.recorded import Recorded, read_event_log
+from tools.benchmarks.scale.report import assumptions_text, check_table, parts_table, projections_table
+
+_WORKERS = (1, 3, 10, 30, 100, 300, 1_000)
+_LINES = (1_000_000, 10_000_000, 100_000_000, 1_000_000_000, 10_000_000_000)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Prints and writes the report; 2 where a log cannot be read."""
+    asked = _parser().parse_args(arguments)
+    try:
+        run = read_event_log(asked.event_log)
+        others = [read_event_log(path) for path in asked.check]
+    except (OSError, ValueError) as error:
+        Console(stderr=True).print(f"error: {error}", highlight=False, soft_wrap=True)
+        return 2
+    timed = run.on_cpu_clock() if asked.clock == "cpu" else run
+    projections = _projections(timed, asked)
+    text = _report(run, others, projections, asked)
+    Console().print(text, highlight=False, markup=False, soft_wrap=True)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    (asked.out / "scale.md").write_text(text, encoding="utf-8")
+    if importlib.util.find_spec("matplotlib") is not None:
+        from tools.benchmarks.scale.curve import draw  # only the benchmark's own venv has matplotlib
+
+        draw(projections, asked.price_per_core_hour, asked.out / "scale.svg")
+    return 0
+
+
+def _projections(run: Recorded, asked: argparse.Namespace) -> list[Projection]:
+    model = Model(run, _assumptions(asked))
+    clusters = [Cluster(workers, asked.cores_per_worker) for workers in asked.workers]
+    return [model.project(lines, cluster) for lines in asked.lines for cluster in clusters]
+
+
+def _report(
+    run: Recorded, others: Sequence[Recorded], projections: Sequence[Projection], asked: argparse.Namespace
+) -> str:
+    largest = [one for one in projections if one.cluster.workers == max(asked.workers)]
+    parts = [
+        "# Time and price by workers and lines\n",
+        projections_table(projections, asked.price_per_core_hour),
+        f"Where the time goes with {max(asked.workers):,} workers:\n",
+        parts_table(largest),
+        "What this rests on:\n",
+        assumptions_text(_assumptions(asked), run, asked.price_per_core_hour, asked.clock),
+    ]
+    if others:
+        parts += [
+            "Checked against real runs:\n",
+            check_table(run, others, asked.real_cores, asked.jvm_seconds),
+        ]
+    return "\n".join(parts)
+
+
+def _assumptions(asked: argparse.Namespace) -> Assumptions:
+    return Assumptions(
+        rows_per_task=asked.rows_per_task,
+        lines_per_window=asked.lines_per_window,
+        dates=asked.dates,
+        network=asked.network_gb_per_second * 1e9,
+        launch_seconds=asked.launch_ms / 1e3,
+        file_seconds=asked.commit_ms_per_file / 1e3,
+        log_seconds=asked.log_us_per_file / 1e6,
+        jvm_seconds=asked.jvm_seconds,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.benchmarks.scale",
+        description="Replays the event log of a run on other clusters and prints time and price.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    config = load_settings(None, (), {})
+    usual = Assumptions()
+    add = parser.add_argument
+    add("event_log", type=Path, help="of a run_batch: one file, neither rolling nor compressed")
+    add("--lines", type=int, nargs="+", default=_LINES, help="sizes")
+    add("--workers", type=int, nargs="+", default=_WORKERS, help="numbers of workers")
+    add("--cores-per-worker", type=int, default=4, help="tasks at once of a worker")
+    add("--price-per-core-hour", type=float, default=0.05, help="of a core, busy or not")
+    add("--dates", type=int, default=usual.dates, help="business dates that the lines are spread over")
+    add("--rows-per-task", type=int, default=config.chunks.target_rows_per_partition,
+        help="rows of a task that reads lines; 0: as measured")  # fmt: skip
+    add("--lines-per-window", type=int, default=config.publish.max_lines_per_window,
+        help="lines published in one commit")  # fmt: skip
+    add("--network-gb-per-second", type=float, default=usual.network / 1e9,
+        help="received by a worker; 0: free")  # fmt: skip
+    add("--launch-ms", type=float, default=usual.launch_seconds * 1e3,
+        help="of the driver, for each task")  # fmt: skip
+    add("--commit-ms-per-file", type=float, default=usual.file_seconds * 1e3,
+        help="of the driver, for each file added")  # fmt: skip
+    add("--log-us-per-file", type=float, default=usual.log_seconds * 1e6,
+        help="of the driver, for each file of the windows before")  # fmt: skip
+    add("--jvm-seconds", type=float, default=usual.jvm_seconds,
+        help="CPU of a worker's JVM beside its tasks, once; no event log tells it")  # fmt: skip
+    add("--clock", choices=("wall", "cpu"), default="wall",
+        help="time of a task: as it was, or its CPU time, where others wanted the same cores")  # fmt: skip
+    add("--check", type=Path, nargs="+", default=[], help="event logs of the same run on other workers")
+    add("--real-cores", type=int, help="cores that the workers of --check shared")
+    add("--out", type=Path, default=ROOT / "var" / "scale", help="folder of scale.md and scale.svg")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

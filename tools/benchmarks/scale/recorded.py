@@ -1,0 +1,297 @@
+"""A run as Spark's event log recorded it: tasks with their slots and rows, the driver's time between them."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tools.drills.events import events_of
+
+_MILLISECONDS = 1000
+_NANOSECONDS = 1_000_000_000
+_INGESTING = "ingesting "
+# Delta puts its own name before the step that a run told, and what it does itself behind.
+_DELTAS_OWN = re.compile(r"^(?:Delta: )*(?P<step>.*?)(?:: (?:Filtering files|Compute snapshot).*)?$")
+
+
+@dataclass(frozen=True)
+class Task:
+    """The attempt of a task that succeeded.
+
+    Attributes:
+        launched: seconds since the run began.
+        ended: seconds since the run began.
+        executor: where it ran.
+        rows_read: of tables, files and shuffles.
+        rows_written: to a table.
+        shuffled: bytes that it wrote for a stage after its own.
+        cpu_seconds: that its thread had a core for: what it takes where nobody else wants one.
+    """
+
+    launched: float
+    ended: float
+    executor: str
+    rows_read: int = 0
+    rows_written: int = 0
+    shuffled: int = 0
+    cpu_seconds: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """From launch to end."""
+        return self.ended - self.launched
+
+
+@dataclass
+class Stage:
+    """A stage: the first attempt of each partition that succeeded, in order of their launch.
+
+    Attributes:
+        step: what the run said that it was doing.
+        tasks: one a partition.
+    """
+
+    step: str
+    tasks: list[Task] = field(default_factory=list)
+
+    @property
+    def rows_read(self) -> int:
+        """Rows that all its tasks read."""
+        return sum(task.rows_read for task in self.tasks)
+
+    @property
+    def rows_written(self) -> int:
+        """Rows that all its tasks wrote to a table."""
+        return sum(task.rows_written for task in self.tasks)
+
+    @property
+    def cpu_seconds(self) -> float:
+        """In which its tasks had a core."""
+        return sum(task.cpu_seconds for task in self.tasks)
+
+    @property
+    def shuffled(self) -> int:
+        """Bytes that all its tasks wrote for a stage after it."""
+        return sum(task.shuffled for task in self.tasks)
+
+    def lanes(self, cores: Mapping[str, int]) -> list[list[Task]]:
+        """Its tasks by the slot that they ran on, where an executor has so many cores.
+
+        A slot's next task may start some milliseconds before the driver has noted the end of the one before.
+        """
+        lanes: dict[str, list[list[Task]]] = defaultdict(list)
+        for task in sorted(self.tasks, key=lambda task: task.launched):
+            own = lanes[task.executor]
+            lane = min(own, key=lambda lane: lane[-1].ended, default=None)
+            if lane is None or (len(own) < cores.get(task.executor, 1) and lane[-1].ended > task.launched):
+                own.append([task])
+            else:
+                lane.append(task)
+        return [lane for own in lanes.values() for lane in own]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Stages that ran at the same time, and what the driver did alone before them.
+
+    Attributes:
+        step: of the first of the stages.
+        driver_seconds: since the last task before.
+        stages: in order of their first task.
+        seconds: from their first task to their last.
+    """
+
+    step: str
+    driver_seconds: float
+    stages: Sequence[Stage]
+    seconds: float
+
+    @property
+    def writes(self) -> bool:
+        """Whether it wrote rows to a table, so that a commit follows."""
+        return any(stage.rows_written for stage in self.stages)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run.
+
+    Attributes:
+        phases: one after the other.
+        last_driver_seconds: of the driver after the last task.
+        executors: cores of each executor that ran tasks.
+        is_whole: whether the log has the run's end.
+    """
+
+    phases: Sequence[Phase]
+    last_driver_seconds: float
+    executors: Mapping[str, int]
+    is_whole: bool = True
+
+    @property
+    def seconds(self) -> float:
+        """From the start of the application to its end."""
+        return self.driver_seconds + sum(phase.seconds for phase in self.phases)
+
+    @property
+    def driver_seconds(self) -> float:
+        """While no task ran."""
+        return self.last_driver_seconds + sum(phase.driver_seconds for phase in self.phases)
+
+    @property
+    def stages(self) -> list[Stage]:
+        """All stages, in order."""
+        return [stage for phase in self.phases for stage in phase.stages]
+
+    @property
+    def lines(self) -> int:
+        """Lines that it took in: the rows that its ingest wrote, in one window or several.
+
+        Of a run without an ingest, the most rows that one stage wrote.
+        """
+        written: dict[str, int] = defaultdict(int)
+        for stage in self.stages:
+            written[stage.step] = max(written[stage.step], stage.rows_written)
+        ingested = sum(rows for step, rows in written.items() if step.startswith(_INGESTING))
+        return ingested or max(written.values(), default=0)
+
+    @property
+    def steps(self) -> list[str]:
+        """The steps that it came to the end of, in order."""
+        found = list(dict.fromkeys(phase.step for phase in self.phases))
+        return found if self.is_whole else found[:-1]
+
+    def of_steps(self, steps: Sequence[str]) -> Recorded:
+        """Only these steps of it; all of it where they are all."""
+        if set(steps) >= set(self.steps) and self.is_whole:
+            return self
+        phases = [phase for phase in self.phases if phase.step in steps]
+        return Recorded(phases, 0.0, self.executors)
+
+    def on_cpu_clock(self) -> Recorded:
+        """The same run had every task had its core for itself; the driver's time is as it was."""
+        phases = [self._phase_on_cpu_clock(phase) for phase in self.phases]
+        return Recorded(phases, self.last_driver_seconds, self.executors, self.is_whole)
+
+    def _phase_on_cpu_clock(self, phase: Phase) -> Phase:
+        spent: dict[str, float] = defaultdict(float)
+        stages = []
+        for stage in phase.stages:
+            tasks: list[Task] = []
+            for lane in stage.lanes(self.executors):
+                clock = lane[0].launched
+                for task in lane:
+                    tasks.append(replace(task, launched=clock, ended=clock + task.cpu_seconds))
+                    clock += task.cpu_seconds
+                    spent[task.executor] += task.cpu_seconds / self.executors.get(task.executor, 1)
+            stages.append(Stage(stage.step, sorted(tasks, key=lambda task: task.launched)))
+        return replace(phase, stages=stages, seconds=max(spent.values()))
+
+
+@dataclass
+class _Log:
+    """What is known while events are read."""
+
+    started: float = 0.0
+    ended: float = 0.0
+    steps: dict[int, str] = field(default_factory=dict)
+    tasks: dict[int, dict[int, Task]] = field(default_factory=dict)
+    executors: dict[str, int] = field(default_factory=dict)
+
+
+def read_event_log(path: Path) -> Recorded:
+    """Reads an event log, one uncompressed file.
+
+    Raises:
+        ValueError: it holds no task.
+    """
+    try:
+        return read_events(events_of(path))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def read_events(events: Iterable[Mapping[str, Any]]) -> Recorded:
+    """Puts events together.
+
+    Raises:
+        ValueError: they hold no task that succeeded.
+    """
+    log = _Log()
+    for event in events:
+        _take(log, event)
+    stages = [Stage(log.steps.get(number, ""), _in_order(tasks)) for number, tasks in log.tasks.items()]
+    stages.sort(key=lambda stage: stage.tasks[0].launched)
+    if not stages:
+        raise ValueError("no task that succeeded: is this an event log, uncompressed?")
+    phases = _phases(stages)
+    last_end = max(task.ended for stage in stages for task in stage.tasks)
+    used = {task.executor for stage in stages for task in stage.tasks}
+    executors = {name: cores for name, cores in log.executors.items() if name in used}
+    return Recorded(phases, max(0.0, log.ended - last_end), executors, is_whole=log.ended > 0)
+
+
+def _take(log: _Log, event: Mapping[str, Any]) -> None:
+    kind = event["Event"]
+    if kind == "SparkListenerApplicationStart":
+        log.started = event["Timestamp"] / _MILLISECONDS
+    elif kind == "SparkListenerApplicationEnd":
+        log.ended = event["Timestamp"] / _MILLISECONDS - log.started
+    elif kind == "SparkListenerExecutorAdded":
+        log.executors[event["Executor ID"]] = event["Executor Info"]["Total Cores"]
+    elif kind == "SparkListenerStageSubmitted":
+        told = (event.get("Properties") or {}).get("spark.job.description") or ""
+        log.steps.setdefault(event["Stage Info"]["Stage ID"], step_of(told))
+    elif kind == "SparkListenerTaskEnd" and event["Task End Reason"]["Reason"] == "Success":
+        # A lost map output is computed again under the same id; the work counted is that of a sound run.
+        log.tasks.setdefault(event["Stage ID"], {}).setdefault(
+            event["Task Info"]["Partition ID"], _task(event, log.started)
+        )
+
+
+def step_of(description: str) -> str:
+    """The step that a run told, without what Delta adds to the description of its own jobs."""
+    match = _DELTAS_OWN.match(description)
+    return match["step"] if match else description
+
+
+def _task(event: Mapping[str, Any], started: float) -> Task:
+    info, metrics = event["Task Info"], event["Task Metrics"]
+    read = metrics["Input Metrics"]["Records Read"] + metrics["Shuffle Read Metrics"]["Total Records Read"]
+    return Task(
+        launched=info["Launch Time"] / _MILLISECONDS - started,
+        ended=info["Finish Time"] / _MILLISECONDS - started,
+        executor=info["Executor ID"],
+        rows_read=read,
+        rows_written=metrics["Output Metrics"]["Records Written"],
+        shuffled=metrics["Shuffle Write Metrics"]["Shuffle Bytes Written"],
+        cpu_seconds=(metrics["Executor CPU Time"] + metrics["Executor Deserialize CPU Time"]) / _NANOSECONDS,
+    )
+
+
+def _in_order(tasks: Mapping[int, Task]) -> list[Task]:
+    return sorted(tasks.values(), key=lambda task: task.launched)
+
+
+def _phases(stages: Sequence[Stage]) -> list[Phase]:
+    """Stages that overlap in time are one phase: they shared the slots."""
+    phases: list[Phase] = []
+    together: list[Stage] = []
+    last_end = end = 0.0
+    for stage in stages:
+        if together and stage.tasks[0].launched >= end:
+            phases.append(_phase(together, last_end, end))
+            last_end, together = end, []
+        together.append(stage)
+        end = max(end, *(task.ended for task in stage.tasks))
+    phases.append(_phase(together, last_end, end))
+    return phases
+
+
+def _phase(stages: Sequence[Stage], last_end: float, end: float) -> Phase:
+    first = stages[0].tasks[0].launched
+    return Phase(stages[0].step, first - last_end, tuple(stages), end - first)
