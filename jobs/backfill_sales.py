@@ -7,7 +7,7 @@ from pipeline.cli.job import Job
 from pipeline.cli.options import Options
 from pipeline.steps.context import Batch
 from pipeline.steps.ingest import ingest
-from pipeline.steps.night import finish
+from pipeline.steps.nightly import publish_and_build
 from pipeline.steps.publish import dates_of_drops
 from schemas.errors import UsageError
 from schemas.states import Stage
@@ -15,10 +15,10 @@ from schemas.states import Stage
 
 def run(batch: Batch, _: Options) -> None:
     """Ingests the drops of the range that are new or changed, then finishes every date that is stale."""
-    if not batch.asked.days():
+    if not batch.requested.days():
         raise UsageError("backfill_sales needs --from and --to, as --from 2021-01-01 --to 2025-12-31")
-    unready = ingest(batch, needs_every_day=False)
-    finish(batch, unready, dates_of_drops(batch, batch.asked) if batch.republish else set())
+    not_ready = ingest(batch, needs_every_day=False)
+    publish_and_build(batch, not_ready, dates_of_drops(batch, batch.requested) if batch.republish else set())
 
 
 JOB = Job(

@@ -11,7 +11,7 @@ from schemas.states import Stage
 
 def run(batch: Batch, _: Options) -> None:
     """Builds gold/invoices of the dates asked for whose sales have a newer revision."""
-    bill_customers(batch, batch.asked)
+    bill_customers(batch, batch.requested)
 
 
 JOB = Job(

@@ -11,7 +11,7 @@ from schemas.states import Stage
 
 def run(batch: Batch, _: Options) -> None:
     """Builds gold/daily_sales of the dates asked for whose sales have a newer revision."""
-    build_daily_sales(batch, batch.asked)
+    build_daily_sales(batch, batch.requested)
 
 
 JOB = Job(

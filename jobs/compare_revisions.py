@@ -14,11 +14,11 @@ from schemas.errors import UsageError
 
 def run(batch: Batch, options: Options) -> None:
     """Compares the last two revisions of a date, or two that are named."""
-    dates = batch.asked.days()
+    dates = batch.requested.days()
     if len(dates) != 1:
         raise UsageError("compare_revisions needs one --date, as --date 2026-11-24")
-    more = options.more
-    found = compare_revisions(batch, dates[0], more["revision"], more["with_revision"], more["out"])
+    extra = options.extra
+    found = compare_revisions(batch, dates[0], extra["revision"], extra["with_revision"], extra["out"])
     batch.outcome.comparison = found.as_json()
     print_comparison(found)
 
@@ -36,7 +36,7 @@ JOB = Job(
         ),
         click.option("--out", metavar="FOLDER", help="Folder or URI for every difference, as CSV."),
     ],
-    keeps_ledger=False,
+    records_runs=False,
     can_be_unchanged=False,
 )
 

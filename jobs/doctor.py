@@ -19,7 +19,7 @@ JOB = Job(
     "doctor",
     "Looks a place over before a run and says what to do. Exit code 0: it can run; 2: it cannot.",
     run,
-    keeps_ledger=False,
+    records_runs=False,
     needs_settled_lake=False,
     can_be_unchanged=False,
 )

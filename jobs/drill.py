@@ -27,13 +27,13 @@ def run(batch: Batch, options: Options) -> None:
     """Runs the batch healthy and under faults, each run submitted to the same place as this job."""
     if options.landing or options.lake:
         raise UsageError("drill works on sales of its own: --scratch says where, not --landing or --lake")
-    rows = options.more["rows"]
+    rows = options.extra["rows"]
     if batch.dry_run:
         batch.outcome.planned += [f"{name}: {text}" for name, text in NAMES.items()]
         return
-    here = Path(options.more["reports"]).resolve() / batch.run_id
-    scratch = f"{options.more['scratch'] or here}".rstrip("/")
-    root = scratch if options.more["scratch"] is None else f"{scratch}/{batch.run_id}"
+    here = Path(options.extra["reports"]).resolve() / batch.run_id
+    scratch = f"{options.extra['scratch'] or here}".rstrip("/")
+    root = scratch if options.extra["scratch"] is None else f"{scratch}/{batch.run_id}"
     jars = [*sorted((_ROOT / "var" / "jars").glob("*.jar")), build_jar(batch.spark, here)]
     target = max(1, rows // 8)
     assignments = [
@@ -43,8 +43,8 @@ def run(batch: Batch, options: Options) -> None:
     ]
     arguments = [part for assignment in assignments for part in ("--set", assignment)]
     runner = Runner(os.environ.get("CYMBAL_PLACE", "local"), here / "runs", _SETTINGS, arguments, jars)
-    drill = Drill(batch.spark, runner, root, rows, target, options.more["stop_seconds"], batch.tell)
-    found = drill.run(options.more["fault"])
+    drill = Drill(batch.spark, runner, root, rows, target, options.extra["stop_seconds"], batch.tell)
+    found = drill.run(options.extra["fault"])
     batch.outcome.drill = [row.as_json() for row in found]
     write_rows(here / "drill.json", found)
     print_drill(batch.outcome.drill)
@@ -70,7 +70,7 @@ JOB = Job(
             "--stop-seconds", type=click.IntRange(min=1), default=90, help="How long a worker hangs."
         ),
     ],
-    keeps_ledger=False,
+    records_runs=False,
     needs_settled_lake=False,
     can_be_unchanged=False,
     master="local[1]",

@@ -32,7 +32,7 @@ def run(batch: Batch, options: Options) -> None:
         return
     batch.tell(f"generating {plan.rows:,} lines")
     try:
-        generate(batch.spark, plan, landing, options.more["truth"], overwrite=options.more["overwrite"])
+        generate(batch.spark, plan, landing, options.extra["truth"], overwrite=options.extra["overwrite"])
     except FileExistsError as error:
         raise UsageError(f"{error} (--overwrite)") from None
 
@@ -46,7 +46,7 @@ def _plan(batch: Batch, options: Options) -> SyntheticPlan:
         "first_date": options.dates.first,
         "last_date": options.dates.last,
     }
-    said |= {name: options.more[name] for name in _own_fields()}
+    said |= {name: options.extra[name] for name in _own_fields()}
     try:
         return SyntheticPlan.model_validate(
             {name: value for name, value in said.items() if value is not None}
@@ -88,7 +88,7 @@ JOB = Job(
         click.option("--truth", help="Where truth.json goes; beside the landing unless given."),
         click.option("--overwrite", is_flag=True, help="Replace the drops that the landing holds."),
     ],
-    keeps_ledger=False,
+    records_runs=False,
     needs_settled_lake=False,
     can_be_unchanged=False,
 )

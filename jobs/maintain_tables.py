@@ -13,9 +13,9 @@ from schemas.errors import UsageError
 
 def run(batch: Batch, options: Options) -> None:
     """Maintains every table; a file is deleted that no version of the last hours refers to."""
-    if batch.asked != DateRange():
+    if batch.requested != DateRange():
         raise UsageError("maintain_tables is of whole tables: it takes no dates")
-    maintain(batch, options.more["retain_hours"])
+    maintain(batch, options.extra["retain_hours"])
 
 
 JOB = Job(

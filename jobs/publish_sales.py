@@ -12,7 +12,7 @@ from schemas.states import Stage
 
 def run(batch: Batch, _: Options) -> None:
     """Publishes the business dates asked for that are stale."""
-    publish(batch, batch.asked, again=batch.asked if batch.republish else ())
+    publish(batch, batch.requested, force=batch.requested if batch.republish else ())
 
 
 JOB = Job(

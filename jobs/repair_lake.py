@@ -12,7 +12,7 @@ from schemas.states import Stage
 
 def run(batch: Batch, _: Options) -> None:
     """Tells the ledger anew, and publishes and builds dates again that do not hold what bronze gives."""
-    if batch.asked != DateRange():
+    if batch.requested != DateRange():
         raise UsageError("repair_lake is of the whole lake: it takes no dates")
     batch.outcome.repaired = repair(batch)
     batch.outcome.planned += batch.outcome.repaired if batch.dry_run else []

@@ -15,7 +15,7 @@ from transforms.rules import REJECT_REASONS
 
 def run(batch: Batch, options: Options) -> None:
     """Judges the drops asked for again that hold lines rejected for the reason; restates what follows."""
-    reason = options.more["reason"]
+    reason = options.extra["reason"]
     found = [one.as_json() for one in replay(batch, reason)]
     batch.outcome.replayed = found
     print_replay(reason, found, is_planned=batch.dry_run)

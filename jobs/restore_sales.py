@@ -14,10 +14,10 @@ from schemas.states import Stage
 
 def run(batch: Batch, options: Options) -> None:
     """Publishes the content of a revision again, as the next one."""
-    dates = batch.asked.days()
+    dates = batch.requested.days()
     if len(dates) != 1:
         raise UsageError("restore_sales needs one --date, as --date 2026-11-24")
-    restore(batch, dates[0], options.more["revision"])
+    restore(batch, dates[0], options.extra["revision"])
 
 
 JOB = Job(

@@ -7,16 +7,16 @@ from pipeline.cli.job import Job
 from pipeline.cli.options import Options
 from pipeline.steps.context import Batch
 from pipeline.steps.ingest import ingest
-from pipeline.steps.night import finish
+from pipeline.steps.nightly import publish_and_build
 from pipeline.steps.publish import dates_of_drops
 from schemas.states import Stage
 
 
 def run(batch: Batch, _: Options) -> None:
     """Ingests the drops asked for, then goes on with every date that is stale, whatever made it so."""
-    unready = ingest(batch)
-    again = dates_of_drops(batch, batch.asked) if batch.republish else set()
-    finish(batch, unready, again)
+    not_ready = ingest(batch)
+    force = dates_of_drops(batch, batch.requested) if batch.republish else set()
+    publish_and_build(batch, not_ready, force)
 
 
 JOB = Job(

@@ -21,7 +21,7 @@ JOB = Job(
     "Tells how far each business date is. Exit code 0: billing may start; 5: not there yet; 4: an audit "
     "holds it; 3: it failed.",
     run,
-    keeps_ledger=False,
+    records_runs=False,
     can_be_unchanged=False,
 )
 

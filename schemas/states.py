@@ -37,7 +37,7 @@ class CheckState(StrEnum):
     PROBLEM = "problem"
 
 
-class NightState(StrEnum):
+class DateProgressState(StrEnum):
     """How far a business date is, as ``status`` tells it."""
 
     MISSING = "missing"

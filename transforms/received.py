@@ -32,7 +32,7 @@ _ORIGIN = ("drop_date", "source_file", "malformed_text")
 
 
 @dataclass(frozen=True)
-class JudgingTerms:
+class ValidationConfig:
     """What of the config decides how a line is judged and dated, fixed at ingest.
 
     Attributes:
@@ -52,7 +52,7 @@ class JudgingTerms:
     history_before: dt.date | None = None
 
 
-def judge_received(received: DataFrame, terms: JudgingTerms) -> DataFrame:
+def validate_received(received: DataFrame, terms: ValidationConfig) -> DataFrame:
     """Judges, types and dates received lines; every line comes out, accepted or rejected.
 
     Three projections, each of no more columns than the next one needs: over millions of lines, what is
@@ -70,7 +70,7 @@ def judge_received(received: DataFrame, terms: JudgingTerms) -> DataFrame:
     return _as_bronze(with_broken_rules(with_typed_fields(received, terms), terms.scales), terms)
 
 
-def with_typed_fields(received: DataFrame, terms: JudgingTerms) -> DataFrame:
+def with_typed_fields(received: DataFrame, terms: ValidationConfig) -> DataFrame:
     """Trims each field, and adds ``typed_<name>``, ``sale_date`` and ``untidy_raw``.
 
     Returns:
@@ -119,7 +119,7 @@ def with_broken_rules(typed: DataFrame, scales: Mapping[str, int]) -> DataFrame:
     )
 
 
-def _as_bronze(judged: DataFrame, terms: JudgingTerms) -> DataFrame:
+def _as_bronze(judged: DataFrame, terms: ValidationConfig) -> DataFrame:
     accepted = F.col("broken_rules") == 0
     # The list is built for rejected lines alone: it costs more than all the conditions together.
     reasons = F.when(accepted, F.array().cast("array<string>")).otherwise(reject_reasons())

@@ -20,7 +20,7 @@ def received_again(lines: DataFrame) -> DataFrame:
 
     Returns:
         The received columns as text, ``malformed_text`` (a line that could not be split into fields),
-        ``drop_date``, ``source_file``; one row a line: what ``judge_received`` takes.
+        ``drop_date``, ``source_file``; one row a line: what ``validate_received`` takes.
     """
     names = [*RECEIVED_NAMES, _WHOLE_LINE]
     schema = ", ".join(f"`{name}` string" for name in names)

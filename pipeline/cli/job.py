@@ -56,7 +56,7 @@ class Job:
         help: what it does, for ``--help``.
         body: its work.
         options: click options of this job alone.
-        keeps_ledger: whether its runs are told in ``ledger/runs`` of the lake.
+        records_runs: whether its runs are told in ``ledger/runs`` of the lake.
         needs_settled_lake: whether tables of an older version are refused, and what earlier runs left is
             completed, before its work.
         implies_from_now_on: whether changed settings hold for what it ingests, without being asked for.
@@ -69,7 +69,7 @@ class Job:
     help: str
     body: Body
     options: Sequence[Callable[[Any], Any]] = ()
-    keeps_ledger: bool = True
+    records_runs: bool = True
     needs_settled_lake: bool = True
     implies_from_now_on: bool = False
     master: str | None = None
@@ -171,14 +171,14 @@ class _Run:
                 self._job.body(self._batch, self._options)
             except Exception as error:
                 self._note(error)
-            if self._job.keeps_ledger:
+            if self._job.records_runs:
                 self._settle_partial_failure()
             if self._timetable is not None:
                 self._outcome.stages = [times.as_columns() for times in self._timetable.done]
             self._end()
             self._name_tables()
         code, status = self._outcome.exit_code, self._status()
-        if code in _WORTH_ANOTHER_RUN and self._job.keeps_ledger:
+        if code in _WORTH_ANOTHER_RUN and self._job.records_runs:
             self._outcome.run_again = _command_line(self._job.name, self._arguments)
         result = result_of(self._run_id, self._job.name, status, code, self._outcome)
         took = now() - self._started
@@ -219,20 +219,20 @@ class _Run:
             lake=lake,
             ledger=ledger,
             timetable=self._timetable,
-            asked=self._options.dates,
+            requested=self._options.dates,
             dry_run=self._options.dry_run,
-            republish=bool(self._options.more.get("republish")),
-            reingest=bool(self._options.more.get("reingest")),
-            from_now_on=bool(self._options.more.get("from_now_on") or self._job.implies_from_now_on),
+            republish=bool(self._options.extra.get("republish")),
+            reingest=bool(self._options.extra.get("reingest")),
+            from_now_on=bool(self._options.extra.get("from_now_on") or self._job.implies_from_now_on),
             outcome=self._outcome,
             tell=progress.tell,
-            following=progress.following,
+            track_progress=progress.track_progress,
         )
 
     def _begin(self, batch: Batch, settings: Settings, progress: Progress) -> None:
         if self._job.needs_settled_lake:
             batch.lake.check_schemas()
-        if not self._job.keeps_ledger:
+        if not self._job.records_runs:
             return
         if not batch.dry_run:
             batch.lake.prepare()
@@ -368,8 +368,8 @@ def _landing_uri(batch: Batch) -> str | None:
 
 
 def _command_line(job: str, arguments: Sequence[str]) -> str:
-    place = os.environ.get("CYMBAL_PLACE", "local")
-    return shlex.join(["scripts/submit.sh", "--place", place, job, *arguments])
+    target = os.environ.get("CYMBAL_PLACE", "local")
+    return shlex.join(["scripts/submit.sh", "--place", target, job, *arguments])
 
 
 def _keep_trace(log: str | None) -> str:

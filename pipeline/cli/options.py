@@ -43,7 +43,7 @@ class Options:
         result: ``--result``.
         dry_run: ``--dry-run``.
         wait: seconds to wait for another run that is at work in the lake.
-        more: options of the one job, by name.
+        extra: options of the one job, by name.
     """
 
     dates: DateRange = field(default_factory=DateRange)
@@ -54,7 +54,7 @@ class Options:
     result: str | None = None
     dry_run: bool = False
     wait: float = 0.0
-    more: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def common_options(function: Function) -> Function:
@@ -107,5 +107,5 @@ def read_options(values: dict[str, Any]) -> Options:
         result=values.pop("result"),
         dry_run=values.pop("dry_run"),
         wait=values.pop("wait"),
-        more=values,
+        extra=values,
     )

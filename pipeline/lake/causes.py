@@ -15,7 +15,7 @@ _OF_THE_PLACE = (
 )
 
 
-def is_of_the_place(error: Exception) -> bool:
+def is_environment_error(error: Exception) -> bool:
     """Whether an error is of the machine that runs the batch, so that trying other dates is no use."""
     return any(text in str(error) for text in _OF_THE_PLACE)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from pipeline.lake.tables import Lake
 from pipeline.planning.pinned import Change, Chunking, PinnedSettings, SettingsRecord
-from pipeline.planning.reconciliation import Cell, Shares
+from pipeline.planning.reconciliation import Balance, ReconciliationKey
 from pipeline.planning.staleness import AcceptedDelivery, DateState, DropState
 from pipeline.planning.timetable import RUNS_TO_LEARN_FROM, StageRun
 from schemas.drops import DateContent, IngestedDrop
@@ -93,7 +93,7 @@ class Ledger:
         at = now()
         self._append_in_order(LEDGER_DATES, [{**date, "run_id": run_id, "at": at} for date in dates])
 
-    def record_chunks(self, run_id: str, cells: Mapping[Cell, Shares], *, is_new: bool) -> None:
+    def record_chunks(self, run_id: str, cells: Mapping[ReconciliationKey, Balance], *, is_new: bool) -> None:
         """Appends the reconciliation of a publication, once: what a run cut off had recorded stays.
 
         Args:

@@ -304,7 +304,7 @@ class Lake:
         if self.exists(table):
             self._spark.sql(self._vacuum(table, retain_hours)).collect()
 
-    def count_unreferred(self, table: Table, retain_hours: float) -> int:
+    def count_unreferenced(self, table: Table, retain_hours: float) -> int:
         """How many files ``vacuum`` would delete; Delta tells no more than a thousand."""
         if not self.exists(table):
             return 0
@@ -318,7 +318,7 @@ class Lake:
         """Data files of a table, those of old versions among them."""
         return self._files.usage(table.name) - self._files.usage(f"{table.name}/_delta_log")
 
-    def scattered(self, table: Table, files: int, mean_bytes: int) -> list[dt.date | None]:
+    def fragmented(self, table: Table, files: int, mean_bytes: int) -> list[dt.date | None]:
         """Dates of a table that lie in many small files; of a table without dates, None where it does.
 
         Args:

@@ -59,7 +59,7 @@ class Dependencies:
     def plan(
         self,
         stale: Collection[dt.date],
-        asked: Collection[dt.date],
+        requested: Collection[dt.date],
         not_ready: Collection[dt.date],
         placed: Collection[dt.date] = (),
     ) -> PublishPlan:
@@ -67,21 +67,21 @@ class Dependencies:
 
         Args:
             stale: dates whose content changes.
-            asked: those dates, and those of ``placed``, to which the publish is limited.
+            requested: those dates, and those of ``placed``, to which the publish is limited.
             not_ready: drops that were asked for and are not there yet.
             placed: dates whose content stays, and is only to be published again.
         """
         stale = set(stale)
         groups = self.groups(stale)
-        chosen = self._closed({date for date in asked if date in stale}, groups)
+        chosen = self._closed({date for date in requested if date in stale}, groups)
         held = self.held_back(chosen | set(placed), not_ready)
         held |= self.dependents(set(held) & stale, chosen, groups, held)
         moved = [group for group in groups if group[0] in chosen and not set(group) & set(held)]
-        moved += [[date] for date in sorted(placed) if date in asked and date not in stale | set(held)]
+        moved += [[date] for date in sorted(placed) if date in requested and date not in stale | set(held)]
         return PublishPlan(
             groups=[[self._inputs.get(date) or no_inputs(date) for date in group] for group in moved],
             held={date: reason for date, reason in held.items() if date in chosen or date in placed},
-            added=frozenset(chosen - set(asked)),
+            added=frozenset(chosen - set(requested)),
         )
 
     def held_back(self, dates: Collection[dt.date], not_ready: Collection[dt.date]) -> dict[dt.date, str]:
@@ -145,11 +145,11 @@ class Dependencies:
                     decided += [pair for pair in ((date, other), (other, date)) if self._decides(*pair)]
         return merged.in_order(decided)
 
-    def _closed(self, asked: set[dt.date], groups: Iterable[list[dt.date]]) -> set[dt.date]:
+    def _closed(self, requested: set[dt.date], groups: Iterable[list[dt.date]]) -> set[dt.date]:
         """The dates asked for, those that change with them, and those that decide them."""
         group_of = {date: group for group in groups for date in group}
         chosen: set[dt.date] = set()
-        waiting = sorted(asked)
+        waiting = sorted(requested)
         while waiting:
             date = waiting.pop()
             if date in chosen:

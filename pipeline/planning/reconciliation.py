@@ -19,7 +19,7 @@ Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
-class Measure:
+class ControlTotals:
     """A number of lines and their control totals.
 
     Attributes:
@@ -32,9 +32,9 @@ class Measure:
     gross: Decimal = ZERO
     absolute_gross: Decimal = ZERO
 
-    def __add__(self, other: Measure) -> Measure:
+    def __add__(self, other: ControlTotals) -> ControlTotals:
         """Sums two measures, of one currency."""
-        return Measure(
+        return ControlTotals(
             self.lines + other.lines,
             EXACT.add(self.gross, other.gross),
             EXACT.add(self.absolute_gross, other.absolute_gross),
@@ -42,7 +42,7 @@ class Measure:
 
 
 @dataclass(frozen=True, order=True)
-class Cell:
+class ReconciliationKey:
     """What is reconciled on its own: one chunk of one business date in one currency."""
 
     business_date: dt.date
@@ -51,13 +51,13 @@ class Cell:
 
 
 @dataclass
-class Shares:
+class Balance:
     """The four shares of a cell."""
 
-    received: Measure = field(default_factory=Measure)
-    published: Measure = field(default_factory=Measure)
-    duplicates: Measure = field(default_factory=Measure)
-    conflicts: Measure = field(default_factory=Measure)
+    received: ControlTotals = field(default_factory=ControlTotals)
+    published: ControlTotals = field(default_factory=ControlTotals)
+    duplicates: ControlTotals = field(default_factory=ControlTotals)
+    conflicts: ControlTotals = field(default_factory=ControlTotals)
 
     @property
     def is_reconciled(self) -> bool:
@@ -74,7 +74,7 @@ class Shares:
         """The columns of ``ledger/chunks``."""
         columns: dict[str, object] = {}
         for share in RECONCILED_SHARES:
-            measure: Measure = getattr(self, share)
+            measure: ControlTotals = getattr(self, share)
             columns[share] = measure.lines
             columns[f"gross_{share}"] = measure.gross
             columns[f"absolute_gross_{share}"] = measure.absolute_gross
@@ -82,11 +82,11 @@ class Shares:
 
 
 def reconcile(
-    received: Mapping[Cell, Measure],
-    published: Mapping[Cell, Measure],
-    duplicates: Mapping[Cell, Measure],
-    left_out: Mapping[tuple[Cell, str], Measure],
-) -> dict[Cell, Shares]:
+    received: Mapping[ReconciliationKey, ControlTotals],
+    published: Mapping[ReconciliationKey, ControlTotals],
+    duplicates: Mapping[ReconciliationKey, ControlTotals],
+    left_out: Mapping[tuple[ReconciliationKey, str], ControlTotals],
+) -> dict[ReconciliationKey, Balance]:
     """Puts the shares of each cell side by side.
 
     Args:
@@ -95,7 +95,7 @@ def reconcile(
         duplicates: of the equal copies that those stand for.
         left_out: of lines in ``silver/conflicts``, by outcome; a late duplicate is a duplicate.
     """
-    cells: dict[Cell, Shares] = defaultdict(Shares)
+    cells: dict[ReconciliationKey, Balance] = defaultdict(Balance)
     for cell, measure in received.items():
         cells[cell].received = measure
     for cell, measure in published.items():
@@ -110,7 +110,7 @@ def reconcile(
     return dict(sorted(cells.items()))
 
 
-def unreconciled_dates(cells: Mapping[Cell, Shares]) -> dict[dt.date, str]:
+def unreconciled_dates(cells: Mapping[ReconciliationKey, Balance]) -> dict[dt.date, str]:
     """Dates of which some cell does not reconcile, each with its first such cell in words."""
     problems: dict[dt.date, str] = {}
     for cell, shares in cells.items():
@@ -119,7 +119,7 @@ def unreconciled_dates(cells: Mapping[Cell, Shares]) -> dict[dt.date, str]:
     return problems
 
 
-def conflict_shares(cells: Mapping[Cell, Shares]) -> dict[dt.date, float]:
+def conflict_ratios(cells: Mapping[ReconciliationKey, Balance]) -> dict[dt.date, float]:
     """Share of conflicting lines among the received ones, by date."""
     return {
         date: totals.conflicts.lines / totals.received.lines if totals.received.lines else 0.0
@@ -127,9 +127,11 @@ def conflict_shares(cells: Mapping[Cell, Shares]) -> dict[dt.date, float]:
     }
 
 
-def totals_by(cells: Mapping[Cell, Shares], key: Callable[[Cell], Key]) -> dict[Key, Shares]:
+def totals_by(
+    cells: Mapping[ReconciliationKey, Balance], key: Callable[[ReconciliationKey], Key]
+) -> dict[Key, Balance]:
     """Sums the shares of cells that have one key; sum money only over cells of one currency."""
-    totals: dict[Key, Shares] = defaultdict(Shares)
+    totals: dict[Key, Balance] = defaultdict(Balance)
     for cell, shares in cells.items():
         total = totals[key(cell)]
         for share in RECONCILED_SHARES:
@@ -137,7 +139,7 @@ def totals_by(cells: Mapping[Cell, Shares], key: Callable[[Cell], Key]) -> dict[
     return dict(totals)
 
 
-def _in_words(cell: Cell, shares: Shares) -> str:
+def _in_words(cell: ReconciliationKey, shares: Balance) -> str:
     parts = ", ".join(
         f"{share} {getattr(shares, share).lines} lines {getattr(shares, share).gross}"
         for share in RECONCILED_SHARES

@@ -142,11 +142,11 @@ def is_lost_worker(cause: str) -> bool:
 
 def with_doubled(spans: Mapping[str, PartitionSpan], chunks: Iterable[str]) -> dict[str, PartitionSpan]:
     """Spans in which some chunks have twice as many partitions."""
-    more = set(chunks)
+    extra = set(chunks)
     doubled: dict[str, PartitionSpan] = {}
     first = 0
     for chunk, span in sorted(spans.items(), key=lambda item: item[1].first):
-        count = span.count * 2 if chunk in more else span.count
+        count = span.count * 2 if chunk in extra else span.count
         doubled[chunk] = PartitionSpan(first, count)
         first += count
     return doubled

@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.table import Table as Grid
 
-from pipeline.report.grids import bare_grid
 from pipeline.report.streams import output
+from pipeline.report.tables import bare_grid
 from pipeline.steps.compare import Comparison
 
 _NOT_SHOWN = ("gross_before", "gross_after")

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from rich.markup import escape
 
-from pipeline.report.grids import bare_grid
 from pipeline.report.streams import output
+from pipeline.report.tables import bare_grid
 
 _STYLES = {"ok": "green", "warning": "yellow", "problem": "red"}
 

@@ -39,13 +39,13 @@ def print_drill(rows: Iterable[Mapping[str, Any]]) -> None:
 def _cells(row: Mapping[str, Any]) -> list[str]:
     if row["skipped"]:
         return [row["text"], "", "", "", "", f"skipped: {row['skipped']}", "", "", ""]
-    again = {chunk: count for chunk, count in row["write_tasks_again"].items() if count}
-    others = [chunk for chunk in row["write_tasks"] if chunk not in again]
+    repeated = {chunk: count for chunk, count in row["write_tasks_again"].items() if count}
+    others = [chunk for chunk in row["write_tasks"] if chunk not in repeated]
     elsewhere = [f"{step} {count}" for step, count in row["tasks_again_elsewhere"].items()]
     return [
         row["text"],
         _codes(row["exit_codes"]),
-        ", ".join(f"{c} {n}/{row['write_tasks'][c]}" for c, n in again.items()) or "none",
+        ", ".join(f"{c} {n}/{row['write_tasks'][c]}" for c, n in repeated.items()) or "none",
         ", ".join(others) or "none",
         ", ".join([f"{row['map_tasks_again']}/{row['map_tasks']}", *elsewhere])
         if row["map_tasks"]

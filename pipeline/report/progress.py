@@ -68,7 +68,7 @@ class Progress:
         self._spark = spark
 
     @contextmanager
-    def following(self, look: Callable[[], Mapping[str, ChunkTasks]]) -> Iterator[None]:
+    def track_progress(self, look: Callable[[], Mapping[str, ChunkTasks]]) -> Iterator[None]:
         """Shows how far each chunk is, and every failure of a task as it comes, while the context lasts."""
         self._look, self._told = look, set()
         try:

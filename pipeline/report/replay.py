@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.report.grids import bare_grid
 from pipeline.report.streams import output
+from pipeline.report.tables import bare_grid
 
 
 def print_replay(reason: str, drops: list[dict[str, Any]], *, is_planned: bool) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from pipeline.report.grids import bare_grid, margin_in_words
 from pipeline.report.streams import output
+from pipeline.report.tables import bare_grid, format_margin
 
 _STYLES = {"billed": "green", "done": "green", "stale": "yellow", "landed": "yellow", "missing": "yellow"}
 
@@ -32,7 +32,7 @@ def print_status(states: list[dict[str, Any]]) -> None:
             f"[{style}]{state['state']}[/]",
             str(state["revision"] or ""),
             f"{state['lines']:,}",
-            *[margin_in_words(state["margin_seconds"].get(stage), "[red]LATE[/]") for stage in stages],
+            *[format_margin(state["margin_seconds"].get(stage), "[red]LATE[/]") for stage in stages],
             state["reason"] or "",
         )
     console.print(grid)

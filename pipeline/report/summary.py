@@ -10,9 +10,9 @@ from iso4217 import Currency
 from rich.console import Console
 from rich.table import Table as Grid
 
-from pipeline.report.grids import bare_grid, margin_in_words
 from pipeline.report.streams import error_stream, errors, output, output_stream
 from pipeline.report.structured import ERROR, INFO, WARNING, is_structured, tell
+from pipeline.report.tables import bare_grid, format_margin
 
 _BAR_WIDTH = 24
 _SHOWN = 20
@@ -152,7 +152,7 @@ def _print_stages(console: Console, result: dict[str, Any]) -> None:
             f"{seconds:,.1f}",
             f"{stage['lines'] / seconds:,.0f}" if seconds else "",
             stage["deadline"] or "",
-            margin_in_words(stage["margin_seconds"]),
+            format_margin(stage["margin_seconds"]),
         )
     console.print(grid)
 

@@ -15,14 +15,14 @@ from pipeline.lake.ledger import IngestAudit, Ledger
 from pipeline.lake.tables import Lake
 from pipeline.landing.landing import Landing
 from pipeline.planning.pinned import Chunking, PinnedSettings
-from pipeline.planning.reconciliation import Cell, Shares
+from pipeline.planning.reconciliation import Balance, ReconciliationKey
 from pipeline.planning.recovery import ChunkTasks
 from pipeline.settings import Settings
 from pipeline.steps.timetable import Timetable
 from schemas.drops import IngestedDrop
 from schemas.partitions import PartitionSpan
 from schemas.states import EXIT_CODE_PRECEDENCE, DateStatus, ExitCode
-from transforms.received import JudgingTerms
+from transforms.received import ValidationConfig
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class PublishedDate:
 
     status: DateStatus
     revision: int
-    shares: Shares | None = None
+    shares: Balance | None = None
     reason: str | None = None
 
 
@@ -95,7 +95,7 @@ class Outcome:
     drops: list[IngestedDrop] = field(default_factory=list)
     unchanged_drops: list[dt.date] = field(default_factory=list)
     dates: dict[dt.date, PublishedDate] = field(default_factory=dict)
-    cells: dict[Cell, Shares] = field(default_factory=dict)
+    cells: dict[ReconciliationKey, Balance] = field(default_factory=dict)
     spans: dict[str, PartitionSpan] = field(default_factory=dict)
     chunks: dict[str, ChunkTasks] = field(default_factory=dict)
     built: dict[str, list[dt.date]] = field(default_factory=dict)
@@ -138,14 +138,14 @@ class Outcome:
         self.errors.append(error)
 
 
-Look = Callable[[], Mapping[str, ChunkTasks]]
+ProgressSnapshot = Callable[[], Mapping[str, ChunkTasks]]
 
 
 def _silent(_: str) -> None:
     """Tells nobody."""
 
 
-def _unfollowed(_: Look) -> AbstractContextManager[None]:
+def _unfollowed(_: ProgressSnapshot) -> AbstractContextManager[None]:
     """Nobody looks."""
     return nullcontext()
 
@@ -161,7 +161,7 @@ class Batch:
         lake: tables.
         ledger: what was delivered, done, reconciled.
         timetable: its stages against the clock.
-        asked: dates of the command: drop dates for an ingest and for run_batch, else business dates.
+        requested: dates of the command: drop dates for an ingest and for run_batch, else business dates.
         dry_run: whether to say what would be done, and write nothing.
         republish: whether dates are published again whose inputs are unchanged.
         reingest: whether drops are ingested again whose files are unchanged.
@@ -170,7 +170,7 @@ class Batch:
         retain_at_least: hours that files are kept whatever a command says, since another run may be alive.
         outcome: what came out so far.
         tell: says what is being done now, for a person who watches.
-        following: shows how chunks go, as a look at them tells, as long as its context lasts.
+        track_progress: shows how chunks go, as a look at them tells, as long as its context lasts.
     """
 
     run_id: str
@@ -179,7 +179,7 @@ class Batch:
     lake: Lake
     ledger: Ledger
     timetable: Timetable
-    asked: DateRange = field(default_factory=DateRange)
+    requested: DateRange = field(default_factory=DateRange)
     dry_run: bool = False
     republish: bool = False
     reingest: bool = False
@@ -188,7 +188,7 @@ class Batch:
     retain_at_least: float = 0.0
     outcome: Outcome = field(default_factory=Outcome)
     tell: Callable[[str], None] = _silent
-    following: Callable[[Look], AbstractContextManager[None]] = _unfollowed
+    track_progress: Callable[[ProgressSnapshot], AbstractContextManager[None]] = _unfollowed
 
     def open_landing(self) -> Landing:
         """The folder of all drops.
@@ -211,10 +211,10 @@ class Batch:
         return IngestAudit(self.pinned.current.sequence, self.settings.audit.max_rejected_share)
 
     @property
-    def terms(self) -> JudgingTerms:
+    def terms(self) -> ValidationConfig:
         """What of the config decides how a line is judged and dated."""
         settings = self.settings
-        return JudgingTerms(
+        return ValidationConfig(
             scales=settings.currency_scales,
             time_zone=settings.business_day.timezone,
             store_time_zones=settings.business_day.store_timezones,

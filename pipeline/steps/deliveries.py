@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pipeline.planning.staleness import DropState
 from pipeline.steps.context import Batch
 from pipeline.steps.kept import trouble_again
-from pipeline.steps.publication import RECOUNT, ROLL_BACK
+from pipeline.steps.publish_commit import RECOUNT, ROLL_BACK
 from pipeline.steps.receiving import JOB as INGEST
 from pipeline.steps.receiving import count_drops
 from schemas.drops import Drop, IngestedDrop

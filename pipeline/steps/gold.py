@@ -17,27 +17,27 @@ from transforms.totals import daily_sales, invoices
 Transform = Callable[[DataFrame, Mapping[dt.date, int]], DataFrame]
 
 
-def build_daily_sales(batch: Batch, asked: Container[dt.date], again: Container[dt.date] = ()) -> None:
+def build_daily_sales(batch: Batch, requested: Container[dt.date], force: Container[dt.date] = ()) -> None:
     """Builds ``gold/daily_sales`` of every done date that it does not hold in its newest revision.
 
     Args:
         batch: the run.
-        asked: business dates to which it is limited.
-        again: dates that are built again though they are of their newest revision.
+        requested: business dates to which it is limited.
+        force: dates that are built again though they are of their newest revision.
     """
-    stale = _stale_revisions(batch, asked, DAILY_SALES, again)
+    stale = _stale_revisions(batch, requested, DAILY_SALES, force)
     _build(batch, stale, Stage.DAILY_SALES, DAILY_SALES, daily_sales)
 
 
-def bill_customers(batch: Batch, asked: Container[dt.date], again: Container[dt.date] = ()) -> None:
+def bill_customers(batch: Batch, requested: Container[dt.date], force: Container[dt.date] = ()) -> None:
     """Builds ``gold/invoices`` of every done date that it does not hold in its newest revision.
 
     Args:
         batch: the run.
-        asked: business dates to which it is limited.
-        again: dates that are built again though they are of their newest revision.
+        requested: business dates to which it is limited.
+        force: dates that are built again though they are of their newest revision.
     """
-    _build(batch, _stale_revisions(batch, asked, INVOICES, again), Stage.INVOICES, INVOICES, invoices)
+    _build(batch, _stale_revisions(batch, requested, INVOICES, force), Stage.INVOICES, INVOICES, invoices)
 
 
 def recover_builds(batch: Batch) -> None:
@@ -110,11 +110,11 @@ def _due(batch: Batch, stale: Mapping[dt.date, int]) -> list[dt.date]:
 
 
 def _stale_revisions(
-    batch: Batch, asked: Container[dt.date], table: Table, again: Container[dt.date]
+    batch: Batch, requested: Container[dt.date], table: Table, force: Container[dt.date]
 ) -> dict[dt.date, int]:
     built = batch.ledger.built_revisions(table)
     return {
         date: state.revision
         for date, state in batch.ledger.dates().items()
-        if state.revision > 0 and date in asked and (built.get(date) != state.revision or date in again)
+        if state.revision > 0 and date in requested and (built.get(date) != state.revision or date in force)
     }

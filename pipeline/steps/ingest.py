@@ -20,9 +20,9 @@ from schemas.drops import Drop, IngestedDrop
 from schemas.errors import AuditError, NotReadyError, UsageError
 from schemas.states import DropStatus, ExitCode, Stage
 from transforms.control_totals import count_received
+from transforms.ingest_counts import filter_accepted
 from transforms.publication import with_chunk
-from transforms.receipts import filter_accepted
-from transforms.received import judge_received
+from transforms.received import validate_received
 
 Headers = dict[Drop, dict[str, tuple[str, ...]]]
 
@@ -40,25 +40,25 @@ def ingest(batch: Batch, *, needs_every_day: bool = True) -> list[dt.date]:
     """
     landing = batch.open_landing()
     batch.tell("listing drops")
-    asked = landing.drops(batch.asked.first, batch.asked.last)
+    requested = landing.drops(batch.requested.first, batch.requested.last)
     batch.outcome.warnings += [f"{name} in the landing is no drop: left out" for name in landing.near_drops()]
     pending = _validated_before(batch)
-    drops = _with_pending(batch, landing, asked, pending)
+    drops = _with_pending(batch, landing, requested, pending)
     changed = [landing.with_manifest(drop) for drop in _split_changed(batch, drops, pending)]
     _check_landing(batch, landing, changed)
-    fresh, unready = _split_ready(batch, landing, changed, _missing_days(batch, asked, needs_every_day))
+    fresh, not_ready = _split_ready(batch, landing, changed, _missing_days(batch, requested, needs_every_day))
     if batch.dry_run:
         _plan_only(batch, landing, read_headers(batch, landing, fresh))
         gone = sorted(set(pending) - {drop.date for drop in fresh})
         batch.outcome.planned += [f"validate drop {date} again, from what bronze kept" for date in gone]
-        return unready
+        return not_ready
     if fresh:
         ingest_drops(batch, landing, fresh)
     # What is landed no more, or was not accepted again: the accepted delivery is validated where it is.
     rest = _validated_before(batch)
     if rest:
         revalidate_accepted(batch, rest)
-    return unready
+    return not_ready
 
 
 def check_all_validated(batch: Batch) -> None:
@@ -85,15 +85,19 @@ def _validated_before(batch: Batch) -> list[dt.date]:
     ]
 
 
-def _with_pending(batch: Batch, landing: Landing, asked: list[Drop], pending: list[dt.date]) -> list[Drop]:
+def _with_pending(
+    batch: Batch, landing: Landing, requested: list[Drop], pending: list[dt.date]
+) -> list[Drop]:
     """The drops asked for, and those that must be validated again whatever was asked for."""
-    missing = set(pending) - {drop.date for drop in asked}
+    missing = set(pending) - {drop.date for drop in requested}
     if not missing:
-        return asked
-    more = [drop for drop in landing.drops(min(missing), max(missing)) if drop.date in missing and drop.files]
-    if more:
-        batch.tell(f"the settings changed for all drops: reading {len(more):,} more than asked for")
-    return sorted([*asked, *more], key=lambda drop: drop.date)
+        return requested
+    extra = [
+        drop for drop in landing.drops(min(missing), max(missing)) if drop.date in missing and drop.files
+    ]
+    if extra:
+        batch.tell(f"the settings changed for all drops: reading {len(extra):,} more than asked for")
+    return sorted([*requested, *extra], key=lambda drop: drop.date)
 
 
 def _check_landing(batch: Batch, landing: Landing, changed: list[Drop]) -> None:
@@ -140,7 +144,7 @@ def _ingest_window(batch: Batch, landing: Landing, drops: list[Drop]) -> None:
         try:
             receive(
                 batch,
-                judge_received(landing.lines(headers), batch.terms),
+                validate_received(landing.lines(headers), batch.terms),
                 headers,
                 _extra_columns(landing, headers),
                 partial(_spoiled, landing, tuple(headers)),
@@ -177,7 +181,7 @@ def _split_changed(batch: Batch, drops: list[Drop], pending: list[dt.date]) -> l
     changed, unchanged = [], []
     for drop in drops:
         state = known.get(drop.date)
-        if state is None or drop.date in pending or (batch.reingest and drop.date in batch.asked):
+        if state is None or drop.date in pending or (batch.reingest and drop.date in batch.requested):
             changed.append(drop)
         elif _is_held(drop, state):
             unchanged.append(drop)
@@ -186,17 +190,17 @@ def _split_changed(batch: Batch, drops: list[Drop], pending: list[dt.date]) -> l
         else:
             changed.append(drop)
     batch.outcome.unchanged_drops += [drop.date for drop in unchanged]
-    if batch.asked.days() and not batch.dry_run:
+    if batch.requested.days() and not batch.dry_run:
         # Only of drops asked for by date: a row a night for each drop of years would tell nothing.
-        asked = [IngestedDrop(drop, status=DropStatus.UNCHANGED) for drop in unchanged]
-        batch.ledger.record_drops(batch.run_id, asked, None, batch.ingest_audit())
+        requested = [IngestedDrop(drop, status=DropStatus.UNCHANGED) for drop in unchanged]
+        batch.ledger.record_drops(batch.run_id, requested, None, batch.ingest_audit())
     return changed
 
 
 def _missing_days(batch: Batch, drops: list[Drop], needs_every_day: bool) -> list[dt.date]:
     """Days asked for that have no folder and must have one; where they need none, they are told."""
     there = {drop.date for drop in drops}
-    missing = [date for date in batch.asked.days() if date not in there]
+    missing = [date for date in batch.requested.days() if date not in there]
     if needs_every_day or not missing:
         return missing
     days = "1 day has" if len(missing) == 1 else f"{len(missing):,} days have"
@@ -246,7 +250,7 @@ def _plan_only(batch: Batch, landing: Landing, headers: Headers) -> None:
     batch.outcome.planned += [
         f"ingest drop {drop.date}: {len(drop.files)} files, {drop.bytes:,} bytes" for drop in headers
     ]
-    accepted = filter_accepted(judge_received(landing.lines(headers), batch.terms))
+    accepted = filter_accepted(validate_received(landing.lines(headers), batch.terms))
     by_date: Counter[dt.date] = Counter()
     by_chunk: Counter[str] = Counter()
     for row in count_received(with_chunk(accepted, chunking.key, chunking.key_ranges)).collect():

@@ -14,7 +14,7 @@ from pipeline.steps.receiving import count_drops, receive, told_manifest
 from schemas.drops import Drop, IngestedDrop
 from schemas.states import DropStatus
 from schemas.tables import RECEIVED_SALES, REFUSED_SALES
-from transforms.received import judge_received
+from transforms.received import validate_received
 from transforms.replay import received_again
 
 
@@ -32,7 +32,7 @@ def revalidate_accepted(batch: Batch, dates: Iterable[dt.date]) -> None:
     ]
     batch.tell(f"validating the accepted lines of {len(drops):,} drops again")
     lines = batch.lake.read_dates(RECEIVED_SALES, states, settled_version(batch))
-    receive(batch, judge_received(received_again(lines), batch.terms), drops, keeps_refused=True)
+    receive(batch, validate_received(received_again(lines), batch.terms), drops, keeps_refused=True)
     troubled = [trouble_again(batch, state) for state in states.values() if state.is_in_trouble]
     batch.ledger.record_drops(batch.run_id, troubled, None, batch.ingest_audit())
 
@@ -65,7 +65,7 @@ def validated_kept(batch: Batch, dates: Iterable[dt.date]) -> DataFrame:
 
     Of a drop whose last delivery was refused, the lines of that delivery.
     """
-    return judge_received(received_again(kept_lines(batch, dates)), batch.terms)
+    return validate_received(received_again(kept_lines(batch, dates)), batch.terms)
 
 
 def kept_lines(batch: Batch, dates: Iterable[dt.date]) -> DataFrame:

@@ -38,11 +38,11 @@ def maintain(batch: Batch, retain_hours: float) -> None:
 
 
 def _plan(batch: Batch, table: Table, retain_hours: float) -> None:
-    count = batch.lake.count_unreferred(table, retain_hours)
+    count = batch.lake.count_unreferenced(table, retain_hours)
     batch.outcome.planned.append(f"{table.name}: {count:,} files would be deleted")
-    scattered = _scattered(batch, table)
-    if scattered:
-        what = f"small files of {len(scattered):,} dates" if table.partition_by else "small files"
+    fragmented = _fragmented(batch, table)
+    if fragmented:
+        what = f"small files of {len(fragmented):,} dates" if table.partition_by else "small files"
         batch.outcome.planned.append(f"{table.name}: {what} would be merged")
 
 
@@ -52,11 +52,11 @@ def _maintain(batch: Batch, table: Table, retain_hours: float) -> None:
     freed = before - batch.lake.usage(table)
     outcome.removed[table.name], outcome.freed_bytes[table.name] = freed.files, freed.bytes
     # After the deletion: what is merged now stays for readers of the version before it.
-    scattered = _scattered(batch, table)
-    outcome.merged[table.name] = batch.lake.compact(table, scattered) if scattered else 0
+    fragmented = _fragmented(batch, table)
+    outcome.merged[table.name] = batch.lake.compact(table, fragmented) if fragmented else 0
     batch.lake.checkpoint(table)
 
 
-def _scattered(batch: Batch, table: Table) -> list[dt.date | None]:
+def _fragmented(batch: Batch, table: Table) -> list[dt.date | None]:
     few = _FEW_FILES if table.partition_by else _FEW_LEDGER_FILES
-    return batch.lake.scattered(table, few, _SMALL_BYTES)
+    return batch.lake.fragmented(table, few, _SMALL_BYTES)

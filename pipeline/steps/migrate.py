@@ -15,7 +15,7 @@ from pipeline.planning.pinned import Change, Chunking, PinnedSettings, SettingsR
 from pipeline.planning.staleness import KNOWN_WRONG, DateInputs, DateState, date_inputs, no_inputs
 from pipeline.steps.context import Batch
 from pipeline.steps.deliveries import recount_deliveries
-from pipeline.steps.publication import JOB, Publication
+from pipeline.steps.publish_commit import JOB, PublishCommit
 from pipeline.steps.received import settled_version
 from pipeline.steps.recording import done_row
 from pipeline.steps.recovery import check_tables, recover
@@ -90,7 +90,7 @@ def _pinned_values(batch: Batch) -> dict[str, object]:
     values = dict(batch.settings.pinned)
     last = batch.lake.last_commit(SALES, lambda said: said.get("job") == JOB)
     if last is not None:
-        chunkings = list(Publication.from_metadata(last.metadata).chunkings.values())
+        chunkings = list(PublishCommit.from_commit_metadata(last.metadata).chunkings.values())
         if chunkings:
             values |= {"chunks.key": chunkings[0].key, "chunks.ranges": list(chunkings[0].ranges)}
     return values
@@ -111,7 +111,7 @@ def _stamp_dates(batch: Batch) -> list[str]:
         date: _stamped(batch, state, inputs.get(date) or no_inputs(date), date in wrong)
         for date, state in sorted(states.items())
     }
-    publication = Publication(
+    publication = PublishCommit(
         run_id=batch.run_id,
         sequence=batch.lake.next_number(SALES),
         bronze_version=settled_version(batch),
@@ -120,7 +120,7 @@ def _stamp_dates(batch: Batch) -> list[str]:
         restored={date: batch.ledger.restored_revision(date) for date in states if states[date].is_restored},
         contents={date: content_of(batch, date) for date in states if states[date].is_restored},
     )
-    version = batch.lake.note(SALES, publication.as_metadata())
+    version = batch.lake.note(SALES, publication.to_commit_metadata())
     batch.ledger.record_dates(batch.run_id, [done_row(publication, date, version) for date in stamped])
     return [
         f"date {date}: does not hold what bronze gives, the next run publishes it again"
@@ -153,5 +153,5 @@ def _chunkings(batch: Batch, states: Mapping[dt.date, DateState]) -> dict[dt.dat
     found = dict.fromkeys(states, batch.pinned.current.chunking)
     for commit in batch.lake.history(SALES, ()):
         if commit.metadata.get("job") == JOB:
-            found |= Publication.from_metadata(commit.metadata).chunkings
+            found |= PublishCommit.from_commit_metadata(commit.metadata).chunkings
     return found

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from pipeline.lake.causes import cause_of, is_of_the_place
+from pipeline.lake.causes import cause_of, is_environment_error
 from pipeline.planning.dependencies import Dependencies, PublishPlan
 from pipeline.planning.recovery import is_lost_worker
 from pipeline.planning.staleness import (
@@ -24,10 +24,10 @@ from pipeline.planning.windows import sized_windows, split_failed
 from pipeline.steps.context import Batch, PublishedDate
 from pipeline.steps.deliveries import LOST
 from pipeline.steps.ingest import check_all_validated
-from pipeline.steps.publication import Publication
+from pipeline.steps.publish_commit import PublishCommit
+from pipeline.steps.publish_window import PublishWindow
 from pipeline.steps.received import settled_version
 from pipeline.steps.recording import record_publication, undo_conflicts
-from pipeline.steps.window import Window
 from pipeline.steps.writing import write_sales
 from schemas.errors import AuditError, TryAgainError
 from schemas.states import DateStatus, DropStatus, ExitCode, Stage
@@ -38,33 +38,33 @@ Groups = list[list[DateInputs]]
 
 def publish(
     batch: Batch,
-    asked: Container[dt.date],
-    unready: Iterable[dt.date] = (),
-    again: Container[dt.date] = (),
+    requested: Container[dt.date],
+    not_ready: Iterable[dt.date] = (),
+    force: Container[dt.date] = (),
 ) -> None:
     """Publishes every stale business date.
 
     Args:
         batch: the run.
-        asked: business dates to which it is limited.
-        unready: drops that were asked for and are not there yet; their own dates wait for them.
-        again: business dates that are published again though their inputs are unchanged.
+        requested: business dates to which it is limited.
+        not_ready: drops that were asked for and are not there yet; their own dates wait for them.
+        force: business dates that are published again though their inputs are unchanged.
     """
     check_all_validated(batch)
     drops, published = batch.ledger.drops(), batch.ledger.dates()
     inputs = date_inputs(drops.values(), batch.drop_chunkings(), published)
     known = set(inputs) | {date for date, state in published.items() if state.revision}
     stale = stale_dates(inputs, published)
-    placed = misplaced_dates(inputs, published) | {date for date in known if date in again}
+    placed = misplaced_dates(inputs, published) | {date for date in known if date in force}
     # What was brought back is taken from bronze again where that is asked for: its content changes.
     stale |= {date for date in placed if date in published and published[date].is_restored}
     links = Dependencies(drops.values(), inputs, published)
-    wanted = {date for date in stale | placed if date in asked or date in again}
-    plan = links.plan(stale, wanted, set(unready), placed & wanted)
+    wanted = {date for date in stale | placed if date in requested or date in force}
+    plan = links.plan(stale, wanted, set(not_ready), placed & wanted)
     publishing = _Publishing(batch, links, stale, published, dict(plan.held), settled_version(batch))
     if plan.added:
         batch.tell(f"{len(plan.added)} dates more are published: they share sale dates with those asked for")
-    publishing.record_held_back(_of_refused(links, drops.values(), asked, plan) | plan.held)
+    publishing.record_held_back(_of_refused(links, drops.values(), requested, plan) | plan.held)
     if batch.dry_run:
         for window in publishing.windows(plan.groups):
             publishing.plan_only(window)
@@ -73,7 +73,7 @@ def publish(
 
 
 def _of_refused(
-    links: Dependencies, drops: Iterable[DropState], asked: Container[dt.date], plan: PublishPlan
+    links: Dependencies, drops: Iterable[DropState], requested: Container[dt.date], plan: PublishPlan
 ) -> dict[dt.date, str]:
     """Dates that a refused delivery would have changed: they keep their revision, and that is told."""
     refused = {
@@ -81,7 +81,7 @@ def _of_refused(
         for drop in drops
         if drop.status is DropStatus.BLOCKED
         for content in (*drop.refused, *drop.content)
-        if content.business_date in asked
+        if content.business_date in requested
     }
     planned = {inputs.date for group in plan.groups for inputs in group}
     return links.held_back(refused - planned, ())
@@ -189,7 +189,7 @@ class _Publishing:
 
     def plan_only(self, groups: Groups) -> None:
         """Says how a window would be published."""
-        batch, window = self.batch, Window(self.batch, groups, self.bronze_version)
+        batch, window = self.batch, PublishWindow(self.batch, groups, self.bronze_version)
         for date in window.dates:
             batch.outcome.planned.append(
                 f"publish {date.date}: {date.lines} lines of {len(date.drop_dates)} drops"
@@ -213,7 +213,7 @@ class _Publishing:
         except TryAgainError:
             raise
         except Exception as error:
-            if is_of_the_place(error) or is_lost_worker(str(error)):
+            if is_environment_error(error) or is_lost_worker(str(error)):
                 raise
             if len(groups) > 1:
                 parts = split_failed(groups)
@@ -247,7 +247,7 @@ class _Publishing:
         batch.ledger.record_dates(batch.run_id, rows)
 
     def _publish_groups(self, groups: Groups) -> None:
-        window = Window(self.batch, groups, self.bronze_version)
+        window = PublishWindow(self.batch, groups, self.bronze_version)
         try:
             lines = sum(map(_lines, groups))
             self.batch.tell(f"planning {window.span}, {lines:,} lines{self.batch.timetable.left()}")
@@ -273,7 +273,7 @@ class _Publishing:
             rows.append(date_row(date, DateStatus.BLOCKED, revision, reason))
         batch.ledger.record_dates(batch.run_id, rows)
 
-    def _commit(self, window: Window) -> None:
+    def _commit(self, window: PublishWindow) -> None:
         batch = self.batch
         publication = self._publication(window)
         try:
@@ -291,8 +291,8 @@ class _Publishing:
             if batch.outcome.dates[date].status is not DateStatus.DONE:
                 self.lost[date] = batch.outcome.dates[date].reason or "it failed"
 
-    def _publication(self, window: Window) -> Publication:
-        return Publication(
+    def _publication(self, window: PublishWindow) -> PublishCommit:
+        return PublishCommit(
             run_id=self.batch.run_id,
             sequence=self.batch.lake.next_number(SALES),
             bronze_version=window.bronze_version,
@@ -306,7 +306,7 @@ def _lines(group: list[DateInputs]) -> int:
     return sum(date.lines for date in group)
 
 
-def _replace_conflicts(batch: Batch, window: Window, publication: Publication) -> None:
+def _replace_conflicts(batch: Batch, window: PublishWindow, publication: PublishCommit) -> None:
     """Commits the lines left out, before the sales: what readers see of a date is accounted for already."""
     dates = publication.dates
     batch.lake.ensure(CONFLICTS)  # a reader finds it empty, not missing, where nothing ever conflicted
@@ -317,7 +317,7 @@ def _replace_conflicts(batch: Batch, window: Window, publication: Publication) -
     conflicts = (
         held.limit(0) if window.conflicts is None else window.conflicts.hint("rebalance", "business_date")
     )
-    batch.lake.replace(CONFLICTS, conflicts, dates, publication.as_metadata())
+    batch.lake.replace(CONFLICTS, conflicts, dates, publication.to_commit_metadata())
 
 
 def _record_tasks(batch: Batch) -> None:

@@ -11,7 +11,7 @@ from pipeline.lake.tables import filter_dates
 from pipeline.steps.context import Batch
 from pipeline.steps.receiving import JOB as INGEST
 from schemas.tables import RECEIVED_SALES
-from transforms.receipts import filter_accepted
+from transforms.ingest_counts import filter_accepted
 
 
 def settled_version(batch: Batch) -> int | None:

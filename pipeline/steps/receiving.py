@@ -23,12 +23,12 @@ from pipeline.landing.manifest import read_manifest
 from pipeline.planning.audit import audit_drop
 from pipeline.planning.reconciliation import EXACT, ZERO
 from pipeline.steps.context import Batch
-from pipeline.steps.publication import ROLL_BACK
+from pipeline.steps.publish_commit import ROLL_BACK
 from schemas.drops import DateContent, Drop, IngestedDrop, LandedFile, Manifest
 from schemas.errors import UsageError
 from schemas.states import DropStatus, ExitCode, ValidationStatus
 from schemas.tables import RECEIVED_SALES, REFUSED_SALES
-from transforms.receipts import count_receipts, count_reject_reasons
+from transforms.ingest_counts import count_ingested, count_reject_reasons
 
 JOB = "ingest_sales"
 ExtraColumns = Mapping[dt.date, tuple[str, ...]]
@@ -225,7 +225,7 @@ def count_drops(received: DataFrame, found: Mapping[dt.date, IngestedDrop]) -> N
         found: every drop that they are of, not counted yet.
     """
     contents: dict[dt.date, dict[Any, _Content]] = {date: defaultdict(_Content) for date in found}
-    for row in count_receipts(received).collect():
+    for row in count_ingested(received).collect():
         _add_receipt(found[row.drop_date], contents[row.drop_date], row)
     for date, parts in contents.items():
         found[date].content = [part.of(*key) for key, part in sorted(parts.items())]

@@ -16,9 +16,16 @@ from pyspark.sql import DataFrame
 from pipeline.lake.ledger import RESTORED
 from pipeline.lake.tables import Commit
 from pipeline.planning.pinned import Chunking
-from pipeline.planning.reconciliation import Cell, Measure, Shares, reconcile, totals_by, unreconciled_dates
+from pipeline.planning.reconciliation import (
+    Balance,
+    ControlTotals,
+    ReconciliationKey,
+    reconcile,
+    totals_by,
+    unreconciled_dates,
+)
 from pipeline.steps.context import Batch, PublishedDate
-from pipeline.steps.publication import JOB, ROLL_BACK, Publication
+from pipeline.steps.publish_commit import JOB, ROLL_BACK, PublishCommit
 from pipeline.steps.received import read_accepted_of
 from schemas.states import DateStatus, ExitCode
 from schemas.tables import CONFLICTS, SALES
@@ -28,9 +35,9 @@ from transforms.publication import with_chunks
 
 def record_publication(
     batch: Batch,
-    publication: Publication,
+    publication: PublishCommit,
     version: int,
-    received: Mapping[Cell, Measure],
+    received: Mapping[ReconciliationKey, ControlTotals],
 ) -> None:
     """Reconciles what a commit published, then records its dates as done; rolls back what does not reconcile.
 
@@ -53,7 +60,7 @@ def record_publication(
         return
     by_date = totals_by(cells, lambda cell: cell.business_date)
     for date in set(publication.dates) - set(problems):
-        shares = by_date.get(date, Shares())
+        shares = by_date.get(date, Balance())
         batch.outcome.dates[date] = PublishedDate(DateStatus.DONE, publication.revisions[date], shares)
     batch.outcome.cells |= {
         cell: shares for cell, shares in cells.items() if cell.business_date not in problems
@@ -112,48 +119,56 @@ def chunked(lines: DataFrame, chunkings: Mapping[dt.date, Chunking]) -> DataFram
     )
 
 
-def count_cells(counts: DataFrame) -> dict[Cell, Measure]:
+def count_cells(counts: DataFrame) -> dict[ReconciliationKey, ControlTotals]:
     """Measures by cell, of a frame with business_date, chunk, currency, lines, gross, absolute_gross."""
     return {
-        Cell(row.business_date, row.chunk, row.currency): Measure(row.lines, row.gross, row.absolute_gross)
-        for row in counts.collect()
-    }
-
-
-def count_left_out(counts: DataFrame) -> dict[tuple[Cell, str], Measure]:
-    """As :func:`count_cells`, by outcome too."""
-    return {
-        (Cell(row.business_date, row.chunk, row.currency), row.outcome): Measure(
+        ReconciliationKey(row.business_date, row.chunk, row.currency): ControlTotals(
             row.lines, row.gross, row.absolute_gross
         )
         for row in counts.collect()
     }
 
 
-def count_sales(sales: DataFrame) -> tuple[dict[Cell, Measure], dict[Cell, Measure]]:
+def count_left_out(counts: DataFrame) -> dict[tuple[ReconciliationKey, str], ControlTotals]:
+    """As :func:`count_cells`, by outcome too."""
+    return {
+        (ReconciliationKey(row.business_date, row.chunk, row.currency), row.outcome): ControlTotals(
+            row.lines, row.gross, row.absolute_gross
+        )
+        for row in counts.collect()
+    }
+
+
+def count_sales(
+    sales: DataFrame,
+) -> tuple[dict[ReconciliationKey, ControlTotals], dict[ReconciliationKey, ControlTotals]]:
     """Measures of published lines, and of the equal copies that they stand for."""
     published, duplicates = {}, {}
     for row in count_published(sales).collect():
-        cell = Cell(row.business_date, row.chunk, row.currency)
-        published[cell] = Measure(row.lines, row.gross, row.absolute_gross)
-        duplicates[cell] = Measure(row.duplicate_lines, row.duplicate_gross, row.duplicate_absolute_gross)
+        cell = ReconciliationKey(row.business_date, row.chunk, row.currency)
+        published[cell] = ControlTotals(row.lines, row.gross, row.absolute_gross)
+        duplicates[cell] = ControlTotals(
+            row.duplicate_lines, row.duplicate_gross, row.duplicate_absolute_gross
+        )
     return published, duplicates
 
 
-def count_accepted(batch: Batch, publication: Publication) -> dict[Cell, Measure]:
+def count_accepted(batch: Batch, publication: PublishCommit) -> dict[ReconciliationKey, ControlTotals]:
     """Measures of a publication's accepted lines, counted again from the bronze that it was made from."""
     drop_dates = {date for inputs in publication.dates.values() for date in inputs.drop_dates}
     lines = read_accepted_of(batch, publication.bronze_version, drop_dates, publication.dates)
     return count_cells(count_received(chunked(lines, publication.chunkings)))
 
 
-def count_conflicts_of(batch: Batch, dates: Iterable[dt.date]) -> dict[tuple[Cell, str], Measure]:
+def count_conflicts_of(
+    batch: Batch, dates: Iterable[dt.date]
+) -> dict[tuple[ReconciliationKey, str], ControlTotals]:
     """Measures of the lines of dates in ``silver/conflicts``, by outcome."""
     return count_left_out(count_conflicts(batch.lake.read_dates(CONFLICTS, dates)))
 
 
 def _recover(batch: Batch, commit: Commit) -> None:
-    publication = Publication.from_metadata(commit.metadata)
+    publication = PublishCommit.from_commit_metadata(commit.metadata)
     later = batch.lake.commits(SALES, commit.version)
     rolled_back = [
         other
@@ -171,14 +186,16 @@ def _recover(batch: Batch, commit: Commit) -> None:
         record_publication(batch, current, commit.version, count_accepted(batch, current))
 
 
-def _record_dates(batch: Batch, publication: Publication, version: int, failed: list[dict[str, Any]]) -> None:
+def _record_dates(
+    batch: Batch, publication: PublishCommit, version: int, failed: list[dict[str, Any]]
+) -> None:
     """Records all dates of a publication at once: it is recorded, or is not."""
     problems = {row["business_date"] for row in failed}
     done = [done_row(publication, date, version) for date in sorted(set(publication.dates) - problems)]
     batch.ledger.record_dates(publication.run_id, [*done, *failed])
 
 
-def done_row(publication: Publication, date: dt.date, version: int) -> dict[str, Any]:
+def done_row(publication: PublishCommit, date: dt.date, version: int) -> dict[str, Any]:
     """The row of ``ledger/dates`` of a date that a commit published, but run_id and at."""
     inputs = publication.dates[date]
     restored = publication.restored.get(date)
@@ -197,7 +214,7 @@ def done_row(publication: Publication, date: dt.date, version: int) -> dict[str,
 
 
 def _roll_back(
-    batch: Batch, publication: Publication, problems: Mapping[dt.date, str], version: int
+    batch: Batch, publication: PublishCommit, problems: Mapping[dt.date, str], version: int
 ) -> list[dict[str, Any]]:
     """Gives readers the previous content of dates that do not reconcile; returns their ledger rows."""
     previous = batch.lake.read_dates(SALES, problems, version - 1)
@@ -213,7 +230,7 @@ def _roll_back(
     return _failed(batch, publication, Commit(made, metadata))
 
 
-def _roll_back_conflicts_of(batch: Batch, publication: Publication, dates: Iterable[str]) -> None:
+def _roll_back_conflicts_of(batch: Batch, publication: PublishCommit, dates: Iterable[str]) -> None:
     """Gives dates the conflicts of their previous revision, unless they have them already."""
     last = batch.lake.last_commit(
         CONFLICTS, lambda said: said.get("sequence") == publication.sequence and "job" in said
@@ -222,7 +239,7 @@ def _roll_back_conflicts_of(batch: Batch, publication: Publication, dates: Itera
         roll_back_conflicts(batch, last, dates)
 
 
-def _failed(batch: Batch, publication: Publication, rolled_back: Commit) -> list[dict[str, Any]]:
+def _failed(batch: Batch, publication: PublishCommit, rolled_back: Commit) -> list[dict[str, Any]]:
     rows = []
     for text, problem in sorted(rolled_back.metadata["dates"].items()):
         date = dt.date.fromisoformat(text)

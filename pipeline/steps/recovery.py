@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.planning.pinned import PinnedSettings, SettingsRecord, Wishes, decide_change
 from pipeline.steps.context import Batch
 from pipeline.steps.gold import recover_builds
-from pipeline.steps.publication import RECOUNT, ROLL_BACK
+from pipeline.steps.publish_commit import RECOUNT, ROLL_BACK
 from pipeline.steps.receiving import recover_ingests
 from pipeline.steps.recording import recover_publications
 from schemas.errors import AuditError, UsageError

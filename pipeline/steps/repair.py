@@ -60,8 +60,8 @@ def repair(batch: Batch) -> list[str]:
     for date in wrong:
         said.append(f"date {date}: published again, since it did not hold what bronze gives")
     republish_wrong(batch, wrong)
-    build_daily_sales(batch, DateRange(), again=wrong)
-    bill_customers(batch, DateRange(), again=wrong)
+    build_daily_sales(batch, DateRange(), force=wrong)
+    bill_customers(batch, DateRange(), force=wrong)
     return said
 
 

@@ -15,10 +15,10 @@ from pipeline.planning.staleness import DropState
 from pipeline.steps.context import Batch
 from pipeline.steps.ingest import ingest_drops, read_headers
 from pipeline.steps.kept import kept_lines, revalidate_last, validated_kept
-from pipeline.steps.night import finish
+from pipeline.steps.nightly import publish_and_build
 from schemas.drops import Drop
 from schemas.states import DropStatus
-from transforms.received import judge_received
+from transforms.received import validate_received
 from transforms.replay import count_quarantine
 
 
@@ -74,7 +74,7 @@ def replay(batch: Batch, reason: str) -> list[Replayed]:
             revalidate_last(batch, gone)
         after = _counted(kept_lines(batch, before), reason) if before else {}
         # Where nothing is left to judge, too: a replay that was cut off left its dates to be restated.
-        finish(batch)
+        publish_and_build(batch)
     here = {drop.date for drop in landed}
     return [
         Replayed(date, rejected, still_rejected, accepted, now_accepted, date in here)
@@ -90,7 +90,7 @@ def _quarantine(batch: Batch, reason: str) -> Counts:
     """Accepted lines, and lines rejected for the reason, of every drop asked for that holds any of these."""
     batch.tell(f"looking for lines rejected for {reason}")
     known = batch.ledger.drops()
-    dates = [date for date, drop in known.items() if _is_kept(drop) and date in batch.asked]
+    dates = [date for date, drop in known.items() if _is_kept(drop) and date in batch.requested]
     if not dates:
         return {}
     found = _counted(kept_lines(batch, dates), reason)
@@ -125,5 +125,5 @@ def _judged(batch: Batch, landing: Landing, landed: list[Drop], gone: list[dt.da
     parts = [validated_kept(batch, gone)]
     if landed:
         headers = read_headers(batch, landing, landed)
-        parts.append(judge_received(landing.lines(headers), batch.terms))
+        parts.append(validate_received(landing.lines(headers), batch.terms))
     return reduce(DataFrame.unionByName, parts)

@@ -17,7 +17,7 @@ from pipeline.lake.tables import filter_dates
 from pipeline.planning.staleness import date_inputs, no_inputs, stale_dates
 from pipeline.steps.context import Batch, DateRange
 from pipeline.steps.gold import bill_customers, build_daily_sales
-from pipeline.steps.publication import JOB, ROLL_BACK, Publication
+from pipeline.steps.publish_commit import JOB, ROLL_BACK, PublishCommit
 from pipeline.steps.recording import count_accepted, record_publication, undo_conflicts
 from schemas.errors import AuditError, NotReadyError, UsageError
 from schemas.states import ConflictOutcome
@@ -44,7 +44,7 @@ def restore(batch: Batch, date: dt.date, revision: int) -> None:
     versions = batch.ledger.silver_versions(date)
     now = max(versions, default=0)
     _check(date, revision, versions, now)
-    old = Publication.from_metadata(_metadata(batch, date, revision, versions[revision]))
+    old = PublishCommit.from_commit_metadata(_metadata(batch, date, revision, versions[revision]))
     with _files_expected(date, revision):
         sales = batch.lake.read_dates(SALES, [date], versions[revision])
         conflicts = filter_dates(_conflicts_of(batch, old), "business_date", [date])
@@ -58,8 +58,8 @@ def restore(batch: Batch, date: dt.date, revision: int) -> None:
         batch.tell(f"restoring revision {revision} of {date}")
         received = count_accepted(batch, publication)
         try:
-            batch.lake.replace(CONFLICTS, conflicts, [date], publication.as_metadata())
-            version = batch.lake.replace(SALES, sales, [date], publication.as_metadata())
+            batch.lake.replace(CONFLICTS, conflicts, [date], publication.to_commit_metadata())
+            version = batch.lake.replace(SALES, sales, [date], publication.to_commit_metadata())
         except Exception:
             with suppress(Exception):
                 undo_conflicts(batch)
@@ -135,12 +135,12 @@ def _metadata(batch: Batch, date: dt.date, revision: int, version: int) -> dict[
 
 def _publication(
     batch: Batch,
-    old: Publication,
+    old: PublishCommit,
     date: dt.date,
     revision: int,
     next_revision: int,
     frames: tuple[DataFrame, DataFrame],
-) -> Publication:
+) -> PublishCommit:
     digests, sale_dates = [], set(old.dates[date].sale_dates)
     for frame in frames:
         row = digest_by_date(frame).first()
@@ -162,7 +162,7 @@ def _publication(
     )
 
 
-def _conflicts_of(batch: Batch, old: Publication) -> DataFrame:
+def _conflicts_of(batch: Batch, old: PublishCommit) -> DataFrame:
     """The lines left out, as they were when a publication was current."""
     then = batch.lake.last_commit(
         CONFLICTS,

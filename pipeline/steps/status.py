@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pipeline.lake.ledger import now
-from pipeline.planning.standing import WAITING, Known, Standing, standings
+from pipeline.planning.date_progress import WAITING, DateProgress, LakeState, standings
 from pipeline.planning.timetable import deadline_of
 from pipeline.steps.context import Batch, DateRange
-from schemas.states import NightState, Stage
+from schemas.states import DateProgressState, Stage
 from schemas.tables import DAILY_SALES, INVOICES
 
 # Without dates asked for, as many nights as anyone looks back on.
@@ -19,7 +19,7 @@ _NIGHTS = 14
 _NAMED = 5
 
 
-def status(batch: Batch) -> list[Standing]:
+def status(batch: Batch) -> list[DateProgress]:
     """Finds how far the dates asked for are; without any, the last 14 that are known.
 
     The run fails with the code that tells why billing has to wait: 5 where dates are not there yet, or not
@@ -28,7 +28,7 @@ def status(batch: Batch) -> list[Standing]:
     known = _known(batch)
     times = batch.ledger.first_done()
     found = [_with_margins(batch, one, times) for one in standings(_dates(batch, known), known)]
-    by_state: dict[NightState, list[Standing]] = defaultdict(list)
+    by_state: dict[DateProgressState, list[DateProgress]] = defaultdict(list)
     for one in found:
         by_state[one.state].append(one)
     for state, code in WAITING.items():
@@ -37,14 +37,14 @@ def status(batch: Batch) -> list[Standing]:
     return found
 
 
-def _known(batch: Batch) -> Known:
-    asked = batch.asked
+def _known(batch: Batch) -> LakeState:
+    requested = batch.requested
     landing = batch.open_landing()
-    if asked == DateRange():
+    if requested == DateRange():
         last = max([*batch.ledger.drops(), *landing.dates()], default=None)
-        asked = DateRange(None if last is None else last - dt.timedelta(days=_NIGHTS - 1), last)
-    landed = {} if asked == DateRange() else landing.drops(asked.first, asked.last)
-    return Known(
+        requested = DateRange(None if last is None else last - dt.timedelta(days=_NIGHTS - 1), last)
+    landed = {} if requested == DateRange() else landing.drops(requested.first, requested.last)
+    return LakeState(
         drops=batch.ledger.drops(),
         published=batch.ledger.dates(),
         built=[batch.ledger.built_revisions(table) for table in (DAILY_SALES, INVOICES)],
@@ -53,18 +53,18 @@ def _known(batch: Batch) -> Known:
     )
 
 
-def _dates(batch: Batch, known: Known) -> list[dt.date]:
-    asked = batch.asked.days()
-    if asked:
-        return asked
+def _dates(batch: Batch, known: LakeState) -> list[dt.date]:
+    requested = batch.requested.days()
+    if requested:
+        return requested
     there = {*known.drops, *known.landed, *(d for d, state in known.published.items() if state.revision)}
-    within = sorted(date for date in there if date in batch.asked)
-    return within if batch.asked != DateRange() else within[-_NIGHTS:]
+    within = sorted(date for date in there if date in batch.requested)
+    return within if batch.requested != DateRange() else within[-_NIGHTS:]
 
 
 def _with_margins(
-    batch: Batch, one: Standing, times: Mapping[Stage, Mapping[dt.date, dt.datetime]]
-) -> Standing:
+    batch: Batch, one: DateProgress, times: Mapping[Stage, Mapping[dt.date, dt.datetime]]
+) -> DateProgress:
     """A date with its margins; history has none."""
     if batch.settings.late.is_history(one.date):
         return one
@@ -76,7 +76,7 @@ def _with_margins(
     return replace(one, margins=margins)
 
 
-def _in_words(state: NightState, found: list[Standing]) -> str:
+def _in_words(state: DateProgressState, found: list[DateProgress]) -> str:
     named = ", ".join(f"{one.date} ({one.reason})" for one in found[:_NAMED])
-    more = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
-    return f"billing has to wait: {len(found):,} {state}: {named}{more}"
+    extra = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
+    return f"billing has to wait: {len(found):,} {state}: {named}{extra}"

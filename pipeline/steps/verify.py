@@ -28,7 +28,7 @@ from pipeline.planning.staleness import (
     stale_dates,
 )
 from pipeline.steps.context import Batch
-from pipeline.steps.publication import JOB, ROLL_BACK, Publication
+from pipeline.steps.publish_commit import JOB, ROLL_BACK, PublishCommit
 from pipeline.steps.received import read_accepted, settled_version
 from pipeline.steps.receiving import JOB as INGEST
 from pipeline.steps.receiving import count_drops
@@ -79,9 +79,9 @@ class Verification:
         self.wrong_dates.update(dates)
 
 
-def verify(batch: Batch, asked: Container[dt.date]) -> Verification:
+def verify(batch: Batch, requested: Container[dt.date]) -> Verification:
     """Verifies published dates; fails with 4 where a law is broken, else with 5 where a date has to wait."""
-    found = examine_lake(batch, asked)
+    found = examine_lake(batch, requested)
     for problem in found.problems:
         batch.outcome.fail(ExitCode.AUDIT, problem)
     if found.stale:
@@ -102,12 +102,12 @@ def verify(batch: Batch, asked: Container[dt.date]) -> Verification:
     return found
 
 
-def examine_lake(batch: Batch, asked: Container[dt.date] | None = None) -> Verification:
+def examine_lake(batch: Batch, requested: Container[dt.date] | None = None) -> Verification:
     """Looks for whatever breaks a law.
 
     Args:
         batch: the run.
-        asked: business dates to look at; None for all.
+        requested: business dates to look at; None for all.
     """
     found = Verification()
     batch.lake.check_checksums()
@@ -118,7 +118,7 @@ def examine_lake(batch: Batch, asked: Container[dt.date] | None = None) -> Verif
     inputs = date_inputs(drops.values(), published=published)
     stale = stale_dates(inputs, published)
     _check_ledger_staleness(batch, found, stale, published)
-    chosen = {date for date in {*published, *inputs} if asked is None or date in asked}
+    chosen = {date for date in {*published, *inputs} if requested is None or date in requested}
     for date in sorted(chosen):
         if date in published and published[date].inputs_hash == KNOWN_WRONG:
             found.add([date], f"date {date} does not hold what bronze gives; the next run publishes it again")
@@ -182,7 +182,7 @@ def _follow(by_commit: dict[dt.date, list[DateState]], commit: Commit) -> None:
         for text in commit.metadata["dates"]:
             by_commit[dt.date.fromisoformat(text)] = by_commit.get(dt.date.fromisoformat(text), [])[:-1]
     elif job == JOB:
-        publication = Publication.from_metadata(commit.metadata)
+        publication = PublishCommit.from_commit_metadata(commit.metadata)
         for date, inputs in publication.dates.items():
             state = DateState(
                 date=date,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pipeline.lake.causes import cause_of, is_of_the_place
+from pipeline.lake.causes import cause_of, is_environment_error
 from pipeline.lake.tasks import TaskWatch
 from pipeline.planning.recovery import (
     ChunkTasks,
@@ -16,14 +16,14 @@ from pipeline.planning.recovery import (
     with_doubled,
 )
 from pipeline.steps.context import Batch
-from pipeline.steps.publication import Publication
-from pipeline.steps.window import Window
+from pipeline.steps.publish_commit import PublishCommit
+from pipeline.steps.publish_window import PublishWindow
 from schemas.errors import ChunkError, SalesBatchError, TryAgainError
 from schemas.tables import SALES
 from transforms.publication import ChunkPlan
 
 
-def write_sales(batch: Batch, window: Window, publication: Publication) -> int:
+def write_sales(batch: Batch, window: PublishWindow, publication: PublishCommit) -> int:
     """Writes the sales of a window; chunks lost to memory are tried once more, in twice as many partitions.
 
     Args:
@@ -48,19 +48,19 @@ def write_sales(batch: Batch, window: Window, publication: Publication) -> int:
     return _write(batch, window, publication, doubled)
 
 
-def _write(batch: Batch, window: Window, publication: Publication, plan: ChunkPlan) -> int:
+def _write(batch: Batch, window: PublishWindow, publication: PublishCommit, plan: ChunkPlan) -> int:
     step = f"publishing {window.span} in {plan.partitions} partitions"
     batch.tell(step)
     # Of this write alone: what failed before it, or comes after, is not counted as its own.
     group = f"{batch.run_id} {publication.sequence} {step}"
     watch = TaskWatch(batch.spark, group, step, plan.partitions)
     try:
-        with batch.following(lambda: tasks_by_chunk(watch.attempts(), plan.spans)):
+        with batch.track_progress(lambda: tasks_by_chunk(watch.attempts(), plan.spans)):
             return batch.lake.replace(
                 SALES,
                 window.sales(plan),
                 publication.dates,
-                publication.as_metadata(),
+                publication.to_commit_metadata(),
             )
     except SalesBatchError:
         raise
@@ -78,7 +78,7 @@ def _note_tasks(batch: Batch, watch: TaskWatch, plan: ChunkPlan) -> None:
 
 def _explained(watch: TaskWatch, plan: ChunkPlan, error: Exception) -> Exception:
     """The error that names the chunks Spark gave up; the error itself where no chunk is to blame."""
-    if is_of_the_place(error):
+    if is_environment_error(error):
         return error
     lost = given_up(watch.attempts(), plan.spans)
     if not lost:

@@ -22,8 +22,10 @@ def rows(
     cluster: Cluster, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Row]:
     """Evidence by fault, of a drill on workers with the faults of the tests that were asked for."""
-    asked = [item.callspec.params["fault"] for item in request.session.items if hasattr(item, "callspec")]
-    names = {name for name in ON_WORKERS if name in asked and (cluster.has_small_disk or name != "disk_full")}
+    requested = [item.callspec.params["fault"] for item in request.session.items if hasattr(item, "callspec")]
+    names = {
+        name for name in ON_WORKERS if name in requested and (cluster.has_small_disk or name != "disk_full")
+    }
     return drill(cluster, tmp_path_factory.mktemp("drill") / "standalone", "standalone", names)
 
 

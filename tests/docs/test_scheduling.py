@@ -52,9 +52,9 @@ def test_a_line_of_the_crontab_prints_only_where_the_run_failed(tmp_path: Path, 
         command = line.split(maxsplit=5)[5].replace("/opt/cymbal", str(checkout))
         assert "%" not in command, "cron takes it as the end of a line"
         ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
-        asked = command.split("submit.sh ")[1].split(" >>")[0]
+        requested = command.split("submit.sh ")[1].split(" >>")[0]
         assert ran.stdout == ("" if code == 0 else f"exit code {code}\n" + _log(checkout))
-        assert f"told: {asked}" in _log(checkout)
+        assert f"told: {requested}" in _log(checkout)
 
 
 def _log(checkout: Path) -> str:

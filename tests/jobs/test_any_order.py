@@ -321,7 +321,7 @@ def test_7_conflicts_of_a_revision_that_never_came_are_taken_back(
 
 
 def test_7_conflicts_go_with_a_chunk_that_fails_for_good(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    import pipeline.steps.window
+    import pipeline.steps.publish_window
 
     shop.arguments = list(MILD)
     shop.land(S, X, Y)
@@ -332,7 +332,7 @@ def test_7_conflicts_go_with_a_chunk_that_fails_for_good(shop: Shop, monkeypatch
         raise RuntimeError("a value of this date cannot be written")
 
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline.steps.window.Window, "sales", fail)
+        patched.setattr(pipeline.steps.publish_window.PublishWindow, "sales", fail)
         assert shop.run().code == 1
     assert left_out(shop) == []
     assert shop.run(job=VERIFY_SALES).code == 5

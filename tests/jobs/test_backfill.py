@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-import pipeline.steps.window
+import pipeline.steps.publish_window
 from jobs.backfill_sales import JOB as BACKFILL_SALES
 from schemas.tables import LEDGER_DROPS, LEDGER_STAGES
 from tests.jobs.shop import Shop, line
@@ -47,7 +47,7 @@ def test_many_drops_in_windows_of_bytes_and_of_lines_come_out_as_in_one(shop: Sh
 
 def test_of_many_dates_a_failing_one_stays_behind(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     land_days(shop, *range(1, 13))
-    sales = pipeline.steps.window.Window.sales
+    sales = pipeline.steps.publish_window.PublishWindow.sales
     tried: list[int] = []
 
     def fail(window: Any, plan: Any) -> Any:
@@ -57,7 +57,7 @@ def test_of_many_dates_a_failing_one_stays_behind(shop: Shop, monkeypatch: pytes
         return sales(window, plan)
 
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline.steps.window.Window, "sales", fail)
+        patched.setattr(pipeline.steps.publish_window.PublishWindow, "sales", fail)
         ran = shop.run(*RANGE, job=BACKFILL_SALES)
     assert ran.code == 3
     assert [date for date, status in ran.date_status.items() if status != "done"] == ["2026-03-07"]

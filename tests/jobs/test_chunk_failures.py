@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipeline.lake.tables import Lake
-from pipeline.steps.window import Window
+from pipeline.steps.publish_window import Window
 from schemas.tables import LEDGER_RUNS, LEDGER_TASKS, RECEIVED_SALES, SALES
 from tests.jobs.shop import Shop, line
 from transforms.publication import ChunkPlan

@@ -15,11 +15,11 @@ from jobs.publish_sales import JOB as PUBLISH_SALES
 from jobs.verify_sales import JOB as VERIFY_SALES
 from pipeline.lake.ledger import Ledger
 from pipeline.lake.tables import Lake
-from pipeline.planning.reconciliation import Cell, Measure
+from pipeline.planning.reconciliation import ControlTotals, ReconciliationKey
 from schemas.tables import DAILY_SALES, INVOICES, LEDGER_DATES, RECEIVED_SALES, SALES, Table
 from tests.jobs.shop import Ran, Shop, line
 
-Counts = dict[Cell, Measure]
+Counts = dict[ReconciliationKey, ControlTotals]
 
 
 class Killed(BaseException):
@@ -116,7 +116,7 @@ def test_what_does_not_reconcile_is_put_back(
         for cell in [cell for cell in published if cell.business_date.day == 2]:
             measure = published[cell]
             lines, gross = measure.lines, measure.gross
-            published[cell] = Measure(lines, gross - gross.scaleb(-3), measure.absolute_gross)
+            published[cell] = ControlTotals(lines, gross - gross.scaleb(-3), measure.absolute_gross)
         return published, duplicates
 
     with monkeypatch.context() as patched:

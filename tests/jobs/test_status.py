@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+import pipeline.steps.publish_window
 import pipeline.steps.status
-import pipeline.steps.window
 from jobs.build_daily_sales import JOB as BUILD_DAILY_SALES
 from jobs.ingest_sales import JOB as INGEST_SALES
 from jobs.publish_sales import JOB as PUBLISH_SALES
@@ -61,7 +61,7 @@ def test_what_an_audit_holds_and_what_failed(shop: Shop, monkeypatch: pytest.Mon
         raise RuntimeError("a value of this date cannot be written")
 
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline.steps.window.Window, "sales", fail)
+        patched.setattr(pipeline.steps.publish_window.PublishWindow, "sales", fail)
         shop.run()
     ran = shop.run(job=STATUS)
     assert states(ran) == {DATE: "blocked", "2026-03-03": "failed"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-import pipeline.steps.window
+import pipeline.steps.publish_window
 from jobs.ingest_sales import JOB as INGEST_SALES
 from jobs.publish_sales import JOB as PUBLISH_SALES
 from schemas.tables import LEDGER_DATES, SALES
@@ -23,7 +23,7 @@ def test_windows_failing_dates_and_the_limits_of_a_command(
     for date in days(2, 3, 4, 5):
         shop.land(date, line("T", f"{date}T15:00:00Z"))
     shop.done(job=INGEST_SALES)
-    sales = pipeline.steps.window.Window.sales
+    sales = pipeline.steps.publish_window.PublishWindow.sales
     failing = set(days(4, 5))
 
     def fail(window: Any, plan: Any) -> Any:
@@ -32,7 +32,7 @@ def test_windows_failing_dates_and_the_limits_of_a_command(
         return sales(window, plan)
 
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline.steps.window.Window, "sales", fail)
+        patched.setattr(pipeline.steps.publish_window.PublishWindow, "sales", fail)
         # Business dates limit a publish; where nothing of it succeeds, the run did not partly fail.
         none = shop.run("--from", "2026-03-04", "--to", "2026-03-05", job=PUBLISH_SALES)
         assert none.code == 1

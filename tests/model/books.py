@@ -117,8 +117,8 @@ class Books(RuleBasedStateMachine):
     def share(self, strict: bool = False) -> list[str]:
         return ["--set", f"audit.max_conflict_share={0.01 if strict else 1}"]
 
-    def arguments(self, *more: str) -> list[str]:
-        return [*self.reference.settings.arguments(), *more]
+    def arguments(self, *extra: str) -> list[str]:
+        return [*self.reference.settings.arguments(), *extra]
 
     def run(self, name: str, *arguments: str, may_wait: bool = False) -> Ran | None:
         """Runs a job to its end and checks the laws; None where it was killed (or had to wait and may)."""
@@ -190,9 +190,9 @@ class Books(RuleBasedStateMachine):
         self, ran: Ran, name: str, arguments: list[str], versions: dict[str, int], before: Contents | None
     ) -> None:
         assert "Traceback" not in ran.stderr, ran.stderr
-        asked = self.asked_drops(name, arguments)
+        requested = self.asked_drops(name, arguments)
         assert ran.code in ENDED, (ran.code, ran.stderr)
-        for drop in asked:
+        for drop in requested:
             self.ingest(self.reference, drop)
             self.state.uncertain.discard(drop)
             self.state.maybe_refused.pop(drop, None)
@@ -204,7 +204,7 @@ class Books(RuleBasedStateMachine):
             self.check_published(after, name, arguments)
         else:
             self.check_not_published(after)
-        self.check_codes(ran, name, arguments, asked, stale)
+        self.check_codes(ran, name, arguments, requested, stale)
         changed_dates = {date for date in after if after[date] not in self.old(date)}
         self.check_losers(after)
         self.check_gold(ran, name, after)
@@ -264,10 +264,10 @@ class Books(RuleBasedStateMachine):
             )
 
     def check_codes(
-        self, ran: Ran, name: str, arguments: list[str], asked: list[Date], stale: set[Date]
+        self, ran: Ran, name: str, arguments: list[str], requested: list[Date], stale: set[Date]
     ) -> None:
         """Law 7."""
-        must = {CODE_OF[self.reference.status[drop]] for drop in asked if drop in self.trouble()}
+        must = {CODE_OF[self.reference.status[drop]] for drop in requested if drop in self.trouble()}
         # Dates wait, for a drop that an audit stopped or that is not there: which code is told is open.
         may = {4, 5} if self.trouble() or self.state.uncertain else set()
         if name in PUBLISHING and is_strict(arguments):
@@ -477,9 +477,9 @@ class Books(RuleBasedStateMachine):
                 edges |= {(("drop", row[-3]), ("date", date)) for row in found.sales if row[-3] in troubled}
         return edges
 
-    def is_alone(self, asked: Date, date: Date) -> bool:
+    def is_alone(self, requested: Date, date: Date) -> bool:
         """Whether the date asked for is bound to no other: then nothing hinders it."""
-        if asked != date:
+        if requested != date:
             return False
         bound = {("date", date)}
         edges = self.edges(set())

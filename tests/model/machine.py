@@ -356,13 +356,13 @@ class SalesMachine(Books):
             self.failed = True
             self.steps.append("state.teardown()")
             try:
-                self.finish()
+                self.publish_and_build()
             except Exception as error:
                 error.add_note("steps:\n" + "\n".join(self.steps))
                 raise
         shutil.rmtree(self.shop.folder, ignore_errors=True)
 
-    def finish(self) -> None:
+    def publish_and_build(self) -> None:
         """With good files for all that was in trouble, the lake is what one run of the same makes of it."""
         troubled = self.trouble().keys() | self.state.uncertain
         for drop in sorted(troubled | self.landed.keys()):

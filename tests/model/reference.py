@@ -293,9 +293,9 @@ class Reference:
         elif judged.status == REFUSED:
             self.refused[drop_date] = judged.delivery
 
-    def inputs(self, date: Date, more: Iterable[Date] = ()) -> frozenset[tuple[Any, ...]]:
+    def inputs(self, date: Date, extra: Iterable[Date] = ()) -> frozenset[tuple[Any, ...]]:
         """Lines that decide a date: its own, and the others of the same sale dates (and of more of these)."""
-        sold_on = {line.sale_date for line in self.lines() if line.business_date == date} | set(more)
+        sold_on = {line.sale_date for line in self.lines() if line.business_date == date} | set(extra)
         found = Counter(
             (line.drop_date, line.business_date, line.sale_date, line.sale)
             for line in self.lines()

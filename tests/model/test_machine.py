@@ -202,7 +202,7 @@ class PlainRun:
         reference, stale = self.tables.reference, self.stale()
         trouble = {drop for drop, status in reference.status.items() if status != ACCEPTED}
         over = {date for date in stale if is_strict(self.arguments) and self.has_conflict(date)}
-        asked = date_of(self.arguments) if self.name == "publish_sales" else None
+        requested = date_of(self.arguments) if self.name == "publish_sales" else None
         due, held = set(), set()
         for bound in self.components(trouble):
             is_held = any(("drop", drop) in bound for drop in trouble) or any(
@@ -211,10 +211,10 @@ class PlainRun:
             dates = {date for kind, date in bound if kind == "date"} & stale
             if is_held and "dependents" in self.shop.faults:
                 is_held, dates = False, {date for date in dates if date not in trouble | over}
-            if asked is None or ("date", asked) in bound:
+            if requested is None or ("date", requested) in bound:
                 (held if is_held else due).update(dates)
-        if "alone" in self.shop.faults and asked is not None:
-            due &= {asked}
+        if "alone" in self.shop.faults and requested is not None:
+            due &= {requested}
         if due:
             for date in due:
                 self.tables.silver[date] = self.wanted().get(date, NOTHING)
@@ -238,8 +238,8 @@ class PlainRun:
         pairs: list[tuple[Any, ...]] = [(("drop", drop), ("date", drop)) for drop in trouble]
         for delivery in (*reference.accepted.values(), *reference.refused.values()):
             for line in delivery.lines:
-                more = [("drop", line.drop_date)] if line.drop_date in trouble else []
-                pairs.append((("date", line.business_date), ("sold", line.sale_date), *more))
+                extra = [("drop", line.drop_date)] if line.drop_date in trouble else []
+                pairs.append((("date", line.business_date), ("sold", line.sale_date), *extra))
         for date, found in self.tables.silver.items():
             pairs.append(
                 (("date", date), *(("sold", key[3]) for key in (*published(found), *left_out(found))))

@@ -241,8 +241,8 @@ def test_the_image_has_all_that_its_set_up_imports(tmp_path: Path) -> None:
                 copied.parent.mkdir(parents=True, exist_ok=True)
                 copy = shutil.copytree if (common.ROOT / name).is_dir() else shutil.copy
                 copy(common.ROOT / name, copied)
-    asked = [sys.executable, "-P", "-S", "-m", "scripts.setup", "--no-such-option"]
+    requested = [sys.executable, "-P", "-S", "-m", "scripts.setup", "--no-such-option"]
     ran = subprocess.run(
-        asked, cwd="/", env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
+        requested, cwd="/", env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
     )
     assert (ran.returncode, ran.stderr) == (2, setup.USAGE + "\n")

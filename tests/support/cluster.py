@@ -56,8 +56,8 @@ class Cluster:
         own = ("CYMBAL_", "SPARK_", "PYSPARK_", "PYTHONPATH", "JAVA_HOME")
         bare = {name: value for name, value in os.environ.items() if not name.startswith(own)}
         found = {**bare, **self.variables, "CYMBAL_CLUSTER_HOME": str(self.home)}
-        more = " ".join(f"--conf {name}={value}" for name, value in {**SMALL, **settings}.items())
-        found["CYMBAL_SPARK_ARGS"] = f"{self.variables.get('CYMBAL_SPARK_ARGS', '')} {more}"
+        extra = " ".join(f"--conf {name}={value}" for name, value in {**SMALL, **settings}.items())
+        found["CYMBAL_SPARK_ARGS"] = f"{self.variables.get('CYMBAL_SPARK_ARGS', '')} {extra}"
         return found
 
     def start(self, *arguments: str) -> None:
@@ -119,7 +119,7 @@ def read_json(path: Path) -> Any:
 def _free_port() -> int:
     """The first of three ports that nobody has."""
     for port in range(17077, 27077, 10):
-        if all(_is_free(port + more) for more in range(3)):
+        if all(_is_free(port + extra) for extra in range(3)):
             return port
     raise RuntimeError("no free port")
 

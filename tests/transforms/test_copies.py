@@ -38,7 +38,7 @@ def day(number: int) -> dt.date:
 SOLD = day(10)
 
 
-def copy(transaction: str, business: int, drop: int, channel: str = "store", **more: Any) -> dict[str, Any]:
+def copy(transaction: str, business: int, drop: int, channel: str = "store", **extra: Any) -> dict[str, Any]:
     """A copy of a line sold on the 10th."""
     return accepted_line(
         transaction_id=transaction,
@@ -47,7 +47,7 @@ def copy(transaction: str, business: int, drop: int, channel: str = "store", **m
         is_adjustment=business != 10,
         drop_date=day(drop),
         channel=channel,
-        **more,
+        **extra,
     )
 
 
@@ -217,14 +217,14 @@ def test_suspects_are_copies_adjustments_and_lines_of_resent_sale_dates(spark: S
 LATE_DAYS = 3
 
 
-def _dated(drop: int, sold: int, is_history: bool, **more: Any) -> dict[str, Any]:
+def _dated(drop: int, sold: int, is_history: bool, **extra: Any) -> dict[str, Any]:
     is_late = drop - sold > LATE_DAYS and not is_history
     return accepted_line(
         drop_date=day(drop),
         sale_date=day(sold),
         is_adjustment=is_late,
         business_date=day(drop) if is_late else day(sold),
-        **more,
+        **extra,
     )
 
 

@@ -27,9 +27,9 @@ DAY = dt.date(2026, 11, 27)
 BEFORE, AFTER = dt.date(2026, 11, 26), dt.date(2026, 11, 28)
 
 
-def on(transaction: str, **more: Any) -> dict[str, Any]:
+def on(transaction: str, **extra: Any) -> dict[str, Any]:
     """A line of DAY under a transaction of its own."""
-    return line(transaction_id=transaction, sale_date=DAY, **more)
+    return line(transaction_id=transaction, sale_date=DAY, **extra)
 
 
 @pytest.fixture(scope="module")
@@ -209,11 +209,13 @@ def test_copies_in_other_chunks_meet_where_the_first_one_is(published: Published
 def test_late_resends_are_not_published_again(spark: SparkSession) -> None:
     sold, dropped = dt.date(2026, 11, 10), DAY
 
-    def late(transaction: str, **more: Any) -> dict[str, Any]:
-        return line(transaction_id=transaction, sale_date=sold, drop_date=dropped, is_adjustment=True, **more)
+    def late(transaction: str, **extra: Any) -> dict[str, Any]:
+        return line(
+            transaction_id=transaction, sale_date=sold, drop_date=dropped, is_adjustment=True, **extra
+        )
 
-    def first(transaction: str, drop: dt.date = sold, **more: Any) -> dict[str, Any]:
-        return line(transaction_id=transaction, sale_date=sold, drop_date=drop, **more)
+    def first(transaction: str, drop: dt.date = sold, **extra: Any) -> dict[str, Any]:
+        return line(transaction_id=transaction, sale_date=sold, drop_date=drop, **extra)
 
     before = [
         first("equal"),

@@ -19,17 +19,17 @@ from schemas.landing import RECEIVED_COLUMNS, RECEIVED_NAMES
 from schemas.tables import RECEIVED_SALES
 from tests.support.lines import DROP_DATE, received_frame, received_line
 from tests.support.tables import dicts
-from transforms.received import JudgingTerms, judge_received
+from transforms.received import ValidationConfig, validate_received
 
-TERMS = JudgingTerms(scales={"USD": 2, "JPY": 0, "KWD": 3})
+TERMS = ValidationConfig(scales={"USD": 2, "JPY": 0, "KWD": 3})
 LINE = received_line
 REPLACEMENT = "\ufffd"
 
 
 def amounts(
-    gross: str, discount: str | None, currency: str = "USD", **more: str | None
+    gross: str, discount: str | None, currency: str = "USD", **extra: str | None
 ) -> dict[str, str | None]:
-    return LINE(gross_amount=gross, discount_amount=discount, currency=currency, **more)
+    return LINE(gross_amount=gross, discount_amount=discount, currency=currency, **extra)
 
 
 def returned(quantity: str, gross: str, discount: str | None = None) -> dict[str, str | None]:
@@ -152,7 +152,7 @@ def hand_made(spark: SparkSession) -> DataFrame:
         "noise": NOISE,
     }
     lines = [line for group, lines in groups.items() for line in numbered(lines, group)]
-    return judge_received(received_frame(spark, lines), TERMS).localCheckpoint()
+    return validate_received(received_frame(spark, lines), TERMS).localCheckpoint()
 
 
 def numbered(lines: list[dict[str, Any]], group: str) -> list[dict[str, Any]]:
@@ -167,10 +167,10 @@ def rows_of(judged: DataFrame, group: str) -> list[dict[str, Any]]:
 
 
 def judged(
-    spark: SparkSession, lines: list[dict[str, Any]], terms: JudgingTerms = TERMS
+    spark: SparkSession, lines: list[dict[str, Any]], terms: ValidationConfig = TERMS
 ) -> list[dict[str, Any]]:
     """Judged lines in the order given."""
-    return rows_of(judge_received(received_frame(spark, numbered(lines, "line")), terms), "line")
+    return rows_of(validate_received(received_frame(spark, numbered(lines, "line")), terms), "line")
 
 
 def test_each_reason_alone_and_several_together_sorted(hand_made: DataFrame) -> None:
@@ -224,7 +224,7 @@ def test_judged_lines_have_the_columns_of_bronze(hand_made: DataFrame) -> None:
 
 
 def test_a_line_is_dated_by_its_own_stores_clock_and_by_how_late_it_is(spark: SparkSession) -> None:
-    terms = JudgingTerms(
+    terms = ValidationConfig(
         scales={"USD": 2},
         store_time_zones={"2001": "America/Los_Angeles"},
         day_starts_at=dt.time(4, 0),

@@ -11,11 +11,11 @@ from pyspark.sql import SparkSession
 
 from tests.support.lines import DROP_DATE, received_frame, received_line
 from tests.support.tables import dicts
-from transforms.receipts import filter_accepted, filter_rejected
-from transforms.received import JudgingTerms, judge_received
+from transforms.ingest_counts import filter_accepted, filter_rejected
+from transforms.received import ValidationConfig, validate_received
 from transforms.replay import count_quarantine, received_again
 
-TERMS = JudgingTerms(scales={"USD": 2})
+TERMS = ValidationConfig(scales={"USD": 2})
 REJECTED = [
     received_line(currency="EUR", gross_amount=" 10.00 ", product_name='Älg "1"\n\\'),
     received_line(transaction_id=None, customer_id="", quantity="two"),
@@ -26,30 +26,32 @@ MALFORMED = {**dict.fromkeys(received_line()), "malformed_text": 'a,"b\nc'}
 
 def test_every_field_comes_back_as_received(spark: SparkSession) -> None:
     received = received_frame(spark, [*REJECTED, received_line(), MALFORMED])
-    again = received_again(filter_rejected(judge_received(received, TERMS)))
+    again = received_again(filter_rejected(validate_received(received, TERMS)))
     expected = received_frame(spark, [*REJECTED, MALFORMED])
     assert_df_equality(again, expected, ignore_row_order=True, ignore_nullable=True)
 
 
 def test_judged_again_under_the_same_terms_they_come_out_the_same(spark: SparkSession) -> None:
-    rejected = filter_rejected(judge_received(received_frame(spark, [*REJECTED, MALFORMED]), TERMS))
-    again = judge_received(received_again(rejected), TERMS)
+    rejected = filter_rejected(validate_received(received_frame(spark, [*REJECTED, MALFORMED]), TERMS))
+    again = validate_received(received_again(rejected), TERMS)
     assert_df_equality(again, rejected, ignore_row_order=True, ignore_nullable=True)
 
 
 def test_a_mended_list_of_currencies_accepts(spark: SparkSession) -> None:
-    rejected = filter_rejected(judge_received(received_frame(spark, REJECTED), TERMS))
-    mended = judge_received(received_again(rejected), JudgingTerms(scales={"USD": 2, "EUR": 2}))
+    rejected = filter_rejected(validate_received(received_frame(spark, REJECTED), TERMS))
+    mended = validate_received(received_again(rejected), ValidationConfig(scales={"USD": 2, "EUR": 2}))
     counted = dicts(count_quarantine(mended, "currency_not_allowed"))
     assert [(row["accepted"], row["rejected"]) for row in counted] == [(1, 0)]
 
 
-ALL_CURRENCIES = JudgingTerms(scales={"USD": 2, "JPY": 0, "KWD": 3}, store_time_zones={"1043": "Asia/Tokyo"})
+ALL_CURRENCIES = ValidationConfig(
+    scales={"USD": 2, "JPY": 0, "KWD": 3}, store_time_zones={"1043": "Asia/Tokyo"}
+)
 EVERY_DIGIT = "999999999999999"
 
 
-def amount(currency: str, gross: str, discount: str | None, **more: str | None) -> dict[str, str | None]:
-    return received_line(currency=currency, gross_amount=gross, discount_amount=discount, **more)
+def amount(currency: str, gross: str, discount: str | None, **extra: str | None) -> dict[str, str | None]:
+    return received_line(currency=currency, gross_amount=gross, discount_amount=discount, **extra)
 
 
 ACCEPTED = [
@@ -98,9 +100,9 @@ def test_accepted_lines_validated_again_are_the_same(spark: SparkSession) -> Non
         {**line, "transaction_id": f"T-{number}", "source_file": f"{number}.csv"}
         for number, line in enumerate(ACCEPTED)
     ]
-    first = judge_received(received_frame(spark, numbered), ALL_CURRENCIES).localCheckpoint()
+    first = validate_received(received_frame(spark, numbered), ALL_CURRENCIES).localCheckpoint()
     assert [row.asDict() for row in filter_rejected(first).collect()] == []
-    again = judge_received(received_again(first), ALL_CURRENCIES)
+    again = validate_received(received_again(first), ALL_CURRENCIES)
     assert_df_equality(again, first, ignore_row_order=True, ignore_nullable=True)
 
 
@@ -109,7 +111,7 @@ def test_each_accepted_field_comes_back_in_a_form_of_the_contract(spark: SparkSe
         amount("USD", "100.00", None, quantity="20.500", line_number="007"),
         amount("JPY", "500", "0", sold_at="2026-11-27T09:30-05:00", customer_id=" "),
     ]
-    judged = judge_received(received_frame(spark, lines), ALL_CURRENCIES)
+    judged = validate_received(received_frame(spark, lines), ALL_CURRENCIES)
     columns = (
         "currency",
         "gross_amount",
@@ -128,10 +130,10 @@ def test_each_accepted_field_comes_back_in_a_form_of_the_contract(spark: SparkSe
 
 def test_accepted_and_rejected_lines_of_one_delivery_come_back_together(spark: SparkSession) -> None:
     received = received_frame(spark, [received_line(), *REJECTED, MALFORMED])
-    first = judge_received(received, TERMS).localCheckpoint()
+    first = validate_received(received, TERMS).localCheckpoint()
     assert filter_accepted(first).count() == 1
     assert_df_equality(
-        judge_received(received_again(first), TERMS), first, ignore_row_order=True, ignore_nullable=True
+        validate_received(received_again(first), TERMS), first, ignore_row_order=True, ignore_nullable=True
     )
 
 
@@ -142,22 +144,24 @@ def test_other_terms_judge_and_date_accepted_lines_anew(spark: SparkSession) -> 
         received_line(transaction_id="late", sold_at="2026-11-22T12:00:00-05:00"),
         received_line(transaction_id="night", sold_at="2026-11-27T01:00:00-05:00"),
     ]
-    first = judge_received(received_frame(spark, lines), ALL_CURRENCIES).localCheckpoint()
+    first = validate_received(received_frame(spark, lines), ALL_CURRENCIES).localCheckpoint()
     assert filter_rejected(first).count() == 0
-    terms = JudgingTerms(scales={"USD": 2, "KWD": 2}, day_starts_at=dt.time(4), late_days=3)
-    again = judge_received(received_again(first), terms).localCheckpoint()
+    terms = ValidationConfig(scales={"USD": 2, "KWD": 2}, day_starts_at=dt.time(4), late_days=3)
+    again = validate_received(received_again(first), terms).localCheckpoint()
     found: dict[str, Any] = {row["transaction_id"]: row for row in dicts(again)}
     assert found["too fine"]["reject_reasons"] == ["excess_scale_gross_amount"]
     assert (found["late"]["is_adjustment"], found["late"]["business_date"]) == (True, DROP_DATE)
     assert found["night"]["sale_date"] == dt.date(2026, 11, 26)
     assert found["fine"] == {row["transaction_id"]: row for row in dicts(first)}["fine"]
     # And back again: nothing was lost on the way, of what was rejected neither.
-    back = judge_received(received_again(again), ALL_CURRENCIES)
+    back = validate_received(received_again(again), ALL_CURRENCIES)
     assert_df_equality(back.drop("raw"), first.drop("raw"), ignore_row_order=True, ignore_nullable=True)
 
 
 @pytest.mark.parametrize("sold_at", ["1000-01-01T00:00:00Z", "1000-01-01T00:00:00+14:00"])
 def test_the_earliest_moments_that_are_accepted_are_accepted_again(spark: SparkSession, sold_at: str) -> None:
-    first = judge_received(received_frame(spark, [received_line(sold_at=sold_at)]), TERMS).localCheckpoint()
-    again = judge_received(received_again(first), TERMS)
+    first = validate_received(
+        received_frame(spark, [received_line(sold_at=sold_at)]), TERMS
+    ).localCheckpoint()
+    again = validate_received(received_again(first), TERMS)
     assert_df_equality(again, first, ignore_nullable=True)

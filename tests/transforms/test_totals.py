@@ -14,7 +14,7 @@ from pipeline.lake.frames import local_frame
 from schemas.tables import DAILY_SALES, INVOICES, RECEIVED_SALES, SALES
 from tests.support.lines import accepted_line, bronze_frame
 from tests.support.tables import values
-from transforms.receipts import count_receipts, count_reject_reasons
+from transforms.ingest_counts import count_ingested, count_reject_reasons
 from transforms.totals import daily_sales, invoices
 from transforms.verification import find_repeated_keys, find_reused_numbers, row_differences
 
@@ -22,14 +22,14 @@ DAY, NEXT = dt.date(2026, 11, 27), dt.date(2026, 11, 28)
 REVISIONS = {DAY: 1, NEXT: 3}
 
 
-def sale(gross: str, discount: str = "0", **more: Any) -> dict[str, Any]:
-    line = accepted_line(gross_amount=Decimal(gross), discount_amount=Decimal(discount), **more)
+def sale(gross: str, discount: str = "0", **extra: Any) -> dict[str, Any]:
+    line = accepted_line(gross_amount=Decimal(gross), discount_amount=Decimal(discount), **extra)
     net = line["gross_amount"] - line["discount_amount"]
     return {**line, "net_amount": net, "chunk": "A-G", "duplicates": 0}
 
 
-def refund(gross: str, discount: str = "0", **more: Any) -> dict[str, Any]:
-    return sale(gross, discount, line_type="RETURN", quantity=Decimal("-1"), **more)
+def refund(gross: str, discount: str = "0", **extra: Any) -> dict[str, Any]:
+    return sale(gross, discount, line_type="RETURN", quantity=Decimal("-1"), **extra)
 
 
 def sales_frame(spark: SparkSession, lines: list[dict[str, Any]]) -> DataFrame:
@@ -127,7 +127,7 @@ def test_receipts_count_every_line_once_and_reasons_apart(spark: SparkSession) -
     ]
     received = local_frame(spark, RECEIVED_SALES.schema, lines)
     columns = ("source_file", "validation_status", "business_date", "sale_date", "is_adjustment", "currency")
-    assert values(count_receipts(received).drop("drop_date").select(*columns, "lines", "gross")) == [
+    assert values(count_ingested(received).drop("drop_date").select(*columns, "lines", "gross")) == [
         ("b.csv", "accepted", DAY, DAY, False, "USD", 1, Decimal(10)),
         ("sales.csv", "accepted", DAY, dt.date(2026, 11, 10), True, "USD", 1, Decimal(10)),
         ("sales.csv", "accepted", DAY, DAY, False, "JPY", 1, Decimal(500)),
@@ -199,7 +199,7 @@ def test_gold_that_is_not_what_the_sales_give_is_found(spark: SparkSession) -> N
 
 def content(spark: SparkSession, lines: list[dict[str, Any]], tasks: int = 1) -> set[tuple[Any, ...]]:
     """Digests of a delivery, by what they are told for."""
-    counted = count_receipts(bronze_frame(spark, lines).repartition(tasks)).collect()
+    counted = count_ingested(bronze_frame(spark, lines).repartition(tasks)).collect()
     return {
         (row.source_file, row.business_date, row.sale_date, row.is_adjustment, row.lines,
          row.digest_high, row.digest_low)
@@ -250,7 +250,7 @@ def test_each_part_of_a_line_is_in_its_digest(spark: SparkSession) -> None:
         for number, delivery in enumerate([*deliveries, [accepted_line()]])
         for line in delivery
     ]
-    rows = sorted(count_receipts(bronze_frame(spark, lines)).collect(), key=lambda row: row.drop_date)
+    rows = sorted(count_ingested(bronze_frame(spark, lines)).collect(), key=lambda row: row.drop_date)
     digests = [(row.digest_high, row.digest_low) for row in rows]
     assert len(rows) == len(deliveries) + 1
     assert digests[-1] == digests[0]
@@ -258,7 +258,7 @@ def test_each_part_of_a_line_is_in_its_digest(spark: SparkSession) -> None:
 
 
 def digest(spark: SparkSession, lines: list[dict[str, Any]]) -> tuple[int, int]:
-    (row,) = count_receipts(bronze_frame(spark, lines)).collect()
+    (row,) = count_ingested(bronze_frame(spark, lines)).collect()
     return row.digest_high, row.digest_low
 
 
@@ -279,4 +279,4 @@ def test_rejected_lines_are_in_no_digest(spark: SparkSession) -> None:
     lines = local_frame(
         spark, RECEIVED_SALES.schema, [{**accepted_line(), **rejected, "key_hash": 5, "payload_hash": 7}]
     )
-    assert values(count_receipts(lines), "lines", "digest_low", "digest_high") == [(1, None, None)]
+    assert values(count_ingested(lines), "lines", "digest_low", "digest_high") == [(1, None, None)]

@@ -83,8 +83,8 @@ def _names(text: str) -> list[str]:
 
 def _write(runs: Sequence[Run], settings: Settings) -> None:
     machine = describe(settings.cores)
-    asked = {name: value for name, value in asdict(settings).items() if name != "out"}
-    (settings.out / "results.json").write_text(as_json(runs, machine, asked), encoding="utf-8")
+    requested = {name: value for name, value in asdict(settings).items() if name != "out"}
+    (settings.out / "results.json").write_text(as_json(runs, machine, requested), encoding="utf-8")
     (settings.out / "results.md").write_text(markdown(runs, machine), encoding="utf-8")
     draw(summarize(runs), machine, settings.out / "chart.svg")
 

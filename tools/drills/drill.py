@@ -103,7 +103,7 @@ class Drill:
         """Opens the folder."""
         self._files = FileStore(self.spark, self.root)
 
-    def run(self, asked: Collection[str]) -> list[Row]:
+    def run(self, requested: Collection[str]) -> list[Row]:
         """Runs the batch healthy, then under each fault asked for (all where none is).
 
         Raises:
@@ -115,7 +115,7 @@ class Drill:
         )
         _expect(generated)
         rows, aim = self._run_healthy()
-        wanted = [name for name in NAMES if not asked or name in asked]
+        wanted = [name for name in NAMES if not requested or name in requested]
         for fault in faults(aim):
             if fault.name in wanted:
                 rows.append(self._run_fault(fault, aim.spans))
@@ -166,7 +166,7 @@ class Drill:
 
     def _run_fault(self, fault: Fault, spans: Mapping[str, PartitionSpan]) -> Row:
         row = Row(fault.name, fault.text)
-        if fault.needs_workers and self.runner.place == "local":
+        if fault.needs_workers and self.runner.target == "local":
             row.skipped = "no worker here: a place with workers is needed"
             return row
         self.tell(f"{fault.name}: {fault.text}")

@@ -42,14 +42,14 @@ class Runner:
     """Submits jobs to a place.
 
     Attributes:
-        place: as ``scripts/submit.sh --place`` takes it.
+        target: as ``scripts/submit.sh --target`` takes it.
         folder: where results and event logs go.
         settings: Spark settings of every run.
         arguments: arguments of every run.
         jars: jars of every run.
     """
 
-    place: str
+    target: str
     folder: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     arguments: Sequence[str] = ()
@@ -68,7 +68,7 @@ class Runner:
             "spark.eventLog.rolling.enabled": "false",
             "spark.eventLog.compress": "false",
         }
-        command = [str(_ROOT / "scripts" / "submit.sh"), "--place", self.place, job]
+        command = [str(_ROOT / "scripts" / "submit.sh"), "--place", self.target, job]
         command += [*self.arguments, *arguments, "--result", str(own / "result.json")]
         started = time.monotonic()
         finished = subprocess.run(
@@ -89,10 +89,10 @@ class Runner:
     def _environment(self, settings: Mapping[str, str], log: Path) -> dict[str, str]:
         # What spark-submit set for the drill itself is not the run's: it finds its own.
         own = {name: value for name, value in os.environ.items() if not name.startswith(_OF_THIS_PROCESS)}
-        more = [f"--conf {shlex.quote(f'{name}={value}')}" for name, value in settings.items()]
+        extra = [f"--conf {shlex.quote(f'{name}={value}')}" for name, value in settings.items()]
         if self.jars:
-            more.append(f"--jars {shlex.quote(','.join(map(str, self.jars)))}")
-        arguments = " ".join([own.get("CYMBAL_SPARK_ARGS", ""), *more])
+            extra.append(f"--jars {shlex.quote(','.join(map(str, self.jars)))}")
+        arguments = " ".join([own.get("CYMBAL_SPARK_ARGS", ""), *extra])
         return {**own, "CYMBAL_SPARK_ARGS": arguments, "CYMBAL_LOG_FILE": str(log)}
 
 

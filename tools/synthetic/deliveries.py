@@ -82,17 +82,17 @@ def with_lateness(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
     )
     last_in_time = F.least(room, F.lit(plan.late_days).cast("long"))
     can_follow = first < last_in_time
-    following = (
+    track_progress = (
         first + 1 + draws.below("copy late by", F.greatest(last_in_time - first, F.lit(1)), line, copy)
     )
     duplicate = F.when(
-        can_follow & draws.chance("duplicate in a later drop", 1 / 3, line, copy), following
+        can_follow & draws.chance("duplicate in a later drop", 1 / 3, line, copy), track_progress
     ).otherwise(first)
-    conflict = F.when(can_follow & draws.chance("conflict in a later drop", 2 / 3, line), following)
+    conflict = F.when(can_follow & draws.chance("conflict in a later drop", 2 / 3, line), track_progress)
     if plan.files > 1:
         conflict = conflict.otherwise(first)
     elif plan.files == 1:
-        conflict = F.when(can_follow, following)
+        conflict = F.when(can_follow, track_progress)
     resend = F.greatest(first, F.lit(plan.late_days).cast("long")) + 1
     resend = resend + draws.below("resend late by", _LONGEST_VERY_LATE_SPREAD, line)
     lateness = (

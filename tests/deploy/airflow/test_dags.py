@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.airflow.house import AIRFLOW, DAGS, ROOT, settings
+from tests.deploy.airflow.airflow_server import AIRFLOW, DAGS, ROOT, settings
 
 pytestmark = pytest.mark.airflow
 PYTHON = ROOT / "var" / "airflow" / "venv" / "bin" / "python"

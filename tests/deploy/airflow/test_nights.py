@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 
 from jobs.generate_sales import JOB as GENERATE
 from schemas.tables import LEDGER_DATES, RECEIVED_SALES
-from tests.deploy.airflow.house import House, Letters, wait_for
+from tests.deploy.airflow.airflow_server import AirflowServer, Letters, wait_for
 from tests.support.landing import write_csv
 from tests.support.lines import received_line
 from tests.support.tables import table_path, table_versions
@@ -44,7 +44,7 @@ class Story:
     """Five nights, and what was seen while they went by."""
 
     folder: Path
-    airflow: House
+    airflow: AirflowServer
     letters: Letters
     sensor_waited: bool = False
     done_after: list[str] = field(default_factory=list)
@@ -129,7 +129,7 @@ def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iter
     assert GENERATE.run(made) == 0
     (folder / "config.yaml").write_text("currencies: [USD, JPY, KWD]\n")
     letters = Letters()
-    airflow = House(folder / "airflow", _environment(folder, letters))
+    airflow = AirflowServer(folder / "airflow", _environment(folder, letters))
     (folder / "airflow").mkdir()
     told = Story(folder, airflow, letters)
     try:
@@ -225,8 +225,10 @@ def test_a_backfill_takes_up_a_drop_that_was_delivered_again(story: Story, spark
     sign.touch()
     airflow = story.airflow
     airflow.call("PATCH", "dags/cymbal_backfill", is_paused=False)
-    asked = {"from": DATES[0], "to": DATES[-1]}
-    run = airflow.call("POST", "dags/cymbal_backfill/dagRuns", logical_date=None, conf=asked)["dag_run_id"]
+    requested = {"from": DATES[0], "to": DATES[-1]}
+    run = airflow.call("POST", "dags/cymbal_backfill/dagRuns", logical_date=None, conf=requested)[
+        "dag_run_id"
+    ]
 
     def task() -> dict[str, Any]:
         return airflow.task("cymbal_backfill", run, "backfill_sales")

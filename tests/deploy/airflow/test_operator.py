@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.airflow.house import AIRFLOW, DAGS, ROOT, settings
+from tests.deploy.airflow.airflow_server import AIRFLOW, DAGS, ROOT, settings
 
 pytestmark = pytest.mark.airflow
 PYTHON = ROOT / "var" / "airflow" / "venv" / "bin" / "python"

@@ -177,13 +177,13 @@ def test_an_extra_column_is_left_out_warned_of_and_recorded(nights: Nights) -> N
 
 
 def test_what_is_not_ready_is_told_and_the_rest_goes_on(nights: Nights) -> None:
-    unready = nights.runs[2]
+    not_ready = nights.runs[2]
     # An audit stopped other dates too: not ready goes before it.
-    assert unready.code == 5
-    assert "drop 2026-03-17 is not ready: no such folder in the landing" in unready.error
-    assert "drop 2026-03-18 is not ready: no file, and no manifest that says it is closed" in unready.error
-    assert "drop 2026-03-19 is not ready: file more.csv of the manifest is not there" in unready.error
-    assert unready.date_status["2026-03-20"] == "done"
+    assert not_ready.code == 5
+    assert "drop 2026-03-17 is not ready: no such folder in the landing" in not_ready.error
+    assert "drop 2026-03-18 is not ready: no file, and no manifest that says it is closed" in not_ready.error
+    assert "drop 2026-03-19 is not ready: file more.csv of the manifest is not there" in not_ready.error
+    assert not_ready.date_status["2026-03-20"] == "done"
     assert set(nights.sales[2]) - set(nights.sales[1]) == {"2026-03-20/1"}
 
 

@@ -15,7 +15,7 @@ from pipeline.landing.landing import Landing
 from schemas.landing import RECEIVED_NAMES
 from tests.support.landing import csv_text, write_bytes
 from tests.support.lines import DROP_DATE, received_line
-from transforms.received import JudgingTerms, judge_received
+from transforms.received import ValidationConfig, validate_received
 
 HEADER = csv_text([]).encode()
 SOUND = {
@@ -74,7 +74,7 @@ def judged_lines(spark: SparkSession, root: Path) -> dict[str, tuple[int, int]]:
     """Lines accepted and rejected, by file; a rejected line, and no other, has what was received."""
     landing = Landing(spark, str(root), {name: name for name in RECEIVED_NAMES})
     lines = landing.lines({drop: landing.headers(drop) for drop in landing.drops(None, None)})
-    judged = judge_received(lines, JudgingTerms(scales={"USD": 2}))
+    judged = validate_received(lines, ValidationConfig(scales={"USD": 2}))
     status, raw = F.col("validation_status"), F.col("raw")
     rows = judged.groupBy("source_file").agg(
         F.count_if((status == "accepted") & raw.isNull()).alias("accepted"),

@@ -25,7 +25,7 @@ class Session:
 
     def __init__(self, *schemas: str, is_down: bool = False) -> None:
         self.catalog = self
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self._schemas = schemas
         self._is_down = is_down
 
@@ -37,7 +37,7 @@ class Session:
         return name in self._schemas
 
     def sql(self, statement: str) -> Any:
-        self.asked.append(statement)
+        self.requested.append(statement)
         raise ConnectorError(
             "a.b.ApiException: createSchema call failed: 403 Access denied.\n\tat a.b.Client.call"
         )
@@ -46,14 +46,14 @@ class Session:
 def test_a_schema_that_is_there_is_not_made() -> None:
     session: Any = Session("`unity`.`sales`")
     Catalog(session, "unity.sales").prepare()
-    assert session.asked == []
+    assert session.requested == []
 
 
 def test_what_a_connector_throws_is_told_as_a_refusal_in_one_line() -> None:
     session: Any = Session()
     with pytest.raises(UsageError) as refused:
         Catalog(session, "unity.sales").prepare()
-    assert session.asked == ["CREATE SCHEMA IF NOT EXISTS `unity`.`sales`"]
+    assert session.requested == ["CREATE SCHEMA IF NOT EXISTS `unity`.`sales`"]
     assert str(refused.value) == (
         "storage.catalog unity.sales: a.b.ApiException: createSchema call failed: 403 Access denied."
     )

@@ -48,12 +48,12 @@ def held(
 def plan(
     drops: list[DropState],
     published: Published,
-    asked: Collection[int],
+    requested: Collection[int],
     not_ready: Collection[int] = (),
     placed: Collection[int] = (),
 ) -> PublishPlan:
     stale = stale_dates(date_inputs(drops), published)
-    return links(drops, published).plan(stale, days(asked), days(not_ready), days(placed))
+    return links(drops, published).plan(stale, days(requested), days(not_ready), days(placed))
 
 
 def planned(found: PublishPlan) -> list[list[int]]:
@@ -262,10 +262,10 @@ def test_what_was_asked_for_brings_along_the_dates_that_change_with_it() -> None
     early = drop(25, adjustment(25, 20), on_time(25))
     late = drop(29, on_time(20), on_time(29))
     published = publish(late)
-    for asked in ({20}, {25}, {20, 25}):
-        found = plan([early, late], published, asked)
+    for requested in ({20}, {25}, {20, 25}):
+        found = plan([early, late], published, requested)
         assert planned(found) == [[20, 25]]
-        assert found.added == days({20, 25} - asked)
+        assert found.added == days({20, 25} - requested)
     # Transitively: who is brought along brings along.
     drops = [D20, drop(28, adjustment(28, 20), adjustment(28, 21)), drop(29, adjustment(29, 21))]
     assert planned(plan(drops, {}, {29})) == [[20], [28], [29]]
@@ -344,7 +344,7 @@ class World:
 
     drops: list[DropState]
     published: Published
-    asked: set[dt.date]
+    requested: set[dt.date]
     not_ready: set[dt.date]
 
     @property
@@ -407,7 +407,7 @@ def worlds(draw: st.DrawFn) -> World:
     return World(
         drops=now if draw(st.booleans()) else now[::-1],
         published={date: state for date, state in published.items() if date in seen},
-        asked=days(draw(st.just(range(1, LAST_DAY + 1)) | st.sets(_DAYS, min_size=1))),
+        requested=days(draw(st.just(range(1, LAST_DAY + 1)) | st.sets(_DAYS, min_size=1))),
         not_ready=days(draw(st.sets(_DAYS, max_size=1))),
     )
 
@@ -449,13 +449,13 @@ MANY = settings(max_examples=400)
 @MANY
 @given(worlds())
 def test_every_stale_date_that_was_asked_for_is_planned_once_or_held(world: World) -> None:
-    found = world.links.plan(world.stale, world.asked, world.not_ready)
+    found = world.links.plan(world.stale, world.requested, world.not_ready)
     dates = [inputs.date for group in found.groups for inputs in group]
     assert len(dates) == len(set(dates))
     assert not set(dates) & set(found.held)
-    assert world.asked & world.stale <= set(dates) | set(found.held)
+    assert world.requested & world.stale <= set(dates) | set(found.held)
     assert set(dates) | set(found.held) <= world.stale
-    assert found.added == (set(dates) | set(found.held)) - world.asked
+    assert found.added == (set(dates) | set(found.held)) - world.requested
     for group in found.groups:
         for inputs in group:
             assert inputs == (world.inputs.get(inputs.date) or no_inputs(inputs.date))
@@ -467,7 +467,7 @@ def test_every_stale_date_that_was_asked_for_is_planned_once_or_held(world: Worl
 @MANY
 @given(worlds())
 def test_dates_that_readers_could_see_apart_are_never_split(world: World) -> None:
-    found = world.links.plan(world.stale, world.asked, world.not_ready)
+    found = world.links.plan(world.stale, world.requested, world.not_ready)
     place = {inputs.date: n for n, group in enumerate(found.groups) for inputs in group}
     chosen = set(place) | set(found.held)
     for date in chosen:
@@ -481,7 +481,7 @@ def test_dates_that_readers_could_see_apart_are_never_split(world: World) -> Non
 @settings(max_examples=1500)
 @given(worlds())
 def test_no_date_is_published_before_or_without_a_date_that_decides_it(world: World) -> None:
-    found = world.links.plan(world.stale, world.asked, world.not_ready)
+    found = world.links.plan(world.stale, world.requested, world.not_ready)
     place = {inputs.date: n for n, group in enumerate(found.groups) for inputs in group}
     for date, position in place.items():
         for other in world.stale:
@@ -493,7 +493,7 @@ def test_no_date_is_published_before_or_without_a_date_that_decides_it(world: Wo
 @MANY
 @given(worlds())
 def test_nothing_is_published_that_depends_on_a_drop_in_trouble(world: World) -> None:
-    found = world.links.plan(world.stale, world.asked, world.not_ready)
+    found = world.links.plan(world.stale, world.requested, world.not_ready)
     troubled = troubled_sale_dates(world)
     in_trouble = {held.date for held in world.drops if held.is_in_trouble} | world.not_ready
     for group in found.groups:

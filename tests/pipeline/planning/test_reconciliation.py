@@ -10,10 +10,10 @@ import pytest
 
 from pipeline.planning.audit import audit_drop
 from pipeline.planning.reconciliation import (
-    Cell,
-    Measure,
-    Shares,
-    conflict_shares,
+    Balance,
+    ControlTotals,
+    ReconciliationKey,
+    conflict_ratios,
     reconcile,
     totals_by,
     unreconciled_dates,
@@ -22,13 +22,13 @@ from schemas.drops import Drop, IngestedDrop, Manifest, ManifestFile
 from schemas.states import ConflictOutcome
 
 DAY, NEXT = dt.date(2026, 11, 27), dt.date(2026, 11, 28)
-CELL = Cell(DAY, "A-G", "USD")
+CELL = ReconciliationKey(DAY, "A-G", "USD")
 # 35 digits before the point: all that decimal(38,3) holds.
 MOST = Decimal("99999999999999999999999999999999999.999")
 
 
-def measure(lines: int, gross: str | Decimal = "0", absolute: str | Decimal | None = None) -> Measure:
-    return Measure(lines, Decimal(gross), Decimal(gross if absolute is None else absolute))
+def measure(lines: int, gross: str | Decimal = "0", absolute: str | Decimal | None = None) -> ControlTotals:
+    return ControlTotals(lines, Decimal(gross), Decimal(gross if absolute is None else absolute))
 
 
 def test_measures_are_added_exactly() -> None:
@@ -48,7 +48,7 @@ def test_one_thousandth_off_at_35_digits_is_seen() -> None:
         measure(1, "50000000000000000000000000000000000.000"),
         "49999999999999999999999999999999999.999",
     )
-    shares = Shares(measure(2, MOST), published, measure(1, rest))
+    shares = Balance(measure(2, MOST), published, measure(1, rest))
     assert shares.is_reconciled
     shares.duplicates = measure(1, "49999999999999999999999999999999999.998")
     assert not shares.is_reconciled
@@ -78,10 +78,10 @@ def test_received_is_published_and_duplicates_and_conflicts() -> None:
         measure(1, "10"),  # a line less
         measure(3, "10"),  # a line more
         measure(2, "9.999"),  # an amount less
-        Measure(2, Decimal(10), Decimal(14)),  # errors of opposite signs, equal in sum
+        ControlTotals(2, Decimal(10), Decimal(14)),  # errors of opposite signs, equal in sum
     ],
 )
-def test_each_measure_is_compared(published: Measure) -> None:
+def test_each_measure_is_compared(published: ControlTotals) -> None:
     cells = reconcile({CELL: measure(2, "10")}, {CELL: published}, {}, {})
     (reason,) = unreconciled_dates(cells).values()
     assert "2026-11-27 chunk A-G USD" in reason
@@ -89,23 +89,25 @@ def test_each_measure_is_compared(published: Measure) -> None:
 
 
 def test_what_is_on_one_side_only_does_not_reconcile() -> None:
-    other = Cell(NEXT, "H-N", "USD")
+    other = ReconciliationKey(NEXT, "H-N", "USD")
     cells = reconcile({CELL: measure(1, "1")}, {other: measure(1, "1")}, {}, {})
     assert set(unreconciled_dates(cells)) == {DAY, NEXT}
     # Nor does a line that is published in another chunk or currency than received.
-    for strange in (Cell(DAY, "H-N", "USD"), Cell(DAY, "A-G", "JPY")):
+    for strange in (ReconciliationKey(DAY, "H-N", "USD"), ReconciliationKey(DAY, "A-G", "JPY")):
         cells = reconcile({CELL: measure(1, "1")}, {strange: measure(1, "1")}, {}, {})
         assert set(unreconciled_dates(cells)) == {DAY}
 
 
 def test_totals_and_shares_of_conflicts() -> None:
     cells = {
-        Cell(DAY, "A-G", "USD"): Shares(measure(90, "90"), measure(89, "89"), measure(0), measure(1, "1")),
-        Cell(DAY, "H-N", "USD"): Shares(measure(10, "5"), measure(8, "4"), measure(2, "1")),
-        Cell(DAY, "A-G", "JPY"): Shares(measure(100, "7"), measure(100, "7")),
-        Cell(NEXT, "A-G", "USD"): Shares(),
+        ReconciliationKey(DAY, "A-G", "USD"): Balance(
+            measure(90, "90"), measure(89, "89"), measure(0), measure(1, "1")
+        ),
+        ReconciliationKey(DAY, "H-N", "USD"): Balance(measure(10, "5"), measure(8, "4"), measure(2, "1")),
+        ReconciliationKey(DAY, "A-G", "JPY"): Balance(measure(100, "7"), measure(100, "7")),
+        ReconciliationKey(NEXT, "A-G", "USD"): Balance(),
     }
-    assert conflict_shares(cells) == {DAY: 0.005, NEXT: 0.0}
+    assert conflict_ratios(cells) == {DAY: 0.005, NEXT: 0.0}
     by_currency = totals_by(cells, lambda cell: cell.currency)
     assert by_currency["USD"].received == measure(100, "95")
     assert by_currency["JPY"].received == measure(100, "7")

@@ -42,8 +42,8 @@ def test_a_row_a_contender_in_the_order_of_the_rounds() -> None:
 
 
 def test_every_size_has_its_own_table() -> None:
-    more = [*RUNS, Run(50_000_000, 1, "duckdb", EQUAL, run("duckdb", 1, 100).measurement)]
-    text = markdown(more, {"CPU": "one"})
+    extra = [*RUNS, Run(50_000_000, 1, "duckdb", EQUAL, run("duckdb", 1, 100).measurement)]
+    text = markdown(extra, {"CPU": "one"})
     assert text.index("## 1,000,000 lines") < text.index("## 50,000,000 lines")
     assert "| DuckDB + deltalake | 100 | 200 | 1.5 | 2.0 | 0.5 |  |  | equal |" in text
 

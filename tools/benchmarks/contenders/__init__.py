@@ -86,8 +86,8 @@ def _tutorial(task: Task) -> list[str]:
     ]  # fmt: skip
 
 
-def _module(name: str, task: Task, *more: str) -> list[str]:
-    return [sys.executable, "-m", f"{__name__}.{name}", str(task.landing), str(task.lake), *more]
+def _module(name: str, task: Task, *extra: str) -> list[str]:
+    return [sys.executable, "-m", f"{__name__}.{name}", str(task.landing), str(task.lake), *extra]
 
 
 CONTENDERS: dict[str, Contender] = {

@@ -23,9 +23,9 @@ from schemas.ranges import parse_ranges
 from schemas.tables import CONFLICTS, DAILY_SALES, INVOICES, RECEIVED_SALES, SALES, Table
 from tools.benchmarks.contenders.shared import CHUNKS, COLUMNS, CURRENCY_SCALES, FIRST_REVISION, landed_files
 from transforms.copies import filter_first_copies, find_conflicts, resolve_copies
+from transforms.ingest_counts import filter_accepted
 from transforms.publication import LINE_COLUMNS, with_chunk, with_prices
-from transforms.receipts import filter_accepted
-from transforms.received import JudgingTerms, judge_received
+from transforms.received import ValidationConfig, validate_received
 from transforms.totals import daily_sales, invoices
 
 _RECEIVED = ", ".join(f"{name} string" for name in (*COLUMNS, "malformed_text", "drop_date", "source_file"))
@@ -51,7 +51,7 @@ def main(landing: str, lake: str, partitions: int, memory_gb: float) -> None:
 
 def _run(spark: SparkSession, landing: str, lake: str, partitions: int) -> None:
     _write(
-        judge_received(_received(spark, landing, partitions), JudgingTerms(CURRENCY_SCALES)),
+        validate_received(_received(spark, landing, partitions), ValidationConfig(CURRENCY_SCALES)),
         lake,
         RECEIVED_SALES,
     )

@@ -84,13 +84,13 @@ class Bench:
         Console().print(f"{name}: {taken.wall_seconds:.1f} s, CPU {taken.cpu_seconds:.1f} s")
         return Night(taken, work_of(events), json.loads(result.read_text(encoding="utf-8")))
 
-    def generate(self, landing: str, rows: int, first: str, last: str, *more: str) -> Path:
+    def generate(self, landing: str, rows: int, first: str, last: str, *extra: str) -> Path:
         """Generates drops of a number of lines; they are kept for the next time."""
         folder = self.out / landing
         if not (folder / "truth.json").exists():
             where = ("--landing", str(folder / "landing"), "--overwrite")
             dates = ("--from", first, "--to", last, "--last-drop-date", last)
-            shape = ("--formats", "[csv]", *_SETTINGS[:2], *more)
+            shape = ("--formats", "[csv]", *_SETTINGS[:2], *extra)
             self.run(f"generate-{landing}", "generate_sales", *where, *dates, "--rows", str(rows), *shape)
         return folder / "landing"
 
@@ -230,19 +230,19 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--out", type=Path, default=ROOT / "var" / "nights", help="folder of all that is made"
     )
-    asked = parser.parse_args(arguments)
-    bench = Bench(asked.out.resolve(), asked.cores, asked.memory)
+    requested = parser.parse_args(arguments)
+    bench = Bench(requested.out.resolve(), requested.cores, requested.memory)
     parts = []
-    if "history" in asked.what or not asked.what:
-        parts.append(history(bench, asked.days, asked.lines_a_day, asked.repeat))
-    if "spike" in asked.what or not asked.what:
-        parts.append(spike(bench, asked.lines, asked.target_rows, asked.repeat))
-    machine = describe(asked.cores)
+    if "history" in requested.what or not requested.what:
+        parts.append(history(bench, requested.days, requested.lines_a_day, requested.repeat))
+    if "spike" in requested.what or not requested.what:
+        parts.append(spike(bench, requested.lines, requested.target_rows, requested.repeat))
+    machine = describe(requested.cores)
     parts.append(
         "; ".join(f"{name} {machine[name]}" for name in ("CPU", "cores", "memory", "system", "Java", "Spark"))
     )
     text = "\n\n".join(parts) + "\n"
-    (bench.out / f"{'-'.join(asked.what) or 'all'}.md").write_text(text, encoding="utf-8")
+    (bench.out / f"{'-'.join(requested.what) or 'all'}.md").write_text(text, encoding="utf-8")
     Console().print(Markdown(text))
 
 

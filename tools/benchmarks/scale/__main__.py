@@ -22,62 +22,65 @@ _LINES = (1_000_000, 10_000_000, 100_000_000, 1_000_000_000, 10_000_000_000)
 
 def main(arguments: Sequence[str]) -> int:
     """Prints and writes the report; 2 where a log cannot be read."""
-    asked = _parser().parse_args(arguments)
+    requested = _parser().parse_args(arguments)
     try:
-        run = read_event_log(asked.event_log)
-        others = [read_event_log(path) for path in asked.check]
+        run = read_event_log(requested.event_log)
+        others = [read_event_log(path) for path in requested.check]
     except (OSError, ValueError) as error:
         Console(stderr=True).print(f"error: {error}", highlight=False, soft_wrap=True)
         return 2
-    timed = run.on_cpu_clock() if asked.clock == "cpu" else run
-    projections = _projections(timed, asked)
-    text = _report(run, others, projections, asked)
+    timed = run.on_cpu_clock() if requested.clock == "cpu" else run
+    projections = _projections(timed, requested)
+    text = _report(run, others, projections, requested)
     Console().print(text, highlight=False, markup=False, soft_wrap=True)
-    asked.out.mkdir(parents=True, exist_ok=True)
-    (asked.out / "scale.md").write_text(text, encoding="utf-8")
+    requested.out.mkdir(parents=True, exist_ok=True)
+    (requested.out / "scale.md").write_text(text, encoding="utf-8")
     if importlib.util.find_spec("matplotlib") is not None:
         from tools.benchmarks.scale.curve import draw  # only the benchmark's own venv has matplotlib
 
-        draw(projections, asked.price_per_core_hour, asked.out / "scale.svg")
+        draw(projections, requested.price_per_core_hour, requested.out / "scale.svg")
     return 0
 
 
-def _projections(run: Recorded, asked: argparse.Namespace) -> list[Projection]:
-    model = Model(run, _assumptions(asked))
-    clusters = [Cluster(workers, asked.cores_per_worker) for workers in asked.workers]
-    return [model.project(lines, cluster) for lines in asked.lines for cluster in clusters]
+def _projections(run: Recorded, requested: argparse.Namespace) -> list[Projection]:
+    model = Model(run, _assumptions(requested))
+    clusters = [Cluster(workers, requested.cores_per_worker) for workers in requested.workers]
+    return [model.project(lines, cluster) for lines in requested.lines for cluster in clusters]
 
 
 def _report(
-    run: Recorded, others: Sequence[Recorded], projections: Sequence[Projection], asked: argparse.Namespace
+    run: Recorded,
+    others: Sequence[Recorded],
+    projections: Sequence[Projection],
+    requested: argparse.Namespace,
 ) -> str:
-    largest = [one for one in projections if one.cluster.workers == max(asked.workers)]
+    largest = [one for one in projections if one.cluster.workers == max(requested.workers)]
     parts = [
         "# Time and price by workers and lines\n",
-        projections_table(projections, asked.price_per_core_hour),
-        f"Where the time goes with {max(asked.workers):,} workers:\n",
+        projections_table(projections, requested.price_per_core_hour),
+        f"Where the time goes with {max(requested.workers):,} workers:\n",
         parts_table(largest),
         "What this rests on:\n",
-        assumptions_text(_assumptions(asked), run, asked.price_per_core_hour, asked.clock),
+        assumptions_text(_assumptions(requested), run, requested.price_per_core_hour, requested.clock),
     ]
     if others:
         parts += [
             "Checked against real runs:\n",
-            check_table(run, others, asked.real_cores, asked.jvm_seconds),
+            check_table(run, others, requested.real_cores, requested.jvm_seconds),
         ]
     return "\n".join(parts)
 
 
-def _assumptions(asked: argparse.Namespace) -> Assumptions:
+def _assumptions(requested: argparse.Namespace) -> Assumptions:
     return Assumptions(
-        rows_per_task=asked.rows_per_task,
-        lines_per_window=asked.lines_per_window,
-        dates=asked.dates,
-        network=asked.network_gb_per_second * 1e9,
-        launch_seconds=asked.launch_ms / 1e3,
-        file_seconds=asked.commit_ms_per_file / 1e3,
-        log_seconds=asked.log_us_per_file / 1e6,
-        jvm_seconds=asked.jvm_seconds,
+        rows_per_task=requested.rows_per_task,
+        lines_per_window=requested.lines_per_window,
+        dates=requested.dates,
+        network=requested.network_gb_per_second * 1e9,
+        launch_seconds=requested.launch_ms / 1e3,
+        file_seconds=requested.commit_ms_per_file / 1e3,
+        log_seconds=requested.log_us_per_file / 1e6,
+        jvm_seconds=requested.jvm_seconds,
     )
 
 

@@ -84,13 +84,13 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.benchmarks.scale.steps", description=__doc__)
     parser.add_argument("event_log", type=Path, nargs="+", help="of a run: one file, not compressed")
     parser.add_argument("--least", type=float, default=1.0, help="CPU seconds that make a row of its own")
-    asked = parser.parse_args(arguments)
+    requested = parser.parse_args(arguments)
     try:
-        runs = [read_event_log(path) for path in asked.event_log]
+        runs = [read_event_log(path) for path in requested.event_log]
     except (OSError, ValueError) as error:
         Console(stderr=True).print(f"error: {error}", highlight=False, soft_wrap=True)
         return 2
-    Console().print(steps_table(runs, asked.least), highlight=False, markup=False, soft_wrap=True)
+    Console().print(steps_table(runs, requested.least), highlight=False, markup=False, soft_wrap=True)
     return 0
 
 

@@ -16,7 +16,7 @@ RECOUNT = "recount"
 
 
 @dataclass(frozen=True)
-class Publication:
+class PublishCommit:
     """What a commit to ``silver/sales`` says of itself, so that its ledger rows can be written from it alone.
 
     Attributes:
@@ -40,7 +40,7 @@ class Publication:
     contents: Mapping[dt.date, str] = field(default_factory=dict)
     groups: Mapping[dt.date, int] = field(default_factory=dict)
 
-    def only(self, dates: Container[dt.date]) -> Publication:
+    def only(self, dates: Container[dt.date]) -> PublishCommit:
         """The publication of some of its dates."""
         return replace(self, dates={date: inputs for date, inputs in self.dates.items() if date in dates})
 
@@ -61,7 +61,7 @@ class Publication:
         """How each date that has lines is split into chunks."""
         return {date: inputs.chunking for date, inputs in self.dates.items() if inputs.chunking is not None}
 
-    def as_metadata(self) -> dict[str, Any]:
+    def to_commit_metadata(self) -> dict[str, Any]:
         """The commit's userMetadata."""
         chunkings = sorted({(c.key, c.ranges) for c in self.chunkings.values()})
         metadata: dict[str, Any] = {
@@ -90,7 +90,7 @@ class Publication:
         }
 
     @classmethod
-    def from_metadata(cls, metadata: Mapping[str, Any]) -> Publication:
+    def from_commit_metadata(cls, metadata: Mapping[str, Any]) -> PublishCommit:
         """Reads a commit's userMetadata, of this version or of 0.1.0."""
         chunkings = _chunkings(metadata)
         dates = {dt.date.fromisoformat(text): said for text, said in metadata["dates"].items()}

@@ -47,7 +47,7 @@ def wait_for(what: str, look: Callable[[], Found | None], seconds: float) -> Fou
 
 
 @dataclass
-class House:
+class AirflowServer:
     """A running Airflow."""
 
     home: Path

@@ -12,7 +12,7 @@ def bare_grid() -> Grid:
     return Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0))
 
 
-def margin_in_words(seconds: float | None, late: str = "LATE") -> str:
+def format_margin(seconds: float | None, late: str = "LATE") -> str:
     """How an end stands to a deadline: ``12 min left``, ``3 min LATE``; empty where there is none.
 
     Args:

@@ -29,7 +29,7 @@ def filter_rejected(received: DataFrame) -> DataFrame:
     return received.filter(F.col("validation_status") == ValidationStatus.REJECTED.value)
 
 
-def count_receipts(received: DataFrame) -> DataFrame:
+def count_ingested(received: DataFrame) -> DataFrame:
     """Lines and control totals of received lines.
 
     Args:

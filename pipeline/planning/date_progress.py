@@ -9,20 +9,20 @@ from typing import Any
 
 from pipeline.planning.dependencies import Dependencies
 from pipeline.planning.staleness import DateState, DropState, date_inputs, stale_dates
-from schemas.states import DateStatus, ExitCode, NightState, Stage
+from schemas.states import DateProgressState, DateStatus, ExitCode, Stage
 
 # Of these states billing has to wait, each for a reason of its own.
-WAITING: Mapping[NightState, ExitCode] = {
-    NightState.MISSING: ExitCode.NOT_READY,
-    NightState.LANDED: ExitCode.NOT_READY,
-    NightState.STALE: ExitCode.NOT_READY,
-    NightState.BLOCKED: ExitCode.AUDIT,
-    NightState.FAILED: ExitCode.SOME_DATES_FAILED,
+WAITING: Mapping[DateProgressState, ExitCode] = {
+    DateProgressState.MISSING: ExitCode.NOT_READY,
+    DateProgressState.LANDED: ExitCode.NOT_READY,
+    DateProgressState.STALE: ExitCode.NOT_READY,
+    DateProgressState.BLOCKED: ExitCode.AUDIT,
+    DateProgressState.FAILED: ExitCode.SOME_DATES_FAILED,
 }
 
 
 @dataclass(frozen=True)
-class Known:
+class LakeState:
     """What is known of a lake and its landing.
 
     Attributes:
@@ -41,7 +41,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Standing:
+class DateProgress:
     """How far a business date is.
 
     Attributes:
@@ -55,7 +55,7 @@ class Standing:
     """
 
     date: dt.date
-    state: NightState
+    state: DateProgressState
     revision: int
     lines: int
     reason: str | None
@@ -73,7 +73,7 @@ class Standing:
         }
 
 
-def standings(dates: Collection[dt.date], known: Known) -> list[Standing]:
+def standings(dates: Collection[dt.date], known: LakeState) -> list[DateProgress]:
     """How far dates are, in order."""
     inputs = date_inputs(known.drops.values(), published=known.published)
     stale = stale_dates(inputs, known.published)
@@ -83,23 +83,23 @@ def standings(dates: Collection[dt.date], known: Known) -> list[Standing]:
         state, reason = _state(date, known, stale, held)
         published = known.published.get(date)
         lines = inputs[date].lines if date in inputs else 0
-        found.append(Standing(date, state, published.revision if published else 0, lines, reason))
+        found.append(DateProgress(date, state, published.revision if published else 0, lines, reason))
     return found
 
 
-def _why_stale(published: DateState | None, reason: str | None) -> tuple[NightState, str | None]:
+def _why_stale(published: DateState | None, reason: str | None) -> tuple[DateProgressState, str | None]:
     """What keeps a date from what its lines give: its last publication, or that none was tried since."""
     if published is None:
-        return NightState.STALE, "not published"
+        return DateProgressState.STALE, "not published"
     if published.status is DateStatus.FAILED:
-        return NightState.FAILED, reason
+        return DateProgressState.FAILED, reason
     if published.status is DateStatus.BLOCKED:
-        return NightState.BLOCKED, reason
-    return NightState.STALE, "its lines changed since it was published"
+        return DateProgressState.BLOCKED, reason
+    return DateProgressState.STALE, "its lines changed since it was published"
 
 
 def _held(
-    dates: Collection[dt.date], known: Known, links: Dependencies, stale: Collection[dt.date]
+    dates: Collection[dt.date], known: LakeState, links: Dependencies, stale: Collection[dt.date]
 ) -> dict[dt.date, str]:
     """Dates that wait: those of a refused or failed delivery, and stale ones that it may decide."""
     own: set[dt.date] = set()
@@ -111,19 +111,19 @@ def _held(
 
 
 def _state(
-    date: dt.date, known: Known, stale: Collection[dt.date], held: Mapping[dt.date, str]
-) -> tuple[NightState, str | None]:
+    date: dt.date, known: LakeState, stale: Collection[dt.date], held: Mapping[dt.date, str]
+) -> tuple[DateProgressState, str | None]:
     drop, published = known.drops.get(date), known.published.get(date)
     landed = known.landed.get(date)
     if landed is not None and (drop is None or drop.fingerprint != landed):
-        return NightState.LANDED, "its drop is landed and not ingested yet"
+        return DateProgressState.LANDED, "its drop is landed and not ingested yet"
     if date in held:
-        return NightState.BLOCKED, held[date]
+        return DateProgressState.BLOCKED, held[date]
     if drop is None and (published is None or not published.revision):
-        return NightState.MISSING, "its drop is not there"
+        return DateProgressState.MISSING, "its drop is not there"
     if date in stale:
         return _why_stale(published, known.reasons.get(date))
     # A drop without a line of its date leaves nothing to bill.
     revision = published.revision if published is not None else 0
     is_built = not revision or all(table.get(date) == revision for table in known.built)
-    return (NightState.BILLED if is_built else NightState.DONE), None
+    return (DateProgressState.BILLED if is_built else DateProgressState.DONE), None

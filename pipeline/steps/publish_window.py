@@ -15,7 +15,14 @@ from pyspark.sql import functions as F
 from pipeline.lake.frames import local_frame
 from pipeline.lake.tables import filter_dates
 from pipeline.planning.pinned import Chunking
-from pipeline.planning.reconciliation import EXACT, ZERO, Cell, Measure, conflict_shares, reconcile
+from pipeline.planning.reconciliation import (
+    EXACT,
+    ZERO,
+    ControlTotals,
+    ReconciliationKey,
+    conflict_ratios,
+    reconcile,
+)
 from pipeline.planning.staleness import DateInputs
 from pipeline.planning.windows import partition_spans
 from pipeline.steps.context import Batch
@@ -29,7 +36,7 @@ from transforms.publication import LINE_COLUMNS, ChunkPlan, published_sales
 
 
 @dataclass
-class Window:
+class PublishWindow:
     """The lines of a window of dates, and what planning found in them.
 
     Attributes:
@@ -116,12 +123,12 @@ class Window:
         return None if self.copies is None else find_conflicts(self.copies.resolved)
 
     @cached_property
-    def received(self) -> dict[Cell, Measure]:
+    def received(self) -> dict[ReconciliationKey, ControlTotals]:
         """Lines and control totals received."""
         return count_cells(count_received(self.lines))
 
     @cached_property
-    def left_out(self) -> dict[tuple[Cell, str], Measure]:
+    def left_out(self) -> dict[tuple[ReconciliationKey, str], ControlTotals]:
         """Lines and control totals that go to ``silver/conflicts``, by outcome."""
         return {} if self.conflicts is None else count_left_out(count_conflicts(self.conflicts))
 
@@ -160,7 +167,7 @@ class Window:
 
     def over_conflict_share(self) -> dict[dt.date, float]:
         """Dates whose share of conflicts is more than the config allows."""
-        shares = conflict_shares(reconcile(self.received, {}, {}, self.left_out))
+        shares = conflict_ratios(reconcile(self.received, {}, {}, self.left_out))
         allowed = self.batch.settings.audit.max_conflict_share
         return {date: share for date, share in shares.items() if share > allowed}
 

@@ -10,15 +10,17 @@ from pipeline.steps.gold import bill_customers, build_daily_sales
 from pipeline.steps.publish import publish
 
 
-def finish(batch: Batch, unready: Iterable[dt.date] = (), again: Container[dt.date] = ()) -> None:
+def publish_and_build(
+    batch: Batch, not_ready: Iterable[dt.date] = (), force: Container[dt.date] = ()
+) -> None:
     """Publishes every stale date, then builds gold of every date that is done and not built.
 
     Args:
         batch: the run.
-        unready: drops that were asked for and are not there yet; their own dates wait for them.
-        again: business dates that are published again though their inputs are unchanged.
+        not_ready: drops that were asked for and are not there yet; their own dates wait for them.
+        force: business dates that are published again though their inputs are unchanged.
     """
     every_date = DateRange()
-    publish(batch, every_date, unready, again)
+    publish(batch, every_date, not_ready, force)
     build_daily_sales(batch, every_date)
     bill_customers(batch, every_date)
