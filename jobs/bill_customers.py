@@ -5,13 +5,13 @@ from __future__ import annotations
 from pipeline.cli.job import Job
 from pipeline.cli.options import Options
 from pipeline.steps.context import Batch
-from pipeline.steps.gold import bill_customers
+from pipeline.steps.gold import build_gold
 from schemas.states import Stage
 
 
 def run(batch: Batch, _: Options) -> None:
     """Builds gold/invoices of the dates asked for whose sales have a newer revision."""
-    bill_customers(batch, batch.requested)
+    build_gold(batch, Stage.INVOICES, batch.requested)
 
 
 JOB = Job(

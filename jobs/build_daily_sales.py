@@ -5,13 +5,13 @@ from __future__ import annotations
 from pipeline.cli.job import Job
 from pipeline.cli.options import Options
 from pipeline.steps.context import Batch
-from pipeline.steps.gold import build_daily_sales
+from pipeline.steps.gold import build_gold
 from schemas.states import Stage
 
 
 def run(batch: Batch, _: Options) -> None:
-    """Builds gold/daily_sales of the dates asked for whose sales have a newer revision."""
-    build_daily_sales(batch, batch.requested)
+    """Builds the sales totals of the requested dates whose sales have a newer revision."""
+    build_gold(batch, Stage.DAILY_SALES, batch.requested)
 
 
 JOB = Job(

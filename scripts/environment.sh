@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by submit.sh and test.sh: finds a Python, sets the checkout up, says where things are.
+# Sourced by the other scripts: finds a Python, sets up the checkout, and exports the paths that Spark needs.
 # Sets: root, python. Exports: JAVA_HOME, SPARK_HOME, PYTHONPATH.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -16,7 +16,7 @@ runs_python_3_11() {
 find_python() {
     local candidate
     python=$root/.venv/bin/python
-    # Only a venv that set-up finished has the stamp.
+    # Set-up writes the stamp last: a venv without it is incomplete.
     [[ -x $python && -f $root/.venv/installed.json ]] && return
     for candidate in ${CYMBAL_PYTHON:-python3 python3.13 python3.12 python3.11}; do
         python=$(command -v "$candidate") && runs_python_3_11 "$python" && return
@@ -25,9 +25,9 @@ find_python() {
 }
 
 set_up() { # set_up [--dev] [--with SET]...
-    # -P: the modules of this checkout, whatever the current folder; -S: the standard library is enough.
+    # -P: import from this checkout, not from the current folder. -S: set-up needs only the standard library.
     PYTHONPATH=$root "$python" -P -S -m scripts.setup "$@" || exit $?
     python=$root/.venv/bin/python
-    local found=("$root"/.venv/lib/python3*/site-packages/pyspark)
-    export JAVA_HOME=$root/var/java/home SPARK_HOME=${found[0]} PYTHONPATH=$root
+    local pyspark=("$root"/.venv/lib/python3*/site-packages/pyspark)
+    export JAVA_HOME=$root/var/java/home SPARK_HOME=${pyspark[0]} PYTHONPATH=$root
 }

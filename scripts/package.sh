@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Builds one archive that runs on a machine of this kind without registries: scripts/package.sh [FOLDER]
+# Builds one archive that runs on the same kind of machine without package registries: scripts/package.sh [FOLDER]
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
-[[ $# -le 1 && ${1:-} != -* ]] || fail "usage: scripts/package.sh [FOLDER]: the archive goes there (dist)"
+[[ $# -le 1 && ${1:-} != -* ]] || fail "usage: scripts/package.sh [FOLDER], the folder for the archive (default: dist)"
 find_python
 set_up --with s3 --with openlineage
 exec "$python" -P -m scripts.packaging "${1:-$root/dist}"

@@ -1,7 +1,7 @@
-"""Builds the archive of a release: the project, and in ``vendor/`` all that set-up would fetch.
+"""Builds the archive of a release: the project, and in ``vendor/`` everything that set-up would download.
 
-Unpacked on a machine with the same operating system, processor and minor version of Python, it is set up and
-runs as a checkout does, with no registry in reach; Java is in it, and taken where the machine has none.
+The unpacked archive works like a checkout, but needs no package registry. The machine must have the same
+operating system, processor and minor version of Python. The archive includes Java for machines without one.
 """
 
 from __future__ import annotations
@@ -29,20 +29,21 @@ _SECONDS = 1800
 
 
 def name_of_release() -> str:
-    """Name of the archive, and of its folder: version, and what it is made for."""
+    """Returns the name of the archive and of its folder: project, version, machine and Python."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     machine = f"{sys.platform}-{platform.machine()}-py{version_of_python()}"
     return f"{project['name']}-{project['version']}-{machine}"
 
 
 def build(folder: Path) -> Path:
-    """Builds the archive, with its sha256 in a file beside it.
+    """Builds the archive, and writes its sha256 to a file beside it.
 
     Returns:
-        Its path.
+        Path of the archive.
 
     Raises:
-        SetupError: a package or jar cannot be had, or this is no checkout of git.
+        SetupError: a package is not available, or this is not a git checkout.
+        OSError: a file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     archive = folder / f"{name_of_release()}.tar.gz"
@@ -53,7 +54,7 @@ def build(folder: Path) -> Path:
         _vendor_jars(vendor / "maven")
         say("writes the archive")
         part = Path(scratch) / archive.name
-        # What is in it is compressed already.
+        # Fast compression: wheels and jars are already compressed.
         with tarfile.open(part, "w:gz", compresslevel=1) as target:
             for file in _tracked():
                 target.add(ROOT / file, f"{name_of_release()}/{file}")
@@ -70,7 +71,7 @@ def _tracked() -> list[str]:
 
 
 def _vendor_wheels(lock: Path, vendor: Path) -> None:
-    """Fetches the wheels of a lock file, builds those that there are only sources of, and locks them."""
+    """Downloads the wheels of a lock file, builds those that exist only as source, and locks the result."""
     say(f"gathers the packages of {lock.name}")
     folder = vendor / "part"
     command = [str(VENV_PYTHON), "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
@@ -79,19 +80,19 @@ def _vendor_wheels(lock: Path, vendor: Path) -> None:
     )
     wheels = vendor / "wheels"
     wheels.mkdir(exist_ok=True)
-    lines = ["# Of the wheels beside it.\n"]
+    lines = ["# Locks the wheels in wheels/.\n"]
     for wheel in sorted(folder.glob("*.whl")):
-        read = _WHEEL.fullmatch(wheel.name)
-        if read is None:
-            raise SetupError(f"{wheel.name} is no wheel's name")
-        lines.append(f"{read['name']}=={read['version']} --hash=sha256:{sha256_of(wheel)}\n")
+        match = _WHEEL.fullmatch(wheel.name)
+        if match is None:
+            raise SetupError(f"{wheel.name} is not the name of a wheel")
+        lines.append(f"{match['name']}=={match['version']} --hash=sha256:{sha256_of(wheel)}\n")
         shutil.move(wheel, wheels / wheel.name)
     (vendor / lock.name).write_text("".join(lines), encoding="utf-8")
     folder.rmdir()
 
 
 def _vendor_jars(repository: Path) -> None:
-    """Puts the jars that were fetched where Maven's layout has them."""
+    """Copies the downloaded jars into a folder with Maven's layout."""
     for jar in jars.pinned_jars():
         fetched = jars.FOLDER / jar.set / jar.file_name
         if fetched.exists():
@@ -110,7 +111,7 @@ def _run(command: Sequence[str], what: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Returns the exit code: 0, or 2 where something is missing."""
+    """Returns the exit code: 0, or 2 if something is missing or cannot be written."""
     try:
         archive = build(Path(arguments[0]).absolute())
     except SetupError as error:

@@ -1,4 +1,4 @@
-"""Lands a year of a real grocer's sales as daily drops: ``python -m scripts.sample_drops --out FOLDER``."""
+"""Lands a grocer's real sales of one year as daily drops: ``python -m scripts.sample_drops --out FOLDER``."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from scripts.bootstrap.common import refuse, say
 
 
 def is_landed(folder: Path) -> bool:
-    """Says whether the drops are there; they come whole, so one of them is all of them."""
+    """Says whether the drops exist. ``land`` makes all of them visible at once, so one proves the rest."""
     return next(folder.glob(f"{DROP_FOLDER_PREFIX}*"), None) is not None
 
 
 def land(folder: Path) -> int:
-    """Builds the drops beside the folder and moves them there when whole.
+    """Builds the drops beside the folder, then moves the complete set into place.
 
     Returns:
         The number of drops.
+
+    Raises:
+        OSError: a file cannot be read or written.
     """
-    # Put off: loading Arrow takes longer than seeing that there is nothing to do.
+    # Imported late: loading Arrow takes longer than the check whether the drops exist.
     from scripts.completejourney import read_source, to_landing, write_drops
 
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
@@ -37,9 +40,9 @@ def land(folder: Path) -> int:
 
 
 def main() -> int:
-    """Returns the exit code: 0, or 2 where the drops cannot be written."""
+    """Returns the exit code: 0, or 2 if the drops cannot be written."""
     parser = argparse.ArgumentParser(prog="sample_drops", description="A year of real sales, one drop a day.")
-    parser.add_argument("--out", type=Path, required=True, help="landing folder to make")
+    parser.add_argument("--out", type=Path, required=True, help="landing folder to create")
     folder: Path = parser.parse_args().out
     if is_landed(folder):
         return 0

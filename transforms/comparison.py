@@ -8,8 +8,6 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"
-LINE_KEY = ("store_id", "transaction_id", "line_number", "sale_date")
-INVOICE_KEY = ("invoice_id",)
 # Where a line came from, and how often, is told by bronze; a revision's number is no change.
 _NOT_COMPARED = ("business_date", "drop_date", "source_file", "duplicates", "chunk", "sales_revision")
 
@@ -39,7 +37,7 @@ def compare(before: DataFrame, after: DataFrame, key: Sequence[str]) -> DataFram
         *[F.coalesce(f"old.{name}", f"new.{name}").alias(name) for name in key],
         change.alias("change"),
         F.when(is_old & is_new, differs).alias("changed_columns"),
-        F.coalesce("new.currency", "old.currency").alias("currency"),
+        *([] if "currency" in key else [F.coalesce("new.currency", "old.currency").alias("currency")]),
         *[
             F.col(f"{side}.{amount}_amount").alias(f"{amount}_{name}")
             for amount in ("gross", "net")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from schemas.landing import RECEIVED_NAMES
+from schemas.landing import RECEIVED_COLUMNS, ReceivedColumn
 
 # The numbers of a receipt are used again on other days, so the sale date is part of the key.
 KEY_COLUMNS = ("store_id", "transaction_id", "line_number", "sale_date")
@@ -15,8 +15,6 @@ KEY_COLUMNS = ("store_id", "transaction_id", "line_number", "sale_date")
 # xxhash64 passes over a null, so that (X, null) and (null, X) would be one hash: a null text is hashed as a
 # value that no sale carries.
 _ABSENT_TEXT = "\x00absent"
-_NULLABLE_TEXT = ("customer_id", "product_name", "category", "payment_method", "channel")
-
 
 ValueOf = Callable[[str], Column]
 
@@ -31,13 +29,22 @@ def key_hash(value_of: ValueOf = F.col) -> Column:
 
 
 def payload_hash(value_of: ValueOf = F.col) -> Column:
-    """bigint: hash of every received column as typed; 0 discount and none are the same line.
+    """bigint: hash of every received column as typed that is part of the payload.
+
+    No discount and a discount of 0 are the same line.
 
     Args:
         value_of: typed value of a received column, by name.
     """
-    values = [
-        F.coalesce(value_of(name), F.lit(_ABSENT_TEXT)) if name in _NULLABLE_TEXT else value_of(name)
-        for name in RECEIVED_NAMES
-    ]
-    return F.xxhash64(*values)
+    return F.xxhash64(*[_hashed(column, value_of) for column in RECEIVED_COLUMNS if column.is_payload])
+
+
+def _hashed(column: ReceivedColumn, value_of: ValueOf) -> Column:
+    value = value_of(column.name)
+    if column.added_in > 1:
+        # Null adds nothing to the hash, so lines that were received before the column keep their hash. The
+        # name tells two such columns apart.
+        return F.concat(F.lit(f"{column.name}="), value.cast("string"))
+    if column.kind == "text" and not column.required:
+        return F.coalesce(value, F.lit(_ABSENT_TEXT))
+    return value

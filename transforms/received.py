@@ -11,7 +11,7 @@ from operator import and_
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from schemas.landing import RECEIVED_COLUMNS, RECEIVED_NAMES, ReceivedColumn
+from schemas.landing import DISCOUNT_AMOUNT, RECEIVED_COLUMNS, RECEIVED_NAMES, ReceivedColumn
 from schemas.states import ValidationStatus
 from schemas.tables import AMOUNT, RECEIVED_SALES
 from transforms import business_day, fields
@@ -100,7 +100,7 @@ def with_typed_fields(received: DataFrame, terms: ValidationConfig) -> DataFrame
 def _typed(name: str) -> Column:
     cast, text = _CASTS[name], F.col(name)
     by_text = cast(fields.trimmed(text))
-    if name == "discount_amount":
+    if name == DISCOUNT_AMOUNT:
         by_text = F.when(fields.trimmed(text).isNull(), F.lit(0).cast(AMOUNT)).otherwise(by_text)
     return F.coalesce(cast(text), by_text)
 

@@ -16,7 +16,7 @@ from functools import partial
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from schemas.landing import RECEIVED_COLUMNS, RETURN, SALE
+from schemas.landing import RECEIVED_COLUMNS, RETURN, SALE, names_of
 from transforms.fields import QUANTITY_DECIMALS, REPLACEMENT_CHARACTER, currency_decimals, decimals
 
 MALFORMED_LINE = "malformed_line"
@@ -63,29 +63,32 @@ def _does_not_parse(name: str, _: Scales) -> Column:
     return F.col(name).isNotNull() & F.col(f"typed_{name}").isNull()
 
 
-def _is_no_line_type(_: Scales) -> Column:
-    return ~F.col("line_type").isin(SALE, RETURN)
+def _is_no_line_type(name: str, _: Scales) -> Column:
+    return ~F.col(name).isin(SALE, RETURN)
 
 
-def _is_no_currency(scales: Scales) -> Column:
-    return ~_has_currency_form(scales)
+def _is_no_currency(name: str, scales: Scales) -> Column:
+    return ~_has_currency_form(name, scales)
 
 
 def _is_currency_not_allowed(scales: Scales) -> Column:
-    return _has_currency_form(scales) & ~_is_allowed(scales)
+    refused = F.lit(False)
+    for name in names_of("currency"):
+        refused = _either(refused, _has_currency_form(name, scales) & ~_is_allowed(name, scales))
+    return refused
 
 
-def _has_currency_form(scales: Scales) -> Column:
-    # What the config allows has the form of ISO 4217: nearly every line is spared the expression.
-    return _is_allowed(scales) | F.col("currency").rlike(_CURRENCY_FORM)
+def _has_currency_form(name: str, scales: Scales) -> Column:
+    # Every currency of the config has the form of ISO 4217, so most lines need no regular expression.
+    return _is_allowed(name, scales) | F.col(name).rlike(_CURRENCY_FORM)
 
 
-def _is_allowed(scales: Scales) -> Column:
-    return F.col("currency").isin(sorted(scales))
+def _is_allowed(name: str, scales: Scales) -> Column:
+    return F.col(name).isin(sorted(scales))
 
 
-def _is_too_fine_quantity(_: Scales) -> Column:
-    return F.col("typed_quantity").isNotNull() & (decimals(F.col("quantity")) > QUANTITY_DECIMALS)
+def _is_too_fine_quantity(name: str, _: Scales) -> Column:
+    return F.col(f"typed_{name}").isNotNull() & (decimals(F.col(name)) > QUANTITY_DECIMALS)
 
 
 def _exceeds_scale(name: str, scales: Scales) -> Column:
@@ -122,16 +125,10 @@ def _is_future_sale(_: Scales) -> Column:
 
 def _holds_undecodable_text(_: Scales) -> Column:
     found = F.lit(False)
-    for column in RECEIVED_COLUMNS:
-        if column.kind == "text":
-            found = found | F.coalesce(
-                F.contains(F.col(column.name), F.lit(REPLACEMENT_CHARACTER)), F.lit(False)
-            )
+    for name in names_of("text"):
+        found = found | F.coalesce(F.contains(F.col(name), F.lit(REPLACEMENT_CHARACTER)), F.lit(False))
     return found
 
-
-_PARSED = ("line_number", "sold_at", "quantity", "gross_amount", "discount_amount")
-_AMOUNTS = ("gross_amount", "discount_amount")
 
 _UNORDERED: dict[str, Callable[[Scales], Column]] = {
     **{
@@ -139,12 +136,15 @@ _UNORDERED: dict[str, Callable[[Scales], Column]] = {
         for column in RECEIVED_COLUMNS
         if column.required
     },
-    **{f"bad_{name}": partial(_does_not_parse, name) for name in _PARSED},
-    "bad_line_type": _is_no_line_type,
-    "bad_currency": _is_no_currency,
+    **{
+        f"bad_{name}": partial(_does_not_parse, name)
+        for name in names_of("integer", "timestamp", "quantity", "amount")
+    },
+    **{f"bad_{name}": partial(_is_no_line_type, name) for name in names_of("line_type")},
+    **{f"bad_{name}": partial(_is_no_currency, name) for name in names_of("currency")},
     "currency_not_allowed": _is_currency_not_allowed,
-    "excess_scale_quantity": _is_too_fine_quantity,
-    **{f"excess_scale_{name}": partial(_exceeds_scale, name) for name in _AMOUNTS},
+    **{f"excess_scale_{name}": partial(_is_too_fine_quantity, name) for name in names_of("quantity")},
+    **{f"excess_scale_{name}": partial(_exceeds_scale, name) for name in names_of("amount")},
     "zero_quantity": _is_zero_quantity,
     "sign_mismatch": _signs_disagree,
     "discount_exceeds_gross": _discount_exceeds_gross,
@@ -154,7 +154,7 @@ _UNORDERED: dict[str, Callable[[Scales], Column]] = {
 # In the order in which the reasons of a line are listed.
 _RULES = dict(sorted(_UNORDERED.items()))
 _POSITIONS = {reason: position for position, reason in enumerate(_RULES)}
-_ALL_BITS = (1 << len(_RULES)) - 1
+_ALL_BITS = (1 << len(_RULES)) - 1  # Spark makes it a bigint where an int has too few bits
 REJECT_REASONS: tuple[str, ...] = tuple(_RULES)
 
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from schemas.gold import DAILY_SALES, INVOICES
 from schemas.landing import RETURN
-from schemas.tables import DAILY_SALES, INVOICES, SUM
+from schemas.tables import SUM
 from transforms.sums import exact_sum
 
 
@@ -43,6 +44,19 @@ def invoices(sales: DataFrame, revisions: Mapping[dt.date, int]) -> DataFrame:
     return with_sales_revision(totals.withColumn("invoice_id", invoice_id()), revisions).select(
         INVOICES.columns
     )
+
+
+def weekly_product_sales(sales: DataFrame, _: Mapping[dt.date, int]) -> DataFrame:
+    """Totals by (week, product_id, product_name, currency); weeks start on Monday.
+
+    Args:
+        sales: ``silver/sales`` of whole weeks.
+
+    Returns:
+        The columns of ``gold/weekly_product_sales``; amounts of different currencies are never added.
+    """
+    week = F.date_trunc("week", "business_date").cast("date")
+    return sales.groupBy(week.alias("week"), "product_id", "product_name", "currency").agg(*_sums())
 
 
 def with_sales_revision(totals: DataFrame, revisions: Mapping[dt.date, int]) -> DataFrame:

@@ -45,15 +45,16 @@ def find_reused_numbers(sales: DataFrame, wanted: DataFrame) -> DataFrame:
     return dates.filter(F.size("sale_dates") > 1).orderBy(*_NUMBERS)
 
 
-def row_differences(wanted: DataFrame, found: DataFrame) -> DataFrame:
-    """Dates and currencies of a gold table whose rows are not those that the sales give.
+def row_differences(wanted: DataFrame, found: DataFrame, period: str = "business_date") -> DataFrame:
+    """Periods and currencies of a gold table whose rows are not those that the sales give.
 
     Args:
         wanted: rows that the sales give, with lines and net_amount.
         found: rows that the table holds, of the same columns.
+        period: date column that holds the first date of a row's period.
 
     Returns:
-        business_date, currency; of the rows that only one side has: wanted and found bigint, how many,
+        period date, currency; of the rows that only one side has: wanted and found bigint, how many,
         wanted_lines and found_lines bigint, wanted_net and found_net decimal(38,3).
     """
     sides = {
@@ -71,8 +72,9 @@ def row_differences(wanted: DataFrame, found: DataFrame) -> DataFrame:
             .cast("decimal(38,3)")
             .alias(f"{side}_net"),
         ]
-    grain = ["business_date", "currency"]
-    return both[0].unionByName(both[1]).groupBy(*grain).agg(*totals).orderBy(*grain)
+    grain = ["period", "currency"]
+    rows = both[0].unionByName(both[1]).withColumnRenamed(period, "period")
+    return rows.groupBy(*grain).agg(*totals).orderBy(*grain)
 
 
 # What identifies a published line and where it comes from; `amount`s are part of the payload.

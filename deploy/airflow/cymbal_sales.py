@@ -1,6 +1,6 @@
-"""The sales batch in Airflow: each night, a backfill by hand, and the tables' weekly maintenance.
+"""The sales batch in Airflow: the nightly run, a manual backfill, and the weekly maintenance of the tables.
 
-docs/airflow.md tells how to set it up, and what becomes of each exit code.
+docs/how-to/schedule-with-airflow-or-cron.md explains the set-up and the effect of each exit code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cymbal_airflow.sensor import DropReadySensor
 from cymbal_airflow.settings import Times
 
 TIMES = Times.of(os.environ)
-# A drop is of the day, in the stores' time zone, on which its data interval starts: {{ ds }} would be UTC's.
+# The drop date is the day on which the data interval starts, in the stores' time zone. {{ ds }} would be UTC.
 DROP_DATE = "{{ params.drop_date or data_interval_start.in_timezone('" + TIMES.zone + "').to_date_string() }}"
 DEFAULTS = {
     "pool": TIMES.pool,
@@ -27,18 +27,18 @@ DEFAULTS = {
 }
 
 
-def job(name: str, *arguments: str, **more: Any) -> SalesJobOperator:
-    """A task that runs a job, called by the job's name."""
-    return SalesJobOperator(task_id=name, job=name, arguments=arguments, **more)
+def job(name: str, *arguments: str, **operator_arguments: Any) -> SalesJobOperator:
+    """Returns a task that runs a job and has the job's name."""
+    return SalesJobOperator(task_id=name, job=name, arguments=arguments, **operator_arguments)
 
 
 with DAG(
     "cymbal_sales",
-    description="Each night the drop of the day before: ingested, published, summed, billed.",
+    description="Each night: ingests, publishes, totals and bills the drop of the day before.",
     schedule=CronDataIntervalTimetable(TIMES.nightly, timezone=TIMES.zone),
     start_date=TIMES.start,
     catchup=True,
-    max_active_runs=1,  # a lake takes one publishing run at a time; a second would end with 75
+    max_active_runs=1,  # only one run at a time may write to a lake; a second would end with 75
     deadline=deadline_alerts(TIMES),
     default_args=DEFAULTS,
     params={
@@ -46,7 +46,7 @@ with DAG(
             None,
             type=["null", "string"],
             format="date",
-            description="Drop date; without it the day on which the data interval starts, if there is one.",
+            description="Drop date. Default: the day on which the data interval starts, if the run has one.",
         )
     },
     doc_md=__doc__,
@@ -57,10 +57,10 @@ with DAG(
         mode="reschedule",
         poke_interval=TIMES.look_every.total_seconds(),
         timeout=TIMES.wait_at_most.total_seconds(),
-        pool="default_pool",  # it must not take the one slot of the lake
+        pool="default_pool",  # waiting must not take the lake's only slot
     )
     if TIMES.by_stage:
-        # Only the ingest is of a drop; what follows does every business date that is stale.
+        # Only the ingest takes a drop date. The later stages process every stale business date.
         chain(
             drop_is_ready,
             job("ingest_sales", "--date", DROP_DATE),
@@ -73,7 +73,7 @@ with DAG(
 
 with DAG(
     "cymbal_backfill",
-    description="Years of drops, or drops that were delivered again, in few passes; by hand.",
+    description="By hand: ingests years of drops, or drops that were delivered again, in few passes.",
     schedule=None,
     catchup=False,
     max_active_runs=1,
@@ -88,7 +88,7 @@ with DAG(
 
 with DAG(
     "cymbal_maintenance",
-    description="Small files merged, unused ones deleted, logs kept short; never beside a run.",
+    description="Merges small files, deletes unused ones and trims logs; never during a run.",
     schedule=CronDataIntervalTimetable(TIMES.weekly, timezone=TIMES.zone),
     start_date=TIMES.start,
     catchup=False,
@@ -96,5 +96,5 @@ with DAG(
     default_args=DEFAULTS,
     doc_md=__doc__,
 ):
-    # It answers 75 while a run is at work, and is then tried again, for hours.
+    # The job ends with 75 while another run works, so it is retried for hours.
     job("maintain_tables", retries=24, retry_delay=max(TIMES.retry_delay, dt.timedelta(minutes=10)))

@@ -1,6 +1,6 @@
 #!/bin/bash
-# What a container is: submit ARGUMENTS (scripts/submit.sh), master, worker MASTER; driver and executor are
-# what Kubernetes starts, with the variables that Spark sets for its pods.
+# Starts a container in its role: submit ARGUMENTS (scripts/submit.sh), master, or worker MASTER. Kubernetes starts
+# the roles driver and executor, with the variables that Spark sets for its pods.
 set -euo pipefail
 
 role=${1:-submit}
@@ -21,7 +21,7 @@ case $role in
             --deploy-mode client "$@"
         ;;
     executor)
-        # Options that Spark hands over one a variable: SPARK_JAVA_OPT_0, SPARK_JAVA_OPT_1, ...
+        # Spark passes one option per variable: SPARK_JAVA_OPT_0, SPARK_JAVA_OPT_1, ...
         mapfile -t options < <(env | sed -n 's/^SPARK_JAVA_OPT_[0-9]*=//p')
         classes="${SPARK_CONF_DIR:-$SPARK_HOME/conf}:${SPARK_CLASSPATH:-}:$SPARK_HOME/jars/*"
         exec "$JAVA_HOME/bin/java" \

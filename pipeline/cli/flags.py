@@ -1,17 +1,17 @@
-"""Options that some jobs have, each once."""
+"""Command-line options that several jobs share."""
 
 from __future__ import annotations
 
 import click
 
 REPUBLISH = click.option(
-    "--republish", is_flag=True, help="Publish again what is unchanged: new key ranges, or a new chunk key."
+    "--republish", is_flag=True, help="Publish unchanged dates again: new key ranges, or a new chunk key."
 )
 REINGEST = click.option(
-    "--reingest", is_flag=True, help="Ingest again what is unchanged: new rules, time zone or lateness."
+    "--reingest", is_flag=True, help="Ingest unchanged drops again: new rules, time zone or lateness."
 )
 FROM_NOW_ON = click.option(
     "--from-now-on",
     is_flag=True,
-    help="Let changed settings, or another landing, hold for later deliveries only.",
+    help="Apply changed settings, or another landing, to later deliveries only.",
 )

@@ -1,4 +1,4 @@
-"""What others may watch of a run, asked for by a variable of the environment."""
+"""Publishes a run's metrics if an environment variable asks for it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pipeline.report.summary import print_error
 
 
 def publish_metrics(result: Mapping[str, Any], took: dt.timedelta) -> None:
-    """Hands a run's metrics to Prometheus, where ``CYMBAL_METRICS`` says so: a file, or a Pushgateway.
+    """Writes a run's metrics to the file or Pushgateway that ``CYMBAL_METRICS`` names; nothing if unset.
 
-    One that cannot be written is told, and changes nothing of the run.
+    A failed write prints an error and does not change the run's outcome.
     """
     target = os.environ.get("CYMBAL_METRICS")
     if not target:
         return
-    from pipeline.report.metrics import write_metrics  # its imports are of no use to most runs
+    from pipeline.report.metrics import write_metrics  # most runs do not need its imports
 
     try:
         write_metrics(target, result, took, now())

@@ -1,4 +1,4 @@
-"""The options of every job, read and judged before Spark starts."""
+"""The options of every job, parsed and checked before Spark starts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _Date(click.ParamType[dt.date]):
 
 @dataclass(frozen=True)
 class Options:
-    """What a command line asks for.
+    """The parsed command line.
 
     Attributes:
         dates: ``--from`` and ``--to``, or ``--date``.
@@ -42,8 +42,8 @@ class Options:
         assignments: every ``--set``.
         result: ``--result``.
         dry_run: ``--dry-run``.
-        wait: seconds to wait for another run that is at work in the lake.
-        extra: options of the one job, by name.
+        wait: seconds to wait for another run in the same lake.
+        extra: options that only this job has, by name.
     """
 
     dates: DateRange = field(default_factory=DateRange)
@@ -63,21 +63,21 @@ def common_options(function: Function) -> Function:
         [
             click.option("--from", "first", type=_Date(), help="First date."),
             click.option("--to", "last", type=_Date(), help="Last date."),
-            click.option("--date", "date", type=_Date(), help="The one date; short for --from and --to."),
+            click.option("--date", "date", type=_Date(), help="A single date; short for --from and --to."),
             click.option("--landing", help="Folder or URI of the landed drops."),
             click.option("--lake", help="Folder or URI of the tables."),
-            click.option("--config", help="YAML file over configs/cymbal.yaml."),
+            click.option("--config", help="YAML file that overrides configs/cymbal.yaml."),
             click.option(
                 "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A config value; repeatable."
             ),
             click.option("--result", help="JSON file, or a URI, to write the result to."),
-            click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing."),
+            click.option("--dry-run", is_flag=True, help="Print what would be done; write nothing."),
             click.option(
                 "--wait",
                 type=click.FloatRange(min=0),
                 default=0.0,
                 metavar="SECONDS",
-                help="How long to wait for another run that is at work in the lake.",
+                help="How long to wait for another run in the same lake.",
             ),
         ]
     ):
@@ -86,14 +86,14 @@ def common_options(function: Function) -> Function:
 
 
 def read_options(values: dict[str, Any]) -> Options:
-    """Puts what click read together.
+    """Builds the options from the values that click parsed.
 
     Raises:
         UsageError: the dates contradict each other.
     """
     first, last, date = values.pop("first"), values.pop("last"), values.pop("date")
     if date is not None and (first is not None or last is not None):
-        raise UsageError("--date stands for --from and --to: give it alone")
+        raise UsageError("--date replaces --from and --to: do not combine them")
     if date is not None:
         first = last = date
     if first is not None and last is not None and first > last:

@@ -1,4 +1,4 @@
-"""The result of a run as JSON, for whoever started it: an orchestrator, a script, a test."""
+"""A run's result as JSON, for the orchestrator, script or test that started the run."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from schemas.tables import RECONCILED_SHARES
 def result_of(
     run_id: str, job: str, status: RunStatus, exit_code: ExitCode, outcome: Outcome
 ) -> dict[str, Any]:
-    """The result: amounts are strings, dates ISO 8601."""
+    """Builds the result: amounts are strings, dates are ISO 8601."""
     return {
         "run_id": run_id,
         "job": job,
         "status": status.value,
         "exit_code": int(exit_code),
-        "drops": [_drop(found) for found in sorted(outcome.drops, key=lambda found: found.drop.date)],
+        "drops": [_drop(drop) for drop in sorted(outcome.drops, key=lambda ingested: ingested.drop.date)],
         "unchanged_drops": len(outcome.unchanged_drops),
         "dates": _dates(outcome),
         "chunks": _chunks(outcome),
@@ -55,16 +55,16 @@ def result_of(
 
 
 def begin_result(path: str, spark: SparkSession | None) -> None:
-    """Proves, before any work, that a result can be written, and removes the one of an earlier run.
+    """Checks, before any work, that the result can be written, and deletes the result of an earlier run.
 
-    A run that is killed leaves no result; one of an earlier run would be taken for its own.
+    A killed run writes no result: an old file would pass for its result.
 
     Args:
-        path: a path here, or a URI of any Hadoop file system.
-        spark: reaches a URI; None for a path here.
+        path: a local path, or a URI of any Hadoop file system.
+        spark: opens a URI; None for a local path.
 
     Raises:
-        UsageError: it cannot be written, or the earlier one cannot be removed.
+        UsageError: the result cannot be written, or the earlier one cannot be deleted.
     """
     if spark is None:
         _check_path(path)
@@ -89,7 +89,7 @@ def _check_path(path: str) -> None:
 
 
 def is_uri(path: str) -> bool:
-    """Whether a result goes to a Hadoop file system, as hdfs://HOST/results/1.json, not to a path here."""
+    """Whether the path is a URI of a Hadoop file system, such as hdfs://HOST/results/1.json."""
     return "://" in path
 
 
@@ -108,13 +108,13 @@ def write_result(path: str, result: dict[str, Any], spark: SparkSession | None) 
     """Writes a result, whole or not at all.
 
     Args:
-        path: a path here, or a URI of any Hadoop file system.
+        path: a local path, or a URI of any Hadoop file system.
         result: what to write.
-        spark: reaches a URI; None where Spark did not start.
+        spark: opens a URI; None if Spark did not start.
 
     Raises:
-        OSError: the file system refuses, or there is none.
-        UsageError: the URI is of no file system that Spark knows.
+        OSError: the file system refuses, or a URI is given and Spark did not start.
+        UsageError: Spark knows no file system for the URI.
     """
     content = json.dumps(result, indent=2) + "\n"
     if is_uri(path):
@@ -133,17 +133,17 @@ def _part(target: Path) -> Path:
     return target.with_name(target.name + ".part")
 
 
-def _drop(found: IngestedDrop) -> dict[str, Any]:
+def _drop(ingested: IngestedDrop) -> dict[str, Any]:
     return {
-        "drop_date": found.drop.date.isoformat(),
-        "status": found.status.value,
-        "files": len(found.drop.files),
-        "bytes": found.drop.bytes,
-        "lines": found.lines,
-        "accepted": found.accepted,
-        "rejected": found.rejected,
-        "extra_columns": list(found.extra_columns),
-        "reason": found.reason,
+        "drop_date": ingested.drop.date.isoformat(),
+        "status": ingested.status.value,
+        "files": len(ingested.drop.files),
+        "bytes": ingested.drop.bytes,
+        "lines": ingested.lines,
+        "accepted": ingested.accepted,
+        "rejected": ingested.rejected,
+        "extra_columns": list(ingested.extra_columns),
+        "reason": ingested.reason,
     }
 
 

@@ -1,4 +1,4 @@
-"""Version of the code that a run was made with."""
+"""The version of the code that a run executes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PACKAGES = ("jobs", "pipeline", "schemas", "transforms")
 
 @cache
 def code_version() -> str:
-    """The project's version and a digest of its sources, as ``0.1.0+1a2b3c4d``: what really ran."""
+    """The project's version and a digest of its sources, such as ``0.1.0+1a2b3c4d``."""
     digest = hashlib.sha256()
     for package in _PACKAGES:
         for path in sorted((_ROOT / package).rglob("*.py")):

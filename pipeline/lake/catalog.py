@@ -16,7 +16,8 @@ from pyspark.sql import Row, SparkSession
 from pipeline.lake.causes import cause_of
 from pipeline.lake.tables import Lake
 from schemas.errors import UsageError
-from schemas.tables import TABLES, Table
+from schemas.lake import TABLES
+from schemas.tables import Table
 
 _Answer = TypeVar("_Answer")
 

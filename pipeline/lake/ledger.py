@@ -21,10 +21,9 @@ from pipeline.planning.reconciliation import Balance, ReconciliationKey
 from pipeline.planning.staleness import AcceptedDelivery, DateState, DropState
 from pipeline.planning.timetable import RUNS_TO_LEARN_FROM, StageRun
 from schemas.drops import DateContent, IngestedDrop
+from schemas.gold import GOLD_TABLES, Period
 from schemas.states import DateStatus, DropStatus, Stage
 from schemas.tables import (
-    DAILY_SALES,
-    INVOICES,
     LEDGER_BUILDS,
     LEDGER_CHUNKS,
     LEDGER_DATES,
@@ -275,8 +274,8 @@ class Ledger:
         return {
             Stage.INGEST: [(row.drop_date, row.at) for row in drops if row.status == DropStatus.INGESTED],
             Stage.PUBLISH: [(row.business_date, row.at) for row in dates if row.status == DateStatus.DONE],
-            Stage.DAILY_SALES: built[DAILY_SALES.name],
-            Stage.INVOICES: built[INVOICES.name],
+            # Deadlines are those of a business date: tables of longer periods have none.
+            **{table.stage: built[table.name] for table in GOLD_TABLES if table.period is Period.DAY},
         }
 
     def silver_versions(self, date: dt.date) -> dict[int, int]:

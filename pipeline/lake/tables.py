@@ -17,7 +17,8 @@ from pipeline.lake.delta_log import DeltaLog, date_condition
 from pipeline.lake.files import FileStore, Usage
 from pipeline.lake.frames import local_frame, local_table
 from schemas.errors import TryAgainError, UsageError
-from schemas.tables import DATA_TABLES, SCHEMA_VERSION, SCHEMA_VERSION_PROPERTY, TABLES, Table
+from schemas.lake import DATA_TABLES, TABLES
+from schemas.tables import SCHEMA_VERSION, SCHEMA_VERSION_PROPERTY, Table
 
 _CONCURRENT = (
     delta_errors.ConcurrentAppendException,

@@ -7,7 +7,7 @@ import datetime as dt
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
@@ -23,7 +23,7 @@ from pipeline.landing.manifest import MANIFEST_FORM, NOT_OF_ITS_FORM, parse_mani
 from pipeline.planning.readiness import why_not_ready
 from schemas.drops import Drop, LandedFile
 from schemas.errors import AuditError, NotReadyError, UsageError
-from schemas.landing import DROP_FOLDER_PREFIX, MANIFEST_NAME, RECEIVED_COLUMNS, RECEIVED_NAMES
+from schemas.landing import DROP_FOLDER_PREFIX, MANIFEST_NAME, RECEIVED_COLUMNS, RECEIVED_NAMES, names_of
 
 _ENDINGS = (".csv", ".csv.gz", ".json")
 _HEADER_LIMITS = (1 << 12, 1 << 20)
@@ -256,8 +256,9 @@ class Landing:
         twice = sorted({name for name in names if name and names.count(name) > 1})
         if twice:
             raise AuditError(f"{where}: column {twice[0]!r} stands twice in the header; each must stand once")
-        for name in self._received_names.values():
-            if name not in names:
+        for column in RECEIVED_COLUMNS:
+            name = self._received_names[column.name]
+            if name not in names and not column.may_be_absent:
                 shown = ", ".join(names)[:200]
                 raise AuditError(f"{where}: column {name!r} is missing; the header has: {shown}")
 
@@ -280,7 +281,7 @@ class Landing:
                 basePath=self.root,
             )
             .csv(paths)
-            .select(*RECEIVED_NAMES, "malformed_text", *_origin())
+            .select(*[_field(name, columns) for name in RECEIVED_NAMES], "malformed_text", *_origin())
         )
 
     def _json_lines(self, paths: list[str]) -> DataFrame:
@@ -310,6 +311,11 @@ class Landing:
         return local_frame(self._spark, StructType([*texts, *origin]))
 
 
+def _field(name: str, columns: Collection[str]) -> Column:
+    """A field of a line; null where the file has no such column."""
+    return F.col(name) if name in columns else F.lit(None).cast("string").alias(name)
+
+
 def _with_numbers_as_text(line: Column) -> Column:
     """The line with each number in quotes, digit by digit as it stands: sound JSON only if the line is."""
     return F.regexp_replace(line, _TEXT_OR_NUMBER, '"$1$2"')
@@ -321,7 +327,7 @@ def _altered_numbers(received_names: Mapping[str, str]) -> str:
     It takes a number with an exponent, or of more than 38 digits, as floating point, and lets go of the zeros
     at the end of a fraction, which tell one id from another. A key may also be written in escapes.
     """
-    texts = [received_names[column.name] for column in RECEIVED_COLUMNS if column.kind == "text"]
+    texts = [received_names[name] for name in names_of("text")]
     names = "|".join(f"\\Q{name}\\E" for name in texts)
     colon, digits = rf'"{_JSON_SPACE}*:{_JSON_SPACE}*-?', "[0-9]+[.]?[0-9]*"
     return rf'"(?:{names}){colon}(?:[0-9]+[.eE]|(?<=-)0)|{colon}(?:{digits}[eE]|[0-9.]{{39}})|\\u'

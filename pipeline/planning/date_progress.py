@@ -1,4 +1,4 @@
-"""How far each business date is, and whether billing may start: from what the ledger and the landing tell."""
+"""How far each business date is, and whether billing may start, from the ledger and the landing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.planning.dependencies import Dependencies
 from pipeline.planning.staleness import DateState, DropState, date_inputs, stale_dates
 from schemas.states import DateProgressState, DateStatus, ExitCode, Stage
 
-# Of these states billing has to wait, each for a reason of its own.
+# Billing waits while a date is in one of these states. The exit code tells the caller why.
 WAITING: Mapping[DateProgressState, ExitCode] = {
     DateProgressState.MISSING: ExitCode.NOT_READY,
     DateProgressState.LANDED: ExitCode.NOT_READY,
@@ -23,14 +23,14 @@ WAITING: Mapping[DateProgressState, ExitCode] = {
 
 @dataclass(frozen=True)
 class LakeState:
-    """What is known of a lake and its landing.
+    """What the ledger and the landing say about a lake.
 
     Attributes:
-        drops: drops of the ledger.
-        published: dates of the ledger.
-        built: revision that each gold table was last built from, by date.
-        landed: fingerprint of each drop in the landing, by date.
-        reasons: why dates are not done, by date, as their last publication told it.
+        drops: drops in the ledger, by drop date.
+        published: dates in the ledger, by business date.
+        built: for each gold table, the revision that each date was last built from.
+        landed: fingerprint of each drop in the landing, by drop date.
+        reasons: why dates are not done, by date, as their last publication recorded it.
     """
 
     drops: Mapping[dt.date, DropState]
@@ -46,12 +46,12 @@ class DateProgress:
 
     Attributes:
         date: business date.
-        state: how far.
-        revision: that readers see; 0 for none.
-        lines: accepted lines that it is to be published from.
-        reason: why it is not done; None where it is.
-        margins: seconds from when a stage first had it done to that stage's deadline; of a stage that has
-            not, from now. Negative where late.
+        state: how far it is.
+        revision: revision that readers see; 0 for none.
+        lines: accepted lines to publish.
+        reason: why it is not done; None if it is.
+        margins: seconds from a stage's first completion of the date to the stage's deadline. If the stage
+            has not completed it, seconds from now. Negative if late.
     """
 
     date: dt.date
@@ -62,7 +62,7 @@ class DateProgress:
     margins: Mapping[Stage, float] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """The date in the result."""
+        """The entry of the date in the result."""
         return {
             "business_date": self.date.isoformat(),
             "state": self.state.value,
@@ -74,21 +74,21 @@ class DateProgress:
 
 
 def standings(dates: Collection[dt.date], known: LakeState) -> list[DateProgress]:
-    """How far dates are, in order."""
+    """Returns how far the dates are, in order."""
     inputs = date_inputs(known.drops.values(), published=known.published)
     stale = stale_dates(inputs, known.published)
     held = _held(dates, known, Dependencies(known.drops.values(), inputs, known.published), stale)
-    found = []
+    progress = []
     for date in sorted(dates):
         state, reason = _state(date, known, stale, held)
         published = known.published.get(date)
         lines = inputs[date].lines if date in inputs else 0
-        found.append(DateProgress(date, state, published.revision if published else 0, lines, reason))
-    return found
+        progress.append(DateProgress(date, state, published.revision if published else 0, lines, reason))
+    return progress
 
 
 def _why_stale(published: DateState | None, reason: str | None) -> tuple[DateProgressState, str | None]:
-    """What keeps a date from what its lines give: its last publication, or that none was tried since."""
+    """State and reason of a stale date, from the status of its last publication."""
     if published is None:
         return DateProgressState.STALE, "not published"
     if published.status is DateStatus.FAILED:
@@ -101,13 +101,16 @@ def _why_stale(published: DateState | None, reason: str | None) -> tuple[DatePro
 def _held(
     dates: Collection[dt.date], known: LakeState, links: Dependencies, stale: Collection[dt.date]
 ) -> dict[dt.date, str]:
-    """Dates that wait: those of a refused or failed delivery, and stale ones that it may decide."""
-    own: set[dt.date] = set()
+    """Dates that wait for a refused or failed delivery, with the reason.
+
+    A date waits if the delivery is its own or holds refused lines of it, or if it is stale and depends on it.
+    """
+    troubled: set[dt.date] = set()
     for drop in known.drops.values():
         if drop.is_in_trouble:
-            own |= {drop.date, *(content.business_date for content in drop.refused)}
+            troubled |= {drop.date, *(content.business_date for content in drop.refused)}
     reasons = links.held_back(dates, ())
-    return {date: reason for date, reason in reasons.items() if date in stale or date in own}
+    return {date: reason for date, reason in reasons.items() if date in stale or date in troubled}
 
 
 def _state(
@@ -123,7 +126,7 @@ def _state(
         return DateProgressState.MISSING, "its drop is not there"
     if date in stale:
         return _why_stale(published, known.reasons.get(date))
-    # A drop without a line of its date leaves nothing to bill.
+    # A drop may hold no line of its date. Then there is nothing to build.
     revision = published.revision if published is not None else 0
     is_built = not revision or all(table.get(date) == revision for table in known.built)
     return (DateProgressState.BILLED if is_built else DateProgressState.DONE), None

@@ -1,8 +1,8 @@
-"""What has to be published together, what has to wait, and in which order.
+"""Which dates must be published together, which must wait, and in which order.
 
-Two business dates are linked where both have lines of one sale date: copies of a key may be in both, and only
-one of them is published. So a date is held back with the drops and dates that may decide it, and linked dates
-that readers have already seen change in one commit.
+Two business dates are linked if both have lines of one sale date: both may hold copies of one key, and only
+one copy is published. So a date waits for the drops and dates that may decide its content. Linked dates that
+readers have already seen change in one commit.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ Spans = Mapping[tuple[dt.date, dt.date], tuple[dt.date, dt.date]]
 
 @dataclass(frozen=True)
 class PublishPlan:
-    """What a publish does.
+    """The plan of a publish.
 
     Attributes:
-        groups: dates that are published in one commit each, in order.
-        held: dates that keep their revision for now, each with the reason.
-        added: dates that were not asked for and go with others that were.
+        groups: dates of each commit, in order of the commits.
+        held: dates that keep their revision for now, with the reason.
+        added: dates that were not requested but must change with requested ones.
     """
 
     groups: list[list[DateInputs]] = field(default_factory=list)
@@ -67,9 +67,9 @@ class Dependencies:
 
         Args:
             stale: dates whose content changes.
-            requested: those dates, and those of ``placed``, to which the publish is limited.
-            not_ready: drops that were asked for and are not there yet.
-            placed: dates whose content stays, and is only to be published again.
+            requested: dates to which the publish is limited, out of ``stale`` and ``placed``.
+            not_ready: requested drops that have not arrived yet.
+            placed: dates that are published again with the same content.
         """
         stale = set(stale)
         groups = self.groups(stale)
@@ -85,7 +85,7 @@ class Dependencies:
         )
 
     def held_back(self, dates: Collection[dt.date], not_ready: Collection[dt.date]) -> dict[dt.date, str]:
-        """Those of the dates that depend on a drop that is refused, failed or not there yet."""
+        """The given dates that depend on a refused, failed or missing drop, with the reason."""
         reasons: dict[dt.date, str] = {}
         for drop in self._drops:
             if drop.is_in_trouble and drop.date not in not_ready:
@@ -106,33 +106,33 @@ class Dependencies:
         groups: Iterable[list[dt.date]],
         reasons: Mapping[dt.date, str],
     ) -> dict[dt.date, str]:
-        """Dates that must wait since others do: those of the same group, and those that others decide.
+        """Dates that must wait because a date of their group, or one that decides them, waits.
 
         Args:
-            lost: dates that are held back, or failed, and whose content would have changed.
-            dates: dates that are still to be published.
+            lost: dates that are held back or failed and whose content would have changed.
+            dates: dates that are not published yet.
             groups: dates that change in one commit.
             reasons: why dates of ``lost`` wait.
         """
         group_of = {date: group for group in groups for date in group}
-        found: dict[dt.date, str] = {}
-        waiting = sorted(lost)
-        while waiting:
-            cause = waiting.pop()
+        held: dict[dt.date, str] = {}
+        queue = sorted(lost)
+        while queue:
+            cause = queue.pop()
             mates = set(group_of.get(cause, ()))
-            for date in sorted(set(dates) - set(found) - set(lost)):
+            for date in sorted(set(dates) - set(held) - set(lost)):
                 if date in mates or self._decides(cause, date):
-                    why = reasons.get(cause) or found.get(cause) or "it failed"
-                    found[date] = why if why.startswith("date ") else f"date {cause} waits: {why}"
-                    waiting.append(date)
-        return found
+                    why = reasons.get(cause) or held.get(cause) or "it failed"
+                    held[date] = why if why.startswith("date ") else f"date {cause} waits: {why}"
+                    queue.append(date)
+        return held
 
     def groups(self, stale: Collection[dt.date]) -> list[list[dt.date]]:
-        """Stale dates that have to change in one commit; a group comes after those that decide it.
+        """Groups of stale dates that must change in one commit; a group follows the groups that decide it.
 
-        A line may move from one linked date to another. Readers must never see it on both, nor on none, once
-        they have seen it. Dates that nobody has seen are published one after the other, the deciding ones
-        first; those that decide each other go together.
+        A line may move from one linked date to another. Readers who have seen it must never see it on both
+        dates or on neither. Dates that no reader has seen are published one by one, deciding dates first;
+        dates that decide each other form one group.
         """
         merged = _Groups(stale)
         decided: list[tuple[dt.date, dt.date]] = []
@@ -146,17 +146,17 @@ class Dependencies:
         return merged.in_order(decided)
 
     def _closed(self, requested: set[dt.date], groups: Iterable[list[dt.date]]) -> set[dt.date]:
-        """The dates asked for, those that change with them, and those that decide them."""
+        """The requested dates, plus the dates that change with them and the dates that decide them."""
         group_of = {date: group for group in groups for date in group}
         chosen: set[dt.date] = set()
-        waiting = sorted(requested)
-        while waiting:
-            date = waiting.pop()
+        queue = sorted(requested)
+        while queue:
+            date = queue.pop()
             if date in chosen:
                 continue
             chosen |= set(group_of[date])
             for mate in group_of[date]:
-                waiting += [
+                queue += [
                     other
                     for other in self._linked(mate)
                     if other in group_of and other not in chosen and self._decides(other, mate)
@@ -167,11 +167,11 @@ class Dependencies:
         return {other for sale_date in self._sale_dates(date) for other in self._members[sale_date]} - {date}
 
     def _sale_dates(self, date: dt.date) -> set[dt.date]:
-        found = set(self._inputs[date].sale_dates) if date in self._inputs else set()
-        return found | set(self._published[date].sale_dates if date in self._published else ())
+        current = set(self._inputs[date].sale_dates) if date in self._inputs else set()
+        return current | set(self._published[date].sale_dates if date in self._published else ())
 
     def _decides(self, date: dt.date, other: dt.date) -> bool:
-        """Whether lines of a date may win against lines of another one."""
+        """Whether lines of ``date`` may win against lines of ``other``."""
         for sale_date in self._inputs[date].sale_dates if date in self._inputs else ():
             ours, theirs = self._spans[(date, sale_date)], self._spans.get((other, sale_date))
             if theirs is not None and ours[0] <= theirs[1]:
@@ -186,13 +186,13 @@ class Dependencies:
         business_dates = {content.business_date for content in parts} | {drop.date}
         for date in dates:
             state = self._published.get(date)
-            is_from_it = state is not None and drop.date in state.drop_dates
-            if date in business_dates or is_from_it or sale_dates & self._sale_dates(date):
+            is_published_from_drop = state is not None and drop.date in state.drop_dates
+            if date in business_dates or is_published_from_drop or sale_dates & self._sale_dates(date):
                 reasons.setdefault(date, reason)
 
 
 class _Groups:
-    """Dates joined into groups."""
+    """Dates joined into groups (union-find)."""
 
     def __init__(self, dates: Collection[dt.date]) -> None:
         self._parent = {date: date for date in dates}
@@ -200,8 +200,8 @@ class _Groups:
     def __contains__(self, date: object) -> bool:
         return date in self._parent
 
-    def join(self, one: dt.date, other: dt.date) -> None:
-        self._parent[self.root(other)] = self.root(one)
+    def join(self, date: dt.date, other: dt.date) -> None:
+        self._parent[self.root(other)] = self.root(date)
 
     def root(self, date: dt.date) -> dt.date:
         while self._parent[date] != date:
@@ -210,10 +210,10 @@ class _Groups:
         return date
 
     def in_order(self, decided: Iterable[tuple[dt.date, dt.date]]) -> list[list[dt.date]]:
-        """The groups, each after those that decide it, else by date; groups in a circle become one.
+        """The groups by date, but each after the groups that decide it. Groups in a cycle become one.
 
         Args:
-            decided: pairs of a date and one that it decides.
+            decided: pairs of a date and a date that it decides.
         """
         pairs = list(decided)
         while True:
@@ -224,33 +224,33 @@ class _Groups:
             try:
                 sorter.prepare()
             except CycleError as error:
-                circle = error.args[1]
-                for date in circle:
-                    self.join(circle[0], date)
+                cycle = error.args[1]
+                for date in cycle:
+                    self.join(cycle[0], date)
                 continue
-            return self._listed(sorter)
+            return self._sorted_groups(sorter)
 
-    def _listed(self, sorter: TopologicalSorter[dt.date]) -> list[list[dt.date]]:
+    def _sorted_groups(self, sorter: TopologicalSorter[dt.date]) -> list[list[dt.date]]:
         members: dict[dt.date, list[dt.date]] = defaultdict(list)
         for date in sorted(self._parent):
             members[self.root(date)].append(date)
-        waiting: list[tuple[list[dt.date], dt.date]] = []
-        listed: list[list[dt.date]] = []
+        ready: list[tuple[list[dt.date], dt.date]] = []
+        ordered: list[list[dt.date]] = []
         while sorter.is_active():
             for root in sorter.get_ready():
-                heappush(waiting, (members[root], root))
-            group, root = heappop(waiting)
-            listed.append(group)
+                heappush(ready, (members[root], root))
+            group, root = heappop(ready)
+            ordered.append(group)
             sorter.done(root)
-        return listed
+        return ordered
 
 
 def _spans(drops: Iterable[DropState]) -> Spans:
-    """First and last drop that hold lines of a business date and a sale date."""
-    found: dict[tuple[dt.date, dt.date], tuple[dt.date, dt.date]] = {}
+    """First and last drop with lines of each business date and sale date."""
+    spans: dict[tuple[dt.date, dt.date], tuple[dt.date, dt.date]] = {}
     for drop in drops:
         for content in drop.content:
             key = (content.business_date, content.sale_date)
-            first, last = found.get(key, (drop.date, drop.date))
-            found[key] = (min(first, drop.date), max(last, drop.date))
-    return found
+            first, last = spans.get(key, (drop.date, drop.date))
+            spans[key] = (min(first, drop.date), max(last, drop.date))
+    return spans

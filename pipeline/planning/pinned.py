@@ -1,6 +1,6 @@
-"""Pinned settings: those that decide content. A run with other ones must say what is to be done about it.
+"""Pinned settings decide the content of a lake. A run that changes one must say how to apply the change.
 
-Settings are flat here: dotted name -> plain JSON value, as ``late.days`` -> 7.
+Settings are flat here: dotted name -> plain JSON value, such as ``late.days`` -> 7.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from schemas.ranges import KeyRange, parse_ranges
 Values = Mapping[str, Any]
 
 CHUNK_SETTINGS = ("chunks.key", "chunks.ranges")
-# They decide the sale date, which is part of a line's key: lines of before and after would not be compared.
+# These decide the sale date, which is part of a line's key. Copies dated under old and new values would not
+# match.
 KEY_SETTINGS = ("business_day.timezone", "business_day.starts_at", "business_day.store_timezones")
 
 
@@ -33,12 +34,12 @@ class Change(StrEnum):
 
     @property
     def validates_again(self) -> bool:
-        """Whether every delivery of before is to be validated and dated again."""
+        """Whether every earlier delivery must be validated and dated again."""
         return self in (Change.REINGEST, Change.REINGEST_REPUBLISH)
 
     @property
     def places_again(self) -> bool:
-        """Whether every line of before is to be placed in the new chunks."""
+        """Whether every earlier line must be placed in the new chunks."""
         return self in (Change.FIRST, Change.MIGRATED, Change.REPUBLISH, Change.REINGEST_REPUBLISH)
 
 
@@ -47,7 +48,7 @@ class Chunking:
     """How the lines of a date are split into chunks.
 
     Attributes:
-        key: received column.
+        key: received column whose value decides the chunk.
         ranges: key ranges as written in the config.
     """
 
@@ -56,17 +57,17 @@ class Chunking:
 
     @property
     def key_ranges(self) -> tuple[KeyRange, ...]:
-        """The ranges, read."""
+        """The parsed ranges."""
         return parse_ranges(self.ranges)
 
 
 @dataclass(frozen=True)
 class SettingsRecord:
-    """The pinned settings of a lake, from one moment on.
+    """One record of a lake's pinned settings.
 
     Attributes:
-        sequence: number of the record.
-        change: why it was made.
+        sequence: number of the record, in order of time.
+        change: why the record was written.
         values: the settings.
     """
 
@@ -88,12 +89,12 @@ class PinnedSettings:
 
     @property
     def current(self) -> SettingsRecord:
-        """The settings that hold now."""
+        """The settings in force."""
         return self.records[-1]
 
     @property
     def validated_since(self) -> int:
-        """A delivery that was ingested under an earlier record has to be validated again."""
+        """First record whose deliveries need no new validation; those of earlier records do."""
         return max((r.sequence for r in self.records if r.change.validates_again), default=0)
 
     def chunking_of(self, sequence: int) -> Chunking:
@@ -102,16 +103,16 @@ class PinnedSettings:
         Args:
             sequence: record under which the delivery was ingested.
         """
-        found = self.records[0]
+        deciding = self.records[0]
         for record in self.records:
             if record.sequence <= sequence or record.change.places_again:
-                found = record
-        return found.chunking
+                deciding = record
+        return deciding.chunking
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a command says is to be done about changed settings."""
+    """How a command asks to apply changed settings."""
 
     reingest: bool = False
     republish: bool = False
@@ -119,15 +120,15 @@ class Wishes:
 
 
 def decide_change(pinned: PinnedSettings | None, wanted: Values, wishes: Wishes) -> Change | None:
-    """What follows from the settings of a run; None where they are those of the lake.
+    """Decides which change a run records; None if its settings equal those of the lake.
 
     Args:
-        pinned: of the lake; None where nothing was ever ingested.
-        wanted: of the run.
+        pinned: settings of the lake; None if nothing was ever ingested.
+        wanted: settings of the run.
         wishes: flags of the command.
 
     Raises:
-        UsageError: they differ, and the command does not say what to do, or what cannot be done.
+        UsageError: the settings differ, and the flags are missing or do not fit the change.
     """
     if wishes.from_now_on and (wishes.reingest or wishes.republish):
         raise UsageError(
@@ -138,23 +139,23 @@ def decide_change(pinned: PinnedSettings | None, wanted: Values, wishes: Wishes)
     changed = differing(pinned.current.values, wanted)
     if not changed:
         return None
-    said = describe_differences(pinned.current.values, wanted, changed)
+    described = describe_differences(pinned.current.values, wanted, changed)
     if wishes.from_now_on:
-        _check_keys_stay(changed, said)
+        _check_keys_stay(changed, described)
         return Change.FROM_NOW_ON
-    return _change_of_all(changed, said, wishes)
+    return _change_of_all(changed, described, wishes)
 
 
-def _check_keys_stay(changed: Iterable[str], said: str) -> None:
+def _check_keys_stay(changed: Iterable[str], described: str) -> None:
     keys = [name for name in changed if name in KEY_SETTINGS]
     if keys:
         raise UsageError(
-            f"{said}: --from-now-on cannot be used for {', '.join(keys)}, which decide the keys of lines; "
-            "run with --reingest, which validates and dates all drops again"
+            f"{described}: --from-now-on cannot be used for {', '.join(keys)}, which decide the keys of "
+            "lines; run with --reingest, which validates and dates all drops again"
         )
 
 
-def _change_of_all(changed: Iterable[str], said: str, wishes: Wishes) -> Change:
+def _change_of_all(changed: Iterable[str], described: str, wishes: Wishes) -> Change:
     of_chunks = [name for name in changed if name in CHUNK_SETTINGS]
     of_lines = [name for name in changed if name not in CHUNK_SETTINGS]
     missing = []
@@ -164,8 +165,8 @@ def _change_of_all(changed: Iterable[str], said: str, wishes: Wishes) -> Change:
         missing.append("--republish (place all lines in the new chunks)")
     if missing:
         raise UsageError(
-            f"{said}: give {' and '.join(missing)}, or --from-now-on (later deliveries only); or run with "
-            "the settings of the lake"
+            f"{described}: give {' and '.join(missing)}, or --from-now-on (later deliveries only); or run "
+            "with the settings of the lake"
         )
     if of_lines and of_chunks:
         return Change.REINGEST_REPUBLISH

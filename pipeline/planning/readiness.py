@@ -1,4 +1,4 @@
-"""Whether a drop can be read, judged from a listing of its folder and its manifest."""
+"""Decides from the listing of a drop's folder and its manifest whether the drop can be read."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from schemas.drops import Drop
 
 
 def why_not_ready(drop: Drop) -> str | None:
-    """Says what a drop lacks, or what in it no ingest would read.
+    """Returns what a drop lacks, or which file in it no ingest would read.
 
     Args:
         drop: the drop, with its manifest read.
 
     Returns:
-        The reason in words; None where the drop can be read. A drop whose manifest is not of its form is
-        not waited for: it fails.
+        The reason; None if the drop can be read. A drop with an invalid manifest counts as ready: waiting
+        would not help, so its ingest fails.
     """
     if drop.problem is not None:
         return None

@@ -1,4 +1,4 @@
-"""Reconciliation: what was received is what was published, and what was left out and why, to the cent."""
+"""Reconciliation, to the cent: every received line is published, a duplicate or a conflict."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from schemas.states import ConflictOutcome
 from schemas.tables import RECONCILED_SHARES
 
 ZERO = Decimal(0)
-# decimal(38,3) has more digits than the default context's 28, which would round in silence.
+# decimal(38,3) has more digits than the 28 of Python's default context, which would round silently.
 EXACT = Context(prec=76)
-Key = TypeVar("Key")
+Group = TypeVar("Group")
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class ControlTotals:
     """A number of lines and their control totals.
 
     Attributes:
-        lines: lines.
+        lines: number of lines.
         gross: sum of gross_amount.
-        absolute_gross: sum of its absolute values, which errors of opposite signs cannot hide in.
+        absolute_gross: sum of absolute values of gross_amount: errors of opposite signs do not cancel out.
     """
 
     lines: int = 0
@@ -33,7 +33,7 @@ class ControlTotals:
     absolute_gross: Decimal = ZERO
 
     def __add__(self, other: ControlTotals) -> ControlTotals:
-        """Sums two measures, of one currency."""
+        """Sums two totals of one currency."""
         return ControlTotals(
             self.lines + other.lines,
             EXACT.add(self.gross, other.gross),
@@ -43,7 +43,7 @@ class ControlTotals:
 
 @dataclass(frozen=True, order=True)
 class ReconciliationKey:
-    """What is reconciled on its own: one chunk of one business date in one currency."""
+    """The unit of reconciliation: one chunk of one business date in one currency."""
 
     business_date: dt.date
     chunk: str
@@ -52,7 +52,7 @@ class ReconciliationKey:
 
 @dataclass
 class Balance:
-    """The four shares of a cell."""
+    """The four totals of a reconciliation key."""
 
     received: ControlTotals = field(default_factory=ControlTotals)
     published: ControlTotals = field(default_factory=ControlTotals)
@@ -61,12 +61,12 @@ class Balance:
 
     @property
     def is_reconciled(self) -> bool:
-        """Whether received = published + duplicates + conflicts, in every measure."""
+        """Whether received = published + duplicates + conflicts, in lines and amounts."""
         return self.received == self.published + self.duplicates + self.conflicts
 
     @property
     def left_over(self) -> Decimal:
-        """Gross received that is accounted for nowhere; of cells of one currency."""
+        """Received gross amount that no other total accounts for; meaningful for one currency only."""
         accounted = self.published + self.duplicates + self.conflicts
         return EXACT.subtract(self.received.gross, accounted.gross)
 
@@ -74,10 +74,10 @@ class Balance:
         """The columns of ``ledger/chunks``."""
         columns: dict[str, object] = {}
         for share in RECONCILED_SHARES:
-            measure: ControlTotals = getattr(self, share)
-            columns[share] = measure.lines
-            columns[f"gross_{share}"] = measure.gross
-            columns[f"absolute_gross_{share}"] = measure.absolute_gross
+            totals: ControlTotals = getattr(self, share)
+            columns[share] = totals.lines
+            columns[f"gross_{share}"] = totals.gross
+            columns[f"absolute_gross_{share}"] = totals.absolute_gross
         return columns
 
 
@@ -87,61 +87,61 @@ def reconcile(
     duplicates: Mapping[ReconciliationKey, ControlTotals],
     left_out: Mapping[tuple[ReconciliationKey, str], ControlTotals],
 ) -> dict[ReconciliationKey, Balance]:
-    """Puts the shares of each cell side by side.
+    """Builds the balance of each reconciliation key.
 
     Args:
-        received: of accepted lines in bronze.
-        published: of lines in ``silver/sales``.
-        duplicates: of the equal copies that those stand for.
-        left_out: of lines in ``silver/conflicts``, by outcome; a late duplicate is a duplicate.
+        received: accepted lines in bronze.
+        published: lines in ``silver/sales``.
+        duplicates: equal copies that the published lines stand for.
+        left_out: lines in ``silver/conflicts``, by outcome; a late duplicate counts as a duplicate.
     """
-    cells: dict[ReconciliationKey, Balance] = defaultdict(Balance)
-    for cell, measure in received.items():
-        cells[cell].received = measure
-    for cell, measure in published.items():
-        cells[cell].published = measure
-    for cell, measure in duplicates.items():
-        cells[cell].duplicates += measure
-    for (cell, outcome), measure in left_out.items():
+    balances: dict[ReconciliationKey, Balance] = defaultdict(Balance)
+    for key, totals in received.items():
+        balances[key].received = totals
+    for key, totals in published.items():
+        balances[key].published = totals
+    for key, totals in duplicates.items():
+        balances[key].duplicates += totals
+    for (key, outcome), totals in left_out.items():
         if outcome == ConflictOutcome.LATE_DUPLICATE:
-            cells[cell].duplicates += measure
+            balances[key].duplicates += totals
         else:
-            cells[cell].conflicts += measure
-    return dict(sorted(cells.items()))
+            balances[key].conflicts += totals
+    return dict(sorted(balances.items()))
 
 
-def unreconciled_dates(cells: Mapping[ReconciliationKey, Balance]) -> dict[dt.date, str]:
-    """Dates of which some cell does not reconcile, each with its first such cell in words."""
+def unreconciled_dates(balances: Mapping[ReconciliationKey, Balance]) -> dict[dt.date, str]:
+    """Dates with a key that does not reconcile, each with a description of the first such key."""
     problems: dict[dt.date, str] = {}
-    for cell, shares in cells.items():
-        if not shares.is_reconciled:
-            problems.setdefault(cell.business_date, _in_words(cell, shares))
+    for key, balance in balances.items():
+        if not balance.is_reconciled:
+            problems.setdefault(key.business_date, _describe_balance(key, balance))
     return problems
 
 
-def conflict_ratios(cells: Mapping[ReconciliationKey, Balance]) -> dict[dt.date, float]:
-    """Share of conflicting lines among the received ones, by date."""
+def conflict_ratios(balances: Mapping[ReconciliationKey, Balance]) -> dict[dt.date, float]:
+    """Share of conflicting lines among the received lines, from 0 to 1, by date."""
     return {
-        date: totals.conflicts.lines / totals.received.lines if totals.received.lines else 0.0
-        for date, totals in totals_by(cells, lambda cell: cell.business_date).items()
+        date: balance.conflicts.lines / balance.received.lines if balance.received.lines else 0.0
+        for date, balance in totals_by(balances, lambda key: key.business_date).items()
     }
 
 
 def totals_by(
-    cells: Mapping[ReconciliationKey, Balance], key: Callable[[ReconciliationKey], Key]
-) -> dict[Key, Balance]:
-    """Sums the shares of cells that have one key; sum money only over cells of one currency."""
-    totals: dict[Key, Balance] = defaultdict(Balance)
-    for cell, shares in cells.items():
-        total = totals[key(cell)]
+    balances: Mapping[ReconciliationKey, Balance], group: Callable[[ReconciliationKey], Group]
+) -> dict[Group, Balance]:
+    """Sums balances by group. Sums of money are meaningful only within one currency."""
+    totals: dict[Group, Balance] = defaultdict(Balance)
+    for key, balance in balances.items():
+        total = totals[group(key)]
         for share in RECONCILED_SHARES:
-            setattr(total, share, getattr(total, share) + getattr(shares, share))
+            setattr(total, share, getattr(total, share) + getattr(balance, share))
     return dict(totals)
 
 
-def _in_words(cell: ReconciliationKey, shares: Balance) -> str:
+def _describe_balance(key: ReconciliationKey, balance: Balance) -> str:
     parts = ", ".join(
-        f"{share} {getattr(shares, share).lines} lines {getattr(shares, share).gross}"
+        f"{share} {getattr(balance, share).lines} lines {getattr(balance, share).gross}"
         for share in RECONCILED_SHARES
     )
-    return f"{cell.business_date} chunk {cell.chunk} {cell.currency}: {parts}"
+    return f"{key.business_date} chunk {key.chunk} {key.currency}: {parts}"

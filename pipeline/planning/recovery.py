@@ -1,4 +1,4 @@
-"""How the tasks of chunks went, and what follows from it: decisions on plain values."""
+"""Sums up the task attempts of chunks and decides about retries, on plain values."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from schemas.partitions import PartitionSpan
 
-# What Spark and the cluster managers say of a process that ran out of memory; 52 is Spark's own exit code for
-# it, 137 the kernel's or a container's kill.
+# What Spark and the cluster managers report for a process that ran out of memory. Exit code 52 is Spark's
+# own; 137 means that the kernel or the container runtime killed the process.
 _LOST_TO_MEMORY = re.compile(
     r"OutOfMemoryError|exit(ed with)? code:? (52|137)\b|OOMKilled"
     r"|exceeding (physical|virtual|the) memory|running beyond (physical|virtual) memory"
@@ -33,7 +33,7 @@ class TaskAttempt:
         host: where it ran.
         state: ``RUNNING``, ``SUCCESS``, ``FAILED`` or ``KILLED``.
         seconds: how long it ran.
-        cause: why it failed, as Spark tells it; None where it did not.
+        cause: why it failed, in Spark's words; None if it did not.
     """
 
     partition: int
@@ -45,16 +45,16 @@ class TaskAttempt:
 
 @dataclass
 class ChunkTasks:
-    """How the tasks of one chunk went.
+    """The task attempts of one chunk, summed up.
 
     Attributes:
         partitions: Spark partitions of the chunk.
-        done: partitions that are worked.
-        tasks: task attempts, the failed ones among them.
+        done: partitions with a successful attempt.
+        tasks: task attempts, failed ones included.
         failed_attempts: attempts that failed.
-        failures: first line of each distinct cause, with its host.
-        task_seconds: time of all attempts.
-        hosts: where they ran.
+        failures: each distinct cause, in one line, with its host.
+        task_seconds: seconds of all attempts.
+        hosts: hosts of the attempts.
     """
 
     partitions: int = 0
@@ -76,7 +76,7 @@ class ChunkTasks:
         self.hosts |= other.hosts
 
     def as_columns(self) -> dict[str, Any]:
-        """The columns of ``ledger/tasks``, but run_id and chunk."""
+        """The columns of ``ledger/tasks``, except run_id and chunk."""
         return {
             "partitions": self.partitions,
             "tasks": self.tasks,
@@ -90,73 +90,73 @@ class ChunkTasks:
 def tasks_by_chunk(
     attempts: Iterable[TaskAttempt], spans: Mapping[str, PartitionSpan]
 ) -> dict[str, ChunkTasks]:
-    """How the tasks of each chunk went.
+    """Sums up the task attempts of each chunk.
 
     Args:
-        attempts: attempts of the stage whose partitions the chunks were given.
+        attempts: attempts of the stage whose partitions are assigned to chunks.
         spans: Spark partitions by chunk.
     """
-    found = {chunk: ChunkTasks(partitions=span.count) for chunk, span in spans.items()}
+    tasks = {chunk: ChunkTasks(partitions=span.count) for chunk, span in spans.items()}
     chunk_of = _chunk_of(spans)
-    worked = set()
+    succeeded = set()
     for attempt in attempts:
         chunk = chunk_of.get(attempt.partition)
         if chunk is None:
             continue
-        _add_attempt(found[chunk], attempt)
-        if attempt.state == "SUCCESS" and attempt.partition not in worked:
-            worked.add(attempt.partition)
-            found[chunk].done += 1
-    return found
+        _add_attempt(tasks[chunk], attempt)
+        if attempt.state == "SUCCESS" and attempt.partition not in succeeded:
+            succeeded.add(attempt.partition)
+            tasks[chunk].done += 1
+    return tasks
 
 
 def given_up(attempts: Iterable[TaskAttempt], spans: Mapping[str, PartitionSpan]) -> dict[str, str]:
-    """Chunks for which Spark gave up: those of the partitions that failed most often and never succeeded.
+    """Chunks that Spark gave up: those of the partitions that failed most often and never succeeded.
 
     Returns:
-        Last cause, as Spark tells it, by chunk; none where no task failed.
+        Last cause by chunk, in Spark's words; empty if no task failed.
     """
     attempts = list(attempts)
-    worked = {attempt.partition for attempt in attempts if attempt.state == "SUCCESS"}
-    failed = [a for a in attempts if a.state == "FAILED" and a.partition not in worked]
-    # An attempt that could not fetch is Spark's to repeat: it counts against no task.
+    succeeded = {attempt.partition for attempt in attempts if attempt.state == "SUCCESS"}
+    failed = [a for a in attempts if a.state == "FAILED" and a.partition not in succeeded]
+    # Spark repeats a failed fetch by itself and does not count it against the task.
     counts = Counter(a.partition for a in failed if not (a.cause or "").startswith("FetchFailed"))
     most = max(counts.values(), default=0)
     chunk_of = _chunk_of(spans)
     return {
-        chunk_of[a.partition]: a.cause or "no cause was told"
+        chunk_of[a.partition]: a.cause or "no cause given"
         for a in failed
         if counts[a.partition] == most and most and a.partition in chunk_of
     }
 
 
 def is_lost_to_memory(cause: str) -> bool:
-    """Whether a failure is one of memory: half as many lines a task may pass."""
+    """Whether the task ran out of memory: retrying with smaller partitions may succeed."""
     return _LOST_TO_MEMORY.search(cause) is not None
 
 
 def is_lost_worker(cause: str) -> bool:
-    """Whether a failure is of the cluster, not of the data: the same command may succeed later."""
+    """Whether the cluster failed, not the data: the same command may succeed later."""
     return _LOST_WORKER.search(cause) is not None
 
 
 def with_doubled(spans: Mapping[str, PartitionSpan], chunks: Iterable[str]) -> dict[str, PartitionSpan]:
-    """Spans in which some chunks have twice as many partitions."""
-    extra = set(chunks)
+    """Spans in which the given chunks have twice as many partitions."""
+    to_double = set(chunks)
     doubled: dict[str, PartitionSpan] = {}
     first = 0
     for chunk, span in sorted(spans.items(), key=lambda item: item[1].first):
-        count = span.count * 2 if chunk in extra else span.count
+        count = span.count * 2 if chunk in to_double else span.count
         doubled[chunk] = PartitionSpan(first, count)
         first += count
     return doubled
 
 
 def first_cause(cause: str) -> str:
-    """What went wrong, in one line: the first cause where a trace names several."""
+    """The cause of a failure in one line: the root cause if the trace names several."""
     lines = [line.strip() for line in cause.strip().splitlines() if line.strip()]
     if not lines:
-        return "no cause was told"
+        return "no cause given"
     causes = [line.removeprefix("Caused by:").strip() for line in lines if line.startswith("Caused by:")]
     return (causes[-1] if causes else lines[0])[:_CAUSE_LENGTH]
 

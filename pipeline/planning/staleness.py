@@ -1,9 +1,9 @@
 """Which business dates are stale: computed from content, never from what a run remembers.
 
-A published date is a function of the lines that decide its content: its own, and, for sale dates of which
-other business dates have lines too, the lines of earlier drops there, against which its own may lose. The
-digests of both go into its inputs hash. A changed delivery makes stale every date that it can have changed,
-and no other; a delivery that is read again with equal content makes none stale.
+The content of a date follows from its own lines and from lines that these may lose against: lines of earlier
+drops that have the same sale dates but belong to other business dates. The inputs hash covers the digests of
+both. A changed delivery makes exactly the dates stale that it may have changed. A delivery that is read again
+with equal content makes none stale.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ from pipeline.planning.reconciliation import EXACT, ZERO
 from schemas.drops import DateContent
 from schemas.states import DateStatus, DropStatus
 
-# Instead of a hash: the date is known not to hold what its lines give. No inputs have it.
+# Recorded instead of a hash if a date's content is known to be wrong. It matches no inputs, so the date is
+# stale.
 KNOWN_WRONG = "wrong"
 
 
 @dataclass(frozen=True)
 class AcceptedDelivery:
-    """The delivery of a drop whose lines bronze holds.
+    """The delivery of a drop whose lines are in bronze.
 
     Attributes:
-        fingerprint: of its files.
+        fingerprint: fingerprint of its files.
         content: its accepted lines by business date and sale date.
-        bronze_version: version of ``bronze/received_sales`` that brought it.
-        settings_sequence: record of the pinned settings that it was ingested under.
+        bronze_version: version of ``bronze/received_sales`` that added it.
+        settings_sequence: number of the pinned-settings record that it was ingested under.
         run_id: run that ingested it.
     """
 
@@ -49,14 +50,14 @@ class DropState:
 
     Attributes:
         date: drop date.
-        status: of its last ingest that was not ``unchanged``.
-        fingerprint: of the delivery that this ingest saw.
-        accepted: the delivery whose lines bronze holds; None where it holds none.
-        refused: content of the last delivery, where an audit refused it.
-        reason: why the last delivery is not in bronze; None where it is.
-        settings_sequence: record of the pinned settings of the last ingest.
-        max_rejected_share: the share that the last ingest audited with; None where that is not known.
-        ingest_version: version of bronze that the last delivery was written in; None where it was not.
+        status: status of its last ingest that was not ``unchanged``.
+        fingerprint: fingerprint of the delivery that this ingest read.
+        accepted: the delivery whose lines bronze holds; None if it holds none.
+        refused: content of the last delivery if an audit refused it.
+        reason: why the last delivery is not in bronze; None if it is.
+        settings_sequence: number of the pinned-settings record of the last ingest.
+        max_rejected_share: the limit of the last ingest's audit, from 0 to 1; None if unknown.
+        ingest_version: bronze version that wrote the last delivery; None if none did.
     """
 
     date: dt.date
@@ -86,14 +87,14 @@ class DateState:
 
     Attributes:
         date: business date.
-        status: of its last publication.
-        revision: of the content in ``silver/sales``; 0 where it was never published.
-        inputs_hash: of that content.
+        status: status of its last publication.
+        revision: revision of its content in ``silver/sales``; 0 if it was never published.
+        inputs_hash: inputs hash of that content.
         drop_dates: drops that the content comes from.
         sale_dates: sale dates of that content.
-        silver_version: version of ``silver/sales`` that published it; None where it was never published.
-        chunking: how its lines were split into chunks; None where that is not known.
-        is_restored: whether an earlier revision was brought back: its lines are not those of bronze now.
+        silver_version: version of ``silver/sales`` that published it; None if it was never published.
+        chunking: how its lines were split into chunks; None if unknown.
+        is_restored: whether an earlier revision was restored: its lines differ from those in bronze now.
     """
 
     date: dt.date
@@ -109,7 +110,7 @@ class DateState:
 
 @dataclass(frozen=True)
 class DateInputs:
-    """What a business date is to be published from.
+    """What a business date must be published from.
 
     Attributes:
         date: business date.
@@ -118,10 +119,11 @@ class DateInputs:
         sale_dates: their sale dates.
         inputs_hash: hash over the content that decides the date.
         gross: sum of gross_amount by currency, as the ingests counted it.
-        chunking: how its lines are split into chunks; None for a date without a line.
-        resent_sale_dates: sale dates of which earlier drops hold lines under other business dates.
-        resent_drop_dates: these drops.
-        linked_hash: as inputs_hash, with later drops of the same sale dates: what a restored date stands on.
+        chunking: how its lines are split into chunks; None for a date without lines.
+        resent_sale_dates: its sale dates that earlier drops have lines of, under other business dates.
+        resent_drop_dates: those earlier drops.
+        linked_hash: like inputs_hash, plus later drops of the same sale dates. A restored date is stale if
+            this hash changes.
     """
 
     date: dt.date
@@ -144,13 +146,13 @@ def date_inputs(
     chunkings: Mapping[dt.date, Chunking] | None = None,
     published: Mapping[dt.date, DateState] | None = None,
 ) -> dict[dt.date, DateInputs]:
-    """Inputs of every business date that any drop has lines of, or that was brought back.
+    """Inputs of every business date that has lines in a drop or was restored.
 
     Args:
         drops: every drop.
-        chunkings: how lines of each drop are split into chunks. A date is split as its latest drop is.
-        published: every date as it was published. A date that was brought back stands on the sale dates of
-            what readers see of it, too.
+        chunkings: how the lines of each drop are split into chunks. A date is split like its latest drop.
+        published: every date as it was published. The linked hash of a restored date also covers the sale
+            dates that readers see in it.
     """
     by_date: dict[dt.date, list[_Part]] = defaultdict(list)
     by_sale_date: dict[dt.date, list[_Part]] = defaultdict(list)
@@ -166,12 +168,12 @@ def date_inputs(
 
 
 def no_inputs(date: dt.date) -> DateInputs:
-    """Inputs of a date whose lines are all gone."""
+    """Inputs of a date that has no lines left."""
     return DateInputs(date, 0, frozenset(), frozenset(), _hash([]), linked_hash=_hash([]))
 
 
 def stale_dates(inputs: Mapping[dt.date, DateInputs], published: Mapping[dt.date, DateState]) -> set[dt.date]:
-    """Dates whose inputs are not those that they were published from."""
+    """Dates whose inputs differ from those that they were published from."""
     changed = {date for date, wanted in inputs.items() if _is_stale(published.get(date), wanted)}
     emptied = {
         date
@@ -184,7 +186,7 @@ def stale_dates(inputs: Mapping[dt.date, DateInputs], published: Mapping[dt.date
 def misplaced_dates(
     inputs: Mapping[dt.date, DateInputs], published: Mapping[dt.date, DateState]
 ) -> set[dt.date]:
-    """Published dates whose lines are split into other chunks than they are to be; a restored one stands."""
+    """Published dates whose lines are in outdated chunks; a restored date keeps its chunks."""
     return {
         date
         for date, state in published.items()

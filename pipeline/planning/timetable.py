@@ -1,4 +1,4 @@
-"""When the stages of a night end: estimated from the runs before, and held against their deadlines."""
+"""Estimates from earlier runs when the stages of a night end, and computes their deadlines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-# The last runs tell most of the next: machines, data and code change.
+# Only recent runs predict the next one: machines, data and code change.
 RUNS_TO_LEARN_FROM = 20
 
 
@@ -17,7 +17,7 @@ class StageRun:
     """A stage of an earlier run.
 
     Attributes:
-        lines: lines that it worked on.
+        lines: lines that it processed.
         seconds: how long it took.
     """
 
@@ -26,21 +26,21 @@ class StageRun:
 
 
 def estimated_seconds(history: Sequence[StageRun], lines: int) -> float | None:
-    """How long a stage will take: a fixed cost and a cost a line, by least squares over earlier runs.
+    """Estimates how long a stage takes: a fixed cost plus a cost per line, fitted to earlier runs.
 
     Args:
-        history: earlier runs of the stage, oldest first; the last 20 count.
-        lines: lines ahead.
+        history: earlier runs of the stage, oldest first; only the last 20 count.
+        lines: lines to process.
 
     Returns:
-        Seconds; None where no earlier run is known.
+        Seconds; None if no earlier run is known.
     """
     known = history[-RUNS_TO_LEARN_FROM:]
     if not known:
         return None
     sizes, seconds = [float(run.lines) for run in known], [run.seconds for run in known]
     if len(set(sizes)) == 1:
-        # Of one size alone nobody knows what is fixed: a larger run is taken to cost as much more.
+        # With a single input size, fixed cost and cost per line cannot be told apart; scale up linearly.
         return statistics.fmean(seconds) * max(1.0, lines / sizes[0] if sizes[0] else 1.0)
     slope, fixed = statistics.linear_regression(sizes, seconds)
     if slope < 0:
@@ -51,20 +51,20 @@ def estimated_seconds(history: Sequence[StageRun], lines: int) -> float | None:
 
 
 def deadline_of(date: dt.date, time: dt.time, zone: str) -> dt.datetime:
-    """The moment, in UTC, by which a business date is to be done.
+    """The deadline of a business date, in UTC.
 
     Args:
         date: business date.
-        time: local time of the day after it.
-        zone: IANA zone. Of a time that a clock change repeats, the first; one that it skips is taken by the
-            offset before the change.
+        time: local time on the day after the business date.
+        zone: IANA zone. If a clock change repeats the time, the first occurrence counts. If it skips the
+            time, the offset before the change applies.
     """
     local = dt.datetime.combine(date + dt.timedelta(days=1), time, ZoneInfo(zone))
     return local.astimezone(dt.UTC)
 
 
 def in_words(seconds: float) -> str:
-    """A duration for a person: ``45 s``, ``12 min``, ``3 h 05 min``, ``2 days 3 h``."""
+    """Formats a duration for people: ``45 s``, ``12 min``, ``3 h 05 min``, ``2 days 3 h``."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -1,4 +1,4 @@
-"""How stale dates are published: windows of dates, and Spark partitions for the chunks of a window."""
+"""Splits stale dates into windows, and the chunks of a window into Spark partitions."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TypeVar
 from pipeline.planning.staleness import DateInputs
 from schemas.partitions import PartitionSpan
 
-# With more dates than this, a window that failed is halved, not published date by date: of hundreds of
-# dates a few fail, and each publication costs seconds whatever it holds.
+# A failed window of more dates is halved, not published date by date: few of its dates fail, and each
+# publication has a fixed cost of seconds.
 _ONE_BY_ONE = 8
 Item = TypeVar("Item")
 
@@ -19,7 +19,7 @@ def windows(dates: Iterable[DateInputs], max_lines: int) -> list[list[DateInputs
 
     Args:
         dates: inputs of the dates.
-        max_lines: lines that a window may hold; a date that alone holds more is a window of its own.
+        max_lines: largest number of lines in a window; a larger date gets a window of its own.
     """
     return sized_windows(sorted(dates, key=lambda inputs: inputs.date), lambda date: date.lines, max_lines)
 
@@ -29,22 +29,22 @@ def sized_windows(items: Iterable[Item], size: Callable[[Item], int], most: int)
 
     Args:
         items: what to split.
-        size: of one item.
-        most: size that a window may have; an item that alone has more is a window of its own.
+        size: returns the size of an item.
+        most: largest size of a window; a larger item gets a window of its own.
     """
-    found: list[list[Item]] = []
+    split: list[list[Item]] = []
     room = 0
     for item in items:
-        if not found or size(item) > room:
-            found.append([])
+        if not split or size(item) > room:
+            split.append([])
             room = most
-        found[-1].append(item)
+        split[-1].append(item)
         room -= size(item)
-    return found
+    return split
 
 
 def split_failed(window: Sequence[Item]) -> list[list[Item]]:
-    """The parts in which a window that failed is tried again: single dates, or halves where they are many."""
+    """Splits a failed window for the next attempt: into single dates if there are few, else into halves."""
     if len(window) <= _ONE_BY_ONE:
         return [[item] for item in window]
     middle = len(window) // 2
@@ -52,11 +52,11 @@ def split_failed(window: Sequence[Item]) -> list[list[Item]]:
 
 
 def partition_spans(lines_by_chunk: Mapping[str, int], target_rows: int) -> dict[str, PartitionSpan]:
-    """Spark partitions of each chunk, one span after the other, by name of chunk.
+    """Assigns consecutive Spark partitions to chunks, in order of their names.
 
     Args:
-        lines_by_chunk: received lines; a chunk of none gets no partition.
-        target_rows: lines that a partition is meant to hold.
+        lines_by_chunk: received lines by chunk; a chunk without lines gets no partition.
+        target_rows: lines that a partition should hold.
     """
     spans: dict[str, PartitionSpan] = {}
     first = 0

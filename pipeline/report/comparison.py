@@ -1,4 +1,4 @@
-"""What changed between two revisions of a business date, as tables."""
+"""Prints the changes between two revisions of a business date, as tables."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from pipeline.steps.compare import Comparison
 _NOT_SHOWN = ("gross_before", "gross_after")
 
 
-def print_comparison(found: Comparison) -> None:
-    """Prints how much changed, and the first differences of each table."""
+def print_comparison(comparison: Comparison) -> None:
+    """Prints the sums of the changes and the first differences of each table."""
     console = output()
-    console.print(f"{found.date}: revision {found.before} and revision {found.after}")
-    if found.counts:
-        counts = [{**row, "net": f"{Decimal(row['net']):+,}"} for row in found.counts]
+    console.print(f"{comparison.date}: revision {comparison.before} and revision {comparison.after}")
+    if comparison.counts:
+        counts = [{**row, "net": f"{Decimal(row['net']):+,}"} for row in comparison.counts]
         console.print(_grid(counts))
-    elif not found.missing:
+    elif not comparison.missing:
         console.print("no line and no invoice differs")
-    for table, rows in found.examples.items():
+    for table, rows in comparison.examples.items():
         if rows:
             console.print(f"\n{table}, the first {len(rows)} that differ:")
             console.print(_grid([{k: v for k, v in row.items() if k not in _NOT_SHOWN} for row in rows]))
-    for table, reason in found.missing.items():
+    for table, reason in comparison.missing.items():
         console.print(f"{table} is not compared: {reason}", markup=False)
 
 

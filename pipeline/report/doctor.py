@@ -1,4 +1,4 @@
-"""What a look at a place found, as a table."""
+"""Prints the findings of the doctor job, as a table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STYLES = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 
 def print_findings(checks: Iterable[Mapping[str, str]]) -> None:
-    """Prints a line a check.
+    """Prints one line per check.
 
     Args:
         checks: ``checks`` of the result.

@@ -1,4 +1,4 @@
-"""The table of a drill, for a person; as Markdown, so that it can be kept."""
+"""Prints the results of a drill as a Markdown table, ready to paste into a document."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WIDTH = 320
 
 
 def print_drill(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Prints one row a fault: what ran again, what did not, what it cost, whether the tables are equal."""
+    """Prints one row per fault: what ran again, what did not, the cost, whether the tables are equal."""
     grid = Grid(box=box.MARKDOWN)
     for header in (
         "fault",
@@ -31,7 +31,7 @@ def print_drill(rows: Iterable[Mapping[str, Any]]) -> None:
     for row in rows:
         grid.add_row(*_cells(row))
     console = output()
-    # Whole lines, however narrow the terminal: a table cut off is no evidence.
+    # Print whole lines on narrow terminals too: a truncated table is no evidence.
     console.width = _WIDTH
     console.print(grid, crop=False)
 
@@ -58,11 +58,11 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def _codes(codes: list[int]) -> str:
-    """Exit codes, run after run; equal ones in a row counted."""
-    told: list[tuple[int, int]] = []
+    """Exit codes in order of the runs; consecutive equal codes are counted."""
+    groups: list[tuple[int, int]] = []
     for code in codes:
-        if told and told[-1][0] == code:
-            told[-1] = (code, told[-1][1] + 1)
+        if groups and groups[-1][0] == code:
+            groups[-1] = (code, groups[-1][1] + 1)
         else:
-            told.append((code, 1))
-    return ", then ".join(str(code) if count == 1 else f"{count} x {code}" for code, count in told)
+            groups.append((code, 1))
+    return ", then ".join(str(code) if count == 1 else f"{count} x {code}" for code, count in groups)

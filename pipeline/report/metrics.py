@@ -1,4 +1,4 @@
-"""What a run came to, as metrics of Prometheus: a file for node_exporter's textfile collector, or a push."""
+"""Writes a run's result as Prometheus metrics: to a node_exporter textfile, or to a Pushgateway."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _PUSH_SECONDS = 10.0
 
 
 def write_metrics(target: str, result: Mapping[str, Any], took: dt.timedelta, ended: dt.datetime) -> None:
-    """Writes the metrics of a run, whole or not at all.
+    """Writes the metrics of a run, completely or not at all.
 
     Args:
         target: path of a file (``*.prom``), or the address of a Pushgateway, http(s)://HOST:PORT.
-        result: what the run came to.
+        result: result of the run.
         took: how long it took.
         ended: when it ended.
 
@@ -34,7 +34,7 @@ def write_metrics(target: str, result: Mapping[str, Any], took: dt.timedelta, en
 
 
 def metrics_of(result: Mapping[str, Any], took: dt.timedelta, ended: dt.datetime) -> CollectorRegistry:
-    """The metrics: seconds, counts of lines, dates and drops; all gauges, of the last run of a job."""
+    """Builds gauges for the last run of a job: seconds, and counts of lines, dates and drops."""
     registry = CollectorRegistry()
     job = {"job": result["job"]}
     _set(registry, "run_exit_code", "Exit code of the last run.", [(job, result["exit_code"])])
@@ -69,7 +69,7 @@ def metrics_of(result: Mapping[str, Any], took: dt.timedelta, ended: dt.datetime
     _set(
         registry,
         "stage_margin_seconds",
-        "Seconds from the end of a stage to its deadline; negative where it was late.",
+        "Seconds from the end of a stage to its deadline; negative if it was late.",
         _by(job, result["stages"], "stage", "margin_seconds"),
     )
     return registry

@@ -1,4 +1,4 @@
-"""Progress of a run: what is being done now, how far chunks and tasks are, for a person who waits."""
+"""Shows a waiting person the current step of a run and how far its chunks and tasks are."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from pipeline.report.streams import error_stream, errors
 from pipeline.report.structured import INFO, is_structured, tell
 
 _INTERVAL_SECONDS = 0.5
-# Off a terminal only news are told, and each look asks the driver for every task.
+# Without a terminal only new failures are printed, and each poll asks the driver for every task.
 _LOG_INTERVAL_SECONDS = 5.0
 _IDLE_SECONDS = 30.0
 
 
 class Progress:
-    """Tells steps on stderr: one live line on a terminal, a line a step or a failure anywhere else."""
+    """Reports steps on stderr: one live line on a terminal, else one line per step or failure."""
 
     def __init__(self) -> None:
         self._console = errors()
@@ -33,8 +33,8 @@ class Progress:
         self._started = time.monotonic()
         self._step = ""
         self._spark: SparkSession | None = None
-        self._look: Callable[[], Mapping[str, ChunkTasks]] | None = None
-        self._told: set[str] = set()
+        self._read_chunks: Callable[[], Mapping[str, ChunkTasks]] | None = None
+        self._reported: set[str] = set()
         self._idle_since: float | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._redraw, daemon=True)
@@ -56,7 +56,7 @@ class Progress:
             self._live.stop()
 
     def tell(self, step: str) -> None:
-        """Says what is being done from now on, here and in Spark's UI."""
+        """Reports the step that starts now, on stderr and in Spark's UI."""
         self._step = step
         if self._spark is not None:
             self._spark.sparkContext.setJobDescription(step)
@@ -64,20 +64,24 @@ class Progress:
             self.say(step)
 
     def watch(self, spark: SparkSession) -> None:
-        """Shows the tasks of a session's running stages, too."""
+        """Also shows the tasks of a session's running stages from now on."""
         self._spark = spark
 
     @contextmanager
     def track_progress(self, look: Callable[[], Mapping[str, ChunkTasks]]) -> Iterator[None]:
-        """Shows how far each chunk is, and every failure of a task as it comes, while the context lasts."""
-        self._look, self._told = look, set()
+        """Shows the progress of each chunk and reports task failures while the context is open.
+
+        Args:
+            look: returns the tasks of each chunk.
+        """
+        self._read_chunks, self._reported = look, set()
         try:
             yield
         finally:
-            self._look = None
+            self._read_chunks = None
 
     def say(self, text: str) -> None:
-        """Tells one line beside the step."""
+        """Reports one line within the current step."""
         seconds = time.monotonic() - self._started
         if is_structured():
             tell(error_stream(), INFO, text, seconds=round(seconds, 1), step=self._step)
@@ -87,7 +91,7 @@ class Progress:
     def _redraw(self) -> None:
         interval = _INTERVAL_SECONDS if self._is_live else _LOG_INTERVAL_SECONDS
         while not self._stopped.wait(interval):
-            # A session that is going down, or not up yet, answers with an error: then there is no news.
+            # A session that is starting or stopping answers with an error: skip this poll.
             with suppress(Py4JError, OSError, AttributeError):
                 self._draw()
 
@@ -99,19 +103,19 @@ class Progress:
             self._live.update(Text(f"{seconds:7.1f} s  {self._step}{chunks or tasks}"), refresh=True)
 
     def _chunks(self) -> str:
-        look = self._look
-        if look is None:
+        read_chunks = self._read_chunks
+        if read_chunks is None:
             return ""
-        found = look()
-        for chunk, tasks in found.items():
-            self._tell_failures(chunk, tasks)
-        return "  " + ", ".join(f"{name} {tasks.done}/{tasks.partitions}" for name, tasks in found.items())
+        by_chunk = read_chunks()
+        for chunk, tasks in by_chunk.items():
+            self._report_failures(chunk, tasks)
+        return "  " + ", ".join(f"{name} {tasks.done}/{tasks.partitions}" for name, tasks in by_chunk.items())
 
-    def _tell_failures(self, chunk: str, tasks: ChunkTasks) -> None:
+    def _report_failures(self, chunk: str, tasks: ChunkTasks) -> None:
         for failure in tasks.failures:
             text = f"chunk {chunk}: an attempt failed on {failure}"
-            if text not in self._told:
-                self._told.add(text)
+            if text not in self._reported:
+                self._reported.add(text)
                 self.say(text)
 
     def _tasks(self) -> str:
@@ -119,14 +123,14 @@ class Progress:
             return ""
         tracker = self._spark.sparkContext.statusTracker()
         stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
-        found = [stage for stage in stages if stage is not None]
-        self._tell_idle(bool(found) and not any(stage.numActiveTasks for stage in found))
-        done = sum(stage.numCompletedTasks for stage in found)
-        total = sum(stage.numTasks for stage in found)
+        active = [stage for stage in stages if stage is not None]
+        self._report_idle(bool(active) and not any(stage.numActiveTasks for stage in active))
+        done = sum(stage.numCompletedTasks for stage in active)
+        total = sum(stage.numTasks for stage in active)
         return f"  ({done} of {total} tasks)" if total else ""
 
-    def _tell_idle(self, is_idle: bool) -> None:
-        """Says once that tasks wait and nobody takes them: a cluster with no free core says nothing."""
+    def _report_idle(self, is_idle: bool) -> None:
+        """Reports once that tasks are waiting for a core: a cluster without free cores reports nothing."""
         if not is_idle:
             self._idle_since = None
             return
@@ -134,4 +138,6 @@ class Progress:
         self._idle_since = now if self._idle_since is None else self._idle_since
         if 0 < self._idle_since < now - _IDLE_SECONDS:
             self._idle_since = -1
-            self.say(f"no worker has taken a task for {_IDLE_SECONDS:.0f} s: has the cluster free cores?")
+            self.say(
+                f"no worker has taken a task for {_IDLE_SECONDS:.0f} s: does the cluster have free cores?"
+            )

@@ -1,4 +1,4 @@
-"""What a replay of rejected lines came to, as a table."""
+"""Prints the result of a replay of rejected lines, as a table."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pipeline.report.tables import bare_grid
 
 
 def print_replay(reason: str, drops: list[dict[str, Any]], *, is_planned: bool) -> None:
-    """Prints a line a drop, and the sum.
+    """Prints one line per drop, and the sum.
 
     Args:
         reason: reject reason.
         drops: ``replayed`` of the result.
-        is_planned: whether nothing was written.
+        is_planned: whether this was a dry run.
     """
     console = output()
     if not drops:
@@ -29,9 +29,9 @@ def print_replay(reason: str, drops: list[dict[str, Any]], *, is_planned: bool) 
         grid.add_row(drop["drop_date"], *[f"{count:,}" for count in counts], drop["source"])
     console.print(grid)
     before, after, accepted_before, accepted_after = (sum(drop[name] for drop in drops) for name in _COUNTS)
-    said = "would be" if is_planned else "are"
+    verb = "would be" if is_planned else "are"
     console.print(
-        f"{len(drops):,} drops: of {before:,} lines rejected for {reason}, {after:,} still {said}; "
+        f"{len(drops):,} drops: of {before:,} lines rejected for {reason}, {after:,} still {verb}; "
         f"{accepted_after - accepted_before:+,} accepted lines"
     )
 

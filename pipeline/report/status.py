@@ -1,4 +1,4 @@
-"""How far each business date is, as a table."""
+"""Prints how far each business date is, as a table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STYLES = {"billed": "green", "done": "green", "stale": "yellow", "landed": "yel
 
 
 def print_status(states: list[dict[str, Any]]) -> None:
-    """Prints a line a date, and how many are in each state.
+    """Prints one line per date, and the number of dates in each state.
 
     Args:
         states: ``states`` of the result.

@@ -1,4 +1,4 @@
-"""The terminal of a run: spark-submit stands between it and the job."""
+"""The terminal of a run. spark-submit pipes a job's output, so the job opens the terminal itself."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import TextIO
 
 from rich.console import Console
 
-# Where nobody watches there is no width to keep to: a log must not lose a digit.
+# A log has no width to fit: wrapping or cutting lines would lose digits.
 _LOG_WIDTH = 160
 
 
 @cache
 def _stream(variable: str) -> TextIO | None:
-    """The stream that scripts/submit.sh names, where it is a terminal or a pipe; else None.
+    """The stream that scripts/submit.sh names if it is a terminal or a pipe; else None.
 
-    A regular file opened again has a place of its own to write at: what others write to it would be lost.
+    A regular file is not reopened: the second descriptor has its own offset and would overwrite other output.
     """
     path = Path(os.environ.get(variable, os.devnull))
     try:
         mode = path.stat().st_mode
         if stat.S_ISFIFO(mode) or (stat.S_ISCHR(mode) and path != Path(os.devnull)):
-            # Without blocking: a pipe that nobody reads any more would be waited for, for ever.
+            # Open without blocking: opening a pipe that has no reader would hang forever.
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
             os.set_blocking(descriptor, True)
             return os.fdopen(descriptor, "w", buffering=1, encoding="utf-8")
@@ -35,12 +35,12 @@ def _stream(variable: str) -> TextIO | None:
 
 
 def output() -> Console:
-    """What a run found goes to stdout."""
+    """The console on stdout, for results."""
     return _console(output_stream())
 
 
 def errors() -> Console:
-    """Progress, warnings and errors go to stderr."""
+    """The console on stderr, for progress, warnings and errors."""
     return _console(error_stream())
 
 

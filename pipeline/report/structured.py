@@ -1,6 +1,6 @@
-"""What a run tells, as JSON objects a line, for a machine to read: asked for by ``CYMBAL_LOG_FORMAT=json``.
+"""Writes a run's output as one JSON object per line if ``CYMBAL_LOG_FORMAT=json`` is set.
 
-Field names are those of the Elastic Common Schema, as in Spark's own log of the same form.
+Field names follow the Elastic Common Schema, like Spark's own JSON log.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ def is_structured() -> bool:
 
 
 def tell(stream: TextIO, level: str, message: str, **fields: Any) -> None:
-    """Writes one event, dated now, in UTC.
+    """Writes one event with the current time in UTC.
 
     Args:
-        stream: where to.
-        level: one of those of this module.
-        message: for a person.
-        fields: more, under ``cymbal.``.
+        stream: stream to write to.
+        level: a level of this module.
+        message: text for people.
+        fields: further fields; each name gets the prefix ``cymbal.``.
     """
     event = {
         "@timestamp": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),

@@ -1,4 +1,4 @@
-"""The summary of a run, drawn from its result."""
+"""Prints the summary of a run from its result."""
 
 from __future__ import annotations
 
@@ -13,17 +13,13 @@ from rich.table import Table as Grid
 from pipeline.report.streams import error_stream, errors, output, output_stream
 from pipeline.report.structured import ERROR, INFO, WARNING, is_structured, tell
 from pipeline.report.tables import bare_grid, format_margin
+from schemas.gold import GOLD_TABLES
+from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES
 
 _BAR_WIDTH = 24
 _SHOWN = 20
-_TABLES = (
-    "bronze/received_sales",
-    "silver/sales",
-    "silver/conflicts",
-    "gold/daily_sales",
-    "gold/invoices",
-    "ledger/",
-)
+# A user reads these first.
+_TABLES = (RECEIVED_SALES, SALES, CONFLICTS, *GOLD_TABLES)
 
 
 def print_error(text: str) -> None:
@@ -45,7 +41,7 @@ def print_summary(result: dict[str, Any], lake: str | None, took: dt.timedelta) 
     if result["error"]:
         print_error(f"{result['job']}: {result['error']}")
     if result["run_again"]:
-        terminal.print(f"what is left is done by: {result['run_again']}", markup=False)
+        terminal.print(f"to finish the rest, run: {result['run_again']}", markup=False)
     for line in result["planned"]:
         console.print(line, markup=False)
     _print_drops(console, result)
@@ -55,7 +51,8 @@ def print_summary(result: dict[str, Any], lake: str | None, took: dt.timedelta) 
     _print_stages(console, result)
     _print_removed(console, result)
     if lake is not None and (result["dates"] or result["drops"]):
-        console.print(f"\ntables under {lake}: {', '.join(_TABLES)}", markup=False)
+        names = ", ".join([*(table.name for table in _TABLES), "ledger/"])
+        console.print(f"\ntables under {lake}: {names}", markup=False)
     seconds = took.total_seconds()
     console.print(
         f"\n{result['job']}: {result['status']} in {seconds:.1f} s, exit code {result['exit_code']}, "
@@ -87,9 +84,9 @@ def _print_drops(console: Console, result: dict[str, Any]) -> None:
     )
     if result["rejected"]:
         grid = _grid("rejected because", "lines", "")
-        most = max(result["rejected"].values())
+        largest = max(result["rejected"].values())
         for reason, count in sorted(result["rejected"].items(), key=lambda item: -item[1]):
-            grid.add_row(reason, f"{count:,}", _bar(count, most))
+            grid.add_row(reason, f"{count:,}", _bar(count, largest))
         console.print(grid)
 
 
@@ -116,7 +113,7 @@ def _print_chunks(console: Console, result: dict[str, Any]) -> None:
     grid = _grid(
         "chunk", "received", "published", "duplicates", "conflicts", "partitions", "task s", "failed", ""
     )
-    most = max(chunk["received"] for chunk in chunks)
+    largest = max(chunk["received"] for chunk in chunks)
     for chunk in chunks:
         grid.add_row(
             chunk["chunk"],
@@ -124,7 +121,7 @@ def _print_chunks(console: Console, result: dict[str, Any]) -> None:
             str(chunk.get("partitions", "")),
             f"{chunk['task_seconds']:.1f}" if "task_seconds" in chunk else "",
             str(chunk.get("failed_attempts", "")),
-            _bar(chunk["received"], most),
+            _bar(chunk["received"], largest),
         )
     console.print(grid)
 
@@ -178,5 +175,5 @@ def _grid(*headers: str) -> Grid:
     return grid
 
 
-def _bar(value: int, most: int) -> str:
-    return "█" * max(1, round(_BAR_WIDTH * value / most)) if value else ""
+def _bar(value: int, largest: int) -> str:
+    return "█" * max(1, round(_BAR_WIDTH * value / largest)) if value else ""

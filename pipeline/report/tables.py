@@ -1,4 +1,4 @@
-"""How tables and margins look on the terminal, once for every report."""
+"""The format of tables and margins that all reports share."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pipeline.planning.timetable import in_words
 
 
 def bare_grid() -> Grid:
-    """A table without lines around its cells, columns to be added."""
+    """An empty table without lines around its cells."""
     return Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0))
 
 
 def format_margin(seconds: float | None, late: str = "LATE") -> str:
-    """How an end stands to a deadline: ``12 min left``, ``3 min LATE``; empty where there is none.
+    """Formats the margin to a deadline: ``12 min left``, ``3 min LATE``; empty without a deadline.
 
     Args:
-        seconds: from the end to the deadline, negative where late.
+        seconds: from the end to the deadline, negative if late; None without a deadline.
         late: the word for late, with its markup.
     """
     if seconds is None:

@@ -13,8 +13,10 @@ from pyspark.sql import DataFrame
 
 from pipeline.steps.context import Batch
 from schemas.errors import UsageError
-from schemas.tables import INVOICES, SALES, Table
-from transforms.comparison import INVOICE_KEY, LINE_KEY, compare, count_changes
+from schemas.gold import GOLD_TABLES, Period
+from schemas.tables import SALES, Table
+from transforms.comparison import compare, count_changes
+from transforms.hashing import KEY_COLUMNS
 
 _SHOWN = 20
 
@@ -73,8 +75,12 @@ def compare_revisions(
             known = ", ".join(map(str, sorted(versions))) or "none"
             raise UsageError(f"{date} has no revision {revision} to compare; it has: {known}")
     found = Comparison(date, older, newer)
-    _compare_table(batch, found, SALES, LINE_KEY, versions, out)
-    _compare_table(batch, found, INVOICES, INVOICE_KEY, batch.ledger.gold_versions(INVOICES, date), out)
+    _compare_table(batch, found, SALES, KEY_COLUMNS, versions, out)
+    for table in GOLD_TABLES:
+        if table.period is Period.DAY:  # a longer period has no revision of one date
+            _compare_table(
+                batch, found, table, table.identifier, batch.ledger.gold_versions(table, date), out
+            )
     return found
 
 

@@ -1,94 +1,126 @@
-"""Gold: daily totals and invoices, built from business dates that are done, each from its newest revision."""
+"""Gold: the tables of ``schemas.gold``, each built from the newest revision of the dates that are done."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Container, Mapping
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping
 
 from pyspark.sql import DataFrame
 
-from pipeline.planning.staleness import date_inputs, no_inputs
-from pipeline.planning.windows import windows
-from pipeline.steps.context import Batch
+from pipeline.planning.staleness import DateInputs, date_inputs, no_inputs
+from pipeline.planning.windows import sized_windows
+from pipeline.steps.context import Batch, DateRange
+from schemas.gold import GOLD_TABLES, GoldTable, tables_of
 from schemas.states import Stage
-from schemas.tables import DAILY_SALES, INVOICES, SALES, Table
-from transforms.totals import daily_sales, invoices
+from schemas.tables import SALES
+from transforms import totals
 
-Transform = Callable[[DataFrame, Mapping[dt.date, int]], DataFrame]
-
-
-def build_daily_sales(batch: Batch, requested: Container[dt.date], force: Container[dt.date] = ()) -> None:
-    """Builds ``gold/daily_sales`` of every done date that it does not hold in its newest revision.
-
-    Args:
-        batch: the run.
-        requested: business dates to which it is limited.
-        force: dates that are built again though they are of their newest revision.
-    """
-    stale = _stale_revisions(batch, requested, DAILY_SALES, force)
-    _build(batch, stale, Stage.DAILY_SALES, DAILY_SALES, daily_sales)
+Revisions = Mapping[dt.date, int]
 
 
-def bill_customers(batch: Batch, requested: Container[dt.date], force: Container[dt.date] = ()) -> None:
-    """Builds ``gold/invoices`` of every done date that it does not hold in its newest revision.
+def build_gold(
+    batch: Batch, stage: Stage, requested: Container[dt.date], force: Container[dt.date] = ()
+) -> None:
+    """Builds the gold tables of a stage for every period with a date that they do not hold as it is now.
 
     Args:
         batch: the run.
-        requested: business dates to which it is limited.
-        force: dates that are built again though they are of their newest revision.
+        stage: stage whose tables are built.
+        requested: only periods with one of these business dates are built.
+        force: business dates that are built again even if the tables hold their newest revision.
     """
-    _build(batch, _stale_revisions(batch, requested, INVOICES, force), Stage.INVOICES, INVOICES, invoices)
+    stale = {table: stale_revisions(batch, table, requested, force) for table in tables_of(stage)}
+    for table, revisions in stale.items():
+        batch.outcome.built.setdefault(table.name, []).extend(revisions)
+        if batch.dry_run:
+            planned = [f"build {table.name} {date} from revision {n}" for date, n in revisions.items()]
+            batch.outcome.planned += planned
+    stale = {table: revisions for table, revisions in stale.items() if revisions}
+    if stale and not batch.dry_run:
+        _build(batch, stage, stale)
+
+
+def build_all_gold(batch: Batch, requested: Container[dt.date], force: Container[dt.date] = ()) -> None:
+    """Builds every gold table, stage by stage: see :func:`build_gold`."""
+    for stage in dict.fromkeys(table.stage for table in GOLD_TABLES):
+        build_gold(batch, stage, requested, force)
+
+
+def build_new_gold(batch: Batch) -> list[str]:
+    """Builds the gold tables that an older version of the batch did not have; returns their names."""
+    new = [table for table in GOLD_TABLES if not batch.lake.exists(table)]
+    built = []
+    for table in new:
+        revisions = stale_revisions(batch, table, DateRange())
+        if revisions:
+            _build(batch, table.stage, {table: revisions})
+            built.append(table.name)
+    return built
 
 
 def recover_builds(batch: Batch) -> None:
-    """Records every commit to gold that the ledger does not tell of."""
-    for table in (DAILY_SALES, INVOICES):
+    """Records every commit to gold that the ledger does not have."""
+    for table in GOLD_TABLES:
         recorded = batch.ledger.recorded_versions(table)
         for commit in batch.lake.history(table, recorded):
-            said = commit.metadata
-            if said.get("job") == table.name:
+            metadata = commit.metadata
+            if metadata.get("job") == table.name:
                 batch.tell(f"completing the ledger of {table.name}")
-                revisions = {dt.date.fromisoformat(text): n for text, n in said["dates"].items()}
-                batch.ledger.record_builds(str(said["run_id"]), table, revisions, commit.version)
+                revisions = {dt.date.fromisoformat(text): n for text, n in metadata["dates"].items()}
+                batch.ledger.record_builds(str(metadata["run_id"]), table, revisions, commit.version)
 
 
-def _build(
-    batch: Batch,
-    stale: Mapping[dt.date, int],
-    stage: Stage,
-    table: Table,
-    transform: Transform,
-) -> None:
-    batch.outcome.built.setdefault(table.name, []).extend(stale)
-    if batch.dry_run:
-        batch.outcome.planned += [f"build {table.name} {date} from revision {r}" for date, r in stale.items()]
-        return
-    if stale:
-        _build_stale(batch, stage, table, transform, stale)
+def stale_revisions(
+    batch: Batch, table: GoldTable, requested: Container[dt.date], force: Container[dt.date] = ()
+) -> dict[dt.date, int]:
+    """Revisions, by date, of all done dates of the periods that a table does not hold as they are now."""
+    built = batch.ledger.built_revisions(table)
+    done = {date: state.revision for date, state in batch.ledger.dates().items() if state.revision > 0}
+    stale = {
+        table.period.start_of(date)
+        for date, revision in done.items()
+        if date in requested and (built.get(date) != revision or date in force)
+    }
+    return {date: revision for date, revision in done.items() if table.period.start_of(date) in stale}
 
 
-def _build_stale(
-    batch: Batch, stage: Stage, table: Table, transform: Transform, stale: Mapping[dt.date, int]
-) -> None:
+def gold_rows(table: GoldTable, sales: DataFrame, revisions: Revisions) -> DataFrame:
+    """The rows of a gold table, computed from published sales.
+
+    Args:
+        table: contract.
+        sales: ``silver/sales`` of whole periods.
+        revisions: revision of each business date in it.
+    """
+    rows: DataFrame = getattr(totals, table.transform)(sales, revisions)
+    return rows.select(*table.columns)
+
+
+def _build(batch: Batch, stage: Stage, stale: Mapping[GoldTable, Revisions]) -> None:
     inputs = date_inputs(batch.ledger.drops().values(), published=batch.ledger.dates())
-    sized = [inputs.get(date) or no_inputs(date) for date in stale]
+    dates = {date: revision for revisions in stale.values() for date, revision in revisions.items()}
+    sized = {date: inputs.get(date) or no_inputs(date) for date in dates}
     sales_version = batch.lake.version(SALES)
-    lines, due = sum(date.lines for date in sized), _due(batch, stale)
-    with batch.timetable.stage(stage, len(sized), lines, due):
-        for window in windows(sized, batch.settings.publish.max_lines_per_window):
-            _build_window(
-                batch, table, transform, {date.date: stale[date.date] for date in window}, sales_version
-            )
-            batch.timetable.advance(sum(date.lines for date in window))
+    lines = sum(date.lines for date in sized.values())
+    with batch.timetable.stage(stage, len(sized), lines, _due(batch, dates)):
+        for table, revisions in stale.items():
+            for window in _windows(batch, table, [sized[date] for date in revisions]):
+                _build_window(batch, table, {date: revisions[date] for date in window}, sales_version)
+                batch.timetable.advance(sum(sized[date].lines for date in window) // len(stale))
 
 
-def _build_window(
-    batch: Batch,
-    table: Table,
-    transform: Transform,
-    revisions: Mapping[dt.date, int],
-    sales_version: int | None,
-) -> None:
+def _windows(batch: Batch, table: GoldTable, dates: Iterable[DateInputs]) -> list[list[dt.date]]:
+    """Dates in windows of one commit each; a period is never split."""
+    periods: dict[dt.date, list[DateInputs]] = defaultdict(list)
+    for inputs in sorted(dates, key=lambda inputs: inputs.date):
+        periods[table.period.start_of(inputs.date)].append(inputs)
+    most = batch.settings.publish.max_lines_per_window
+    windows = sized_windows(periods.values(), lambda period: sum(date.lines for date in period), most)
+    return [[inputs.date for period in window for inputs in period] for window in windows]
+
+
+def _build_window(batch: Batch, table: GoldTable, revisions: Revisions, sales_version: int | None) -> None:
     batch.tell(f"building {table.name} of {len(revisions):,} dates{batch.timetable.left()}")
     sales = batch.lake.read_dates(SALES, revisions, sales_version)
     metadata = {
@@ -97,24 +129,14 @@ def _build_window(
         "sales_version": sales_version,
         "dates": {date.isoformat(): revision for date, revision in sorted(revisions.items())},
     }
-    # One file a date, not one of each shuffle partition; a date too large for one is still split.
-    totals = transform(sales, revisions).hint("rebalance", "business_date")
-    version = batch.lake.replace(table, totals, revisions, metadata)
+    # Without the hint each shuffle partition writes a file for each period.
+    rows = gold_rows(table, sales, revisions).hint("rebalance", table.period_column)
+    periods = {table.period.start_of(date) for date in revisions}
+    version = batch.lake.replace(table, rows, periods, metadata)
     batch.ledger.record_builds(batch.run_id, table, revisions, version)
 
 
-def _due(batch: Batch, stale: Mapping[dt.date, int]) -> list[dt.date]:
-    """Dates that are built in their first revision and are no history: others are due at no time."""
+def _due(batch: Batch, stale: Revisions) -> list[dt.date]:
+    """Dates with a deadline: those built in their first revision that are not history."""
     late = batch.settings.late
     return [date for date, revision in stale.items() if revision == 1 and not late.is_history(date)]
-
-
-def _stale_revisions(
-    batch: Batch, requested: Container[dt.date], table: Table, force: Container[dt.date]
-) -> dict[dt.date, int]:
-    built = batch.ledger.built_revisions(table)
-    return {
-        date: state.revision
-        for date, state in batch.ledger.dates().items()
-        if state.revision > 0 and date in requested and (built.get(date) != state.revision or date in force)
-    }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 
 from pipeline.steps.context import Batch
-from schemas.tables import TABLES, Table
+from schemas.lake import TABLES
+from schemas.tables import Table
 
 # A table without dates gets a file a commit: reading more than these takes longer than one of them all.
 _FEW_LEDGER_FILES = 16

@@ -15,6 +15,7 @@ from pipeline.planning.pinned import Change, Chunking, PinnedSettings, SettingsR
 from pipeline.planning.staleness import KNOWN_WRONG, DateInputs, DateState, date_inputs, no_inputs
 from pipeline.steps.context import Batch
 from pipeline.steps.deliveries import recount_deliveries
+from pipeline.steps.gold import build_new_gold
 from pipeline.steps.publish_commit import JOB, PublishCommit
 from pipeline.steps.received import settled_version
 from pipeline.steps.recording import done_row
@@ -55,6 +56,7 @@ def migrate(batch: Batch) -> list[str]:
     recover(batch)
     said += recount_deliveries(batch, everything=True)
     said += _stamp_dates(batch)
+    said += [f"{name}: built for the first time" for name in build_new_gold(batch)]
     # Last: as long as it is missing, the same command does all of this again.
     batch.ledger.record_run(
         {"run_id": batch.run_id, "job": "migrate_tables", "status": RunStatus.RUNNING.value}

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Container, Iterable
 
 from pipeline.steps.context import Batch, DateRange
-from pipeline.steps.gold import bill_customers, build_daily_sales
+from pipeline.steps.gold import build_all_gold
 from pipeline.steps.publish import publish
 
 
@@ -22,5 +22,4 @@ def publish_and_build(
     """
     every_date = DateRange()
     publish(batch, every_date, not_ready, force)
-    build_daily_sales(batch, every_date)
-    bill_customers(batch, every_date)
+    build_all_gold(batch, every_date)

@@ -9,7 +9,8 @@ from pipeline.steps.publish_commit import RECOUNT, ROLL_BACK
 from pipeline.steps.receiving import recover_ingests
 from pipeline.steps.recording import recover_publications
 from schemas.errors import AuditError, UsageError
-from schemas.tables import DAILY_SALES, INVOICES, RECEIVED_SALES, SALES
+from schemas.lake import RECORDED_TABLES
+from schemas.tables import RECEIVED_SALES
 
 
 def recover(batch: Batch) -> None:
@@ -30,7 +31,7 @@ def check_tables(batch: Batch) -> None:
     Raises:
         AuditError: one does not, as where it was restored from a backup that is older than the ledger.
     """
-    for table in (RECEIVED_SALES, SALES, DAILY_SALES, INVOICES):
+    for table in RECORDED_TABLES:
         recorded = batch.ledger.recorded_versions(table)
         if not recorded:
             continue

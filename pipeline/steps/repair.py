@@ -13,24 +13,17 @@ from pipeline.lake.frames import local_frame
 from pipeline.planning.pinned import Wishes
 from pipeline.steps.context import Batch, DateRange
 from pipeline.steps.deliveries import LOST, recount_deliveries
-from pipeline.steps.gold import bill_customers, build_daily_sales, recover_builds
+from pipeline.steps.gold import build_all_gold, recover_builds
 from pipeline.steps.publish import republish_wrong
 from pipeline.steps.receiving import recover_ingests
 from pipeline.steps.recording import recover_publications
 from pipeline.steps.recovery import pin_settings
 from pipeline.steps.verify import Verification, examine_lake, published_dates
 from schemas.drops import Drop, IngestedDrop
+from schemas.gold import GOLD_TABLES, GoldTable
+from schemas.lake import RECORDED_TABLES
 from schemas.states import DropStatus
-from schemas.tables import (
-    CONFLICTS,
-    DAILY_SALES,
-    INVOICES,
-    RECEIVED_SALES,
-    SALES,
-)
-
-# Tables whose commits the ledger tells of.
-_TOLD = (RECEIVED_SALES, SALES, DAILY_SALES, INVOICES)
+from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES, Table
 
 
 def repair(batch: Batch) -> list[str]:
@@ -60,8 +53,7 @@ def repair(batch: Batch) -> list[str]:
     for date in wrong:
         said.append(f"date {date}: published again, since it did not hold what bronze gives")
     republish_wrong(batch, wrong)
-    build_daily_sales(batch, DateRange(), force=wrong)
-    bill_customers(batch, DateRange(), force=wrong)
+    build_all_gold(batch, DateRange(), force=wrong)
     return said
 
 
@@ -72,7 +64,7 @@ def _wrong(found: Verification) -> list[dt.date]:
 def _beyond(batch: Batch) -> list[str]:
     """Tables that are older than what the ledger tells of them."""
     lines = []
-    for table in _TOLD:
+    for table in RECORDED_TABLES:
         last, version = max(batch.ledger.recorded_versions(table), default=-1), batch.lake.version(table)
         if last > (-1 if version is None else version):
             lines.append(f"{table.name} is at version {version}: rows of later ones leave the ledger")
@@ -92,7 +84,7 @@ def _forget_lost_versions(batch: Batch) -> list[str]:
         ]
         said += [f"drop {found.drop.date}: {LOST}" for found in lost]
         batch.ledger.record_drops(batch.run_id, lost, None, batch.ingest_audit())
-        batch.ledger.forget_beyond({table.name: batch.lake.version(table) for table in _TOLD})
+        batch.ledger.forget_beyond({table.name: batch.lake.version(table) for table in RECORDED_TABLES})
     return said
 
 
@@ -127,7 +119,16 @@ def _clear_strays(batch: Batch, dates: Iterable[dt.date]) -> list[str]:
     strays = [date for date in dates if date not in known and date not in received]
     if not strays:
         return []
-    for table in (SALES, CONFLICTS, DAILY_SALES, INVOICES):
+    for table in (SALES, CONFLICTS, *GOLD_TABLES):
         nothing = local_frame(batch.spark, table.schema)
-        batch.lake.replace(table, nothing, strays, {"job": "repair_lake", "run_id": batch.run_id})
+        emptied = _stray_partitions(table, strays, known)
+        batch.lake.replace(table, nothing, emptied, {"job": "repair_lake", "run_id": batch.run_id})
     return [f"date {date}: rows removed, since it was never published" for date in strays]
+
+
+def _stray_partitions(table: Table, strays: Iterable[dt.date], known: Iterable[dt.date]) -> set[dt.date]:
+    """Partitions of a table that hold rows of stray dates alone."""
+    if not isinstance(table, GoldTable):
+        return set(strays)
+    kept = {table.period.start_of(date) for date in known}
+    return {table.period.start_of(date) for date in strays} - kept

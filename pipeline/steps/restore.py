@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from pipeline.lake.tables import filter_dates
 from pipeline.planning.staleness import date_inputs, no_inputs, stale_dates
 from pipeline.steps.context import Batch, DateRange
-from pipeline.steps.gold import bill_customers, build_daily_sales
+from pipeline.steps.gold import build_all_gold
 from pipeline.steps.publish_commit import JOB, ROLL_BACK, PublishCommit
 from pipeline.steps.recording import count_accepted, record_publication, undo_conflicts
 from schemas.errors import AuditError, NotReadyError, UsageError
@@ -66,8 +66,7 @@ def restore(batch: Batch, date: dt.date, revision: int) -> None:
             raise
     record_publication(batch, publication, version, received)
     only = DateRange(date, date)
-    build_daily_sales(batch, only)
-    bill_customers(batch, only)
+    build_all_gold(batch, only)
 
 
 def _sale_dates(batch: Batch, date: dt.date, sales: DataFrame, conflicts: DataFrame) -> set[dt.date]:

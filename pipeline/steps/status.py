@@ -11,8 +11,8 @@ from pipeline.lake.ledger import now
 from pipeline.planning.date_progress import WAITING, DateProgress, LakeState, standings
 from pipeline.planning.timetable import deadline_of
 from pipeline.steps.context import Batch, DateRange
+from schemas.gold import GOLD_TABLES
 from schemas.states import DateProgressState, Stage
-from schemas.tables import DAILY_SALES, INVOICES
 
 # Without dates asked for, as many nights as anyone looks back on.
 _NIGHTS = 14
@@ -47,7 +47,7 @@ def _known(batch: Batch) -> LakeState:
     return LakeState(
         drops=batch.ledger.drops(),
         published=batch.ledger.dates(),
-        built=[batch.ledger.built_revisions(table) for table in (DAILY_SALES, INVOICES)],
+        built=[batch.ledger.built_revisions(table) for table in GOLD_TABLES],
         landed={drop.date: drop.fingerprint for drop in landed},
         reasons=batch.ledger.reasons(),
     )

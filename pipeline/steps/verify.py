@@ -7,6 +7,7 @@ become is decided by :func:`transforms.verification.expected_lines`, which is no
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -28,17 +29,18 @@ from pipeline.planning.staleness import (
     stale_dates,
 )
 from pipeline.steps.context import Batch
+from pipeline.steps.gold import gold_rows
 from pipeline.steps.publish_commit import JOB, ROLL_BACK, PublishCommit
 from pipeline.steps.received import read_accepted, settled_version
 from pipeline.steps.receiving import JOB as INGEST
 from pipeline.steps.receiving import count_drops
 from pipeline.steps.recording import chunked, count_cells, count_conflicts_of, count_sales
 from schemas.drops import Drop, IngestedDrop
+from schemas.gold import GOLD_TABLES, GoldTable
 from schemas.states import DateStatus, DropStatus, ExitCode
-from schemas.tables import CONFLICTS, DAILY_SALES, INVOICES, RECEIVED_SALES, SALES, Table
+from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES, Table
 from transforms.control_totals import count_received
 from transforms.publication import LINE_COLUMNS
-from transforms.totals import daily_sales, invoices
 from transforms.verification import (
     digest_by_date,
     expected_lines,
@@ -236,9 +238,10 @@ def _check_ledger_staleness(
 
 def _check_strays(batch: Batch, found: Verification, published: Mapping[dt.date, DateState]) -> None:
     """Rows of dates that were never published."""
-    for table in (SALES, CONFLICTS, DAILY_SALES, INVOICES):
-        rows = batch.lake.read(table).select("business_date").distinct().collect()
-        for date in sorted({row.business_date for row in rows} - set(published)):
+    for table in (SALES, CONFLICTS, *GOLD_TABLES):
+        starts = table.period.start_of if isinstance(table, GoldTable) else _itself
+        rows = batch.lake.read(table).select(F.col(table.partition_by[0]).alias("date")).distinct().collect()
+        for date in sorted({row.date for row in rows} - set(map(starts, published))):
             found.add([date], f"{table.name} holds rows of {date}, which was never published")
 
 
@@ -327,20 +330,47 @@ def _check_restored(
 
 
 def _check_gold(batch: Batch, found: Verification, published: Mapping[dt.date, DateState]) -> None:
-    for table, transform in ((DAILY_SALES, daily_sales), (INVOICES, invoices)):
+    for table in GOLD_TABLES:
         built = batch.ledger.built_revisions(table)
-        behind = [date for date in found.dates if built.get(date) != published[date].revision]
+        behind = {date for date in found.dates if built.get(date) != published[date].revision}
         found.not_built = sorted({*found.not_built, *behind})
-        current = [date for date in found.dates if date not in behind]
-        revisions = {date: published[date].revision for date in current}
-        wanted = transform(_of(batch, SALES, current), revisions)
-        for row in row_differences(wanted, _of(batch, table, current)).limit(_SHOWN).collect():
+        periods, revisions = _whole_periods(table, found.dates, behind, published)
+        wanted = gold_rows(table, _of(batch, SALES, list(revisions)), revisions)
+        there = _of(batch, table, periods)
+        for row in row_differences(wanted, there, table.period_column).limit(_SHOWN).collect():
             found.add(
-                [row.business_date],
-                f"{table.name} {row.business_date} {row.currency}: {row.found} rows, {row.found_lines} lines "
+                [date for date in revisions if table.period.start_of(date) == row.period],
+                f"{table.name} {row.period} {row.currency}: {row.found} rows, {row.found_lines} lines "
                 f"net {row.found_net} that silver/sales does not give; it gives {row.wanted} rows, "
                 f"{row.wanted_lines} lines net {row.wanted_net}",
             )
+
+
+def _whole_periods(
+    table: GoldTable,
+    verified: Iterable[dt.date],
+    behind: Collection[dt.date],
+    published: Mapping[dt.date, DateState],
+) -> tuple[list[dt.date], dict[dt.date, int]]:
+    """Periods that can be summed again: with a verified date, none of whose dates is stale or not built.
+
+    Returns:
+        First dates of the periods; the revisions of all their published dates.
+    """
+    verified = set(verified)
+    dates: dict[dt.date, list[dt.date]] = defaultdict(list)
+    for date in published:
+        dates[table.period.start_of(date)].append(date)
+    whole = [
+        start
+        for start, members in dates.items()
+        if verified & set(members) and not set(behind) & set(members)
+    ]
+    return whole, {date: published[date].revision for start in whole for date in dates[start]}
+
+
+def _itself(date: dt.date) -> dt.date:
+    return date
 
 
 def _reused_numbers(batch: Batch, dates: list[dt.date]) -> list[str]:

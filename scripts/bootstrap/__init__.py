@@ -1,1 +1,1 @@
-"""What a fresh machine needs before a job can run; standard library only."""
+"""Prepares a fresh machine for its first job, with the standard library only."""

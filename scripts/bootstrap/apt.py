@@ -1,4 +1,4 @@
-"""Debian packages, where set-up runs as root."""
+"""Installs Debian packages, if set-up runs as root."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ def can_apt_install() -> bool:
 
 
 def apt_install(alternatives: list[str]) -> str:
-    """Installs the first of some Debian packages that there is; needs root.
+    """Installs the first Debian package that is available. Needs root.
+
+    Args:
+        alternatives: names of packages, the preferred one first.
 
     Returns:
-        Nothing when one was installed, else the reason in a few words.
+        An empty string if one was installed, else the reason in a few words.
     """
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    patience = [
+    timeouts = [
         "-o",
         "Acquire::Retries=1",
         "-o",
@@ -28,11 +31,11 @@ def apt_install(alternatives: list[str]) -> str:
         "-o",
         "Acquire::https::Timeout=20",
     ]
-    say(f"asks apt for {alternatives[0]}")
-    updated = run_quietly(["apt-get", *patience, "update", "-qq"], seconds=300, env=environment)
+    say(f"installs {alternatives[0]} with apt")
+    updated = run_quietly(["apt-get", *timeouts, "update", "-qq"], seconds=300, env=environment)
     reason = f"apt-get update: {last_line(updated.stdout)}" if updated.returncode != 0 else ""
     for package in alternatives:
-        command = ["apt-get", *patience, "install", "-y", "-qq", "--no-install-recommends", package]
+        command = ["apt-get", *timeouts, "install", "-y", "-qq", "--no-install-recommends", package]
         installed = run_quietly(command, seconds=900, env=environment)
         if installed.returncode == 0:
             return ""

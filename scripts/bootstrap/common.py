@@ -1,4 +1,4 @@
-"""What the set-up steps share: where things are, how they speak, fail, stamp and take turns."""
+"""Shared by the set-up steps: paths, messages, errors, files, processes and the lock."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from scripts.bootstrap import structured
 
 ROOT = Path(__file__).resolve().parents[2]
 VAR = ROOT / "var"
-# In an archive of scripts/package.sh: wheels/, maven/ and lock files, all that set-up would fetch.
+# Only in an archive of scripts/package.sh: wheels, jars and lock files, so that set-up downloads nothing.
 VENDOR = ROOT / "vendor"
 
 EXIT_CANNOT_SUPPLY = 2
 
 
 class SetupError(Exception):
-    """Something is missing that set-up cannot supply; the message is the one line the user sees."""
+    """Set-up cannot supply something that is missing. The user sees the message as one line."""
 
 
 def say(line: str) -> None:
-    """Tells the user in one line what a step of set-up does."""
+    """Prints one line about a step of set-up."""
     inform(f"set-up: {line}")
 
 
 def inform(line: str) -> None:
-    """Tells the user a line, in the form that a job would; stdout stays the job's."""
+    """Prints one line to stderr, in the format of the jobs. stdout is for the job's own output."""
     if structured.is_structured():
         structured.tell(sys.stderr, structured.INFO, line)
     else:
@@ -39,10 +39,10 @@ def inform(line: str) -> None:
 
 
 def refuse(reason: object) -> int:
-    """Tells the user in one line why nothing was done.
+    """Prints one line that says why nothing was done.
 
     Returns:
-        The exit code of what is not there or not valid: 2.
+        The exit code for something missing or invalid: 2.
     """
     if structured.is_structured():
         structured.tell(sys.stderr, structured.ERROR, str(reason))
@@ -58,7 +58,7 @@ def sha256_of(path: Path) -> str:
 
 
 def read_or_empty(path: Path) -> str:
-    """Returns a text file's content, or nothing where it cannot be read."""
+    """Returns a text file's content, or an empty string if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -66,7 +66,7 @@ def read_or_empty(path: Path) -> str:
 
 
 def write_whole(path: Path, content: str, *, mode: int = 0o644) -> None:
-    """Writes a text file so that it is seen whole or not at all."""
+    """Writes a text file atomically: readers see all of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(content, encoding="utf-8")
@@ -90,15 +90,15 @@ def one_at_a_time(folder: Path = VAR) -> Iterator[None]:
 def run_quietly(
     command: Sequence[str | Path], *, seconds: float, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a command, keeping what it says, stdout and stderr together.
+    """Runs a command and captures stdout and stderr together.
 
     Returns:
-        The finished process. One that cannot start, or takes longer than ``seconds``, comes back with
-        a non-zero return code and the reason as its output.
+        The finished process. If the command cannot start or takes longer than ``seconds``, the return code
+        is not 0 and the output is the reason.
     """
     arguments = [str(part) for part in command]
-    environment = dict(os.environ) if env is None else env
-    environment.pop("PYTHONPATH", None)  # the checkout's own packages are no business of pip's builds
+    environment = dict(os.environ if env is None else env)
+    environment.pop("PYTHONPATH", None)  # pip's builds must not import the checkout's packages
     try:
         return subprocess.run(
             arguments,
@@ -112,13 +112,13 @@ def run_quietly(
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(arguments, 124, f"no end after {seconds:.0f} s")
+        return subprocess.CompletedProcess(arguments, 124, f"timed out after {seconds:.0f} s")
     except OSError as error:
         return subprocess.CompletedProcess(arguments, 127, str(error))
 
 
 def last_line(output: str, *, with_word: str = "") -> str:
-    """Returns the last line of an output that is not blank, one with ``with_word`` where there is any."""
+    """Returns the last line that is not blank, or the last one with ``with_word`` if there is any."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    telling = [line for line in lines if with_word.lower() in line.lower()]
-    return (telling or lines or ["it said nothing"])[-1]
+    matching = [line for line in lines if with_word.lower() in line.lower()]
+    return (matching or lines or ["no output"])[-1]

@@ -1,4 +1,4 @@
-"""The virtual environment ``.venv``, made from a lock file."""
+"""The virtual environment ``.venv``, installed from a lock file."""
 
 from __future__ import annotations
 
@@ -31,18 +31,19 @@ INSTALL_SECONDS = 1800.0
 
 
 def is_installed(*, dev: bool) -> bool:
-    """Says whether the venv holds what the lock file asks for, as it stands now."""
+    """Says whether the venv matches the current lock file."""
     lock = DEV_LOCK if dev else RUN_LOCK
     return VENV_PYTHON.exists() and _stamped().get(lock.name) == sha256_of(lock)
 
 
 def install(*, dev: bool) -> None:
-    """Makes the venv, or brings it to the lock file.
+    """Creates the venv, or updates it to the lock file.
 
-    The stamp goes first and comes last: a venv whose installation was cut short is made anew.
+    The stamp is deleted first and written last, so that set-up recreates a venv after an interrupted
+    installation.
 
     Raises:
-        SetupError: no venv module, or the packages cannot be had.
+        SetupError: Python has no venv module, or a package cannot be installed.
     """
     lock = DEV_LOCK if dev else RUN_LOCK
     if not (STAMP.exists() and VENV_PYTHON.exists()):
@@ -56,10 +57,15 @@ def install(*, dev: bool) -> None:
 
 
 def pip_install(lock: Path, *arguments: str, what: str) -> None:
-    """Installs what a lock file names with the venv's pip: from ``vendor`` where it is there, else an index.
+    """Installs the packages of a lock file with the venv's pip, from ``vendor`` if it exists, else an index.
+
+    Args:
+        lock: the lock file.
+        arguments: further arguments for pip.
+        what: name of the packages in the error message.
 
     Raises:
-        SetupError: with pip's own reason, when ``what`` cannot be had.
+        SetupError: pip failed; the message holds pip's reason.
     """
     command = [
         str(VENV_PYTHON),
@@ -71,35 +77,35 @@ def pip_install(lock: Path, *arguments: str, what: str) -> None:
         "--no-input",
     ]
     source = ["--require-hashes", *_source(lock), *arguments]
-    finished = run_quietly([*command, *_patience(), *source], seconds=INSTALL_SECONDS)
+    finished = run_quietly([*command, *_timeout_options(), *source], seconds=INSTALL_SECONDS)
     if finished.returncode != 0:
         reason = last_line(finished.stdout, with_word="error")
-        raise SetupError(f"cannot install {what}: {_why(finished.stdout)} ({reason})")
+        raise SetupError(f"cannot install {what}: {_explain(finished.stdout)} ({reason})")
 
 
 def _source(lock: Path) -> list[str]:
     vendored = VENDOR / lock.name
-    if vendored.exists():  # names the wheels beside it: what an index has as a source was built for them
+    if vendored.exists():  # locks the vendored wheels, some of which were built from source
         return ["--no-index", "--find-links", str(VENDOR / "wheels"), "-r", str(vendored)]
     return ["-r", str(lock)]
 
 
 def _stamped() -> dict[str, str]:
     try:
-        found = json.loads(read_or_empty(STAMP) or "{}")
+        stamp = json.loads(read_or_empty(STAMP) or "{}")
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return stamp if isinstance(stamp, dict) else {}
 
 
-def _patience() -> list[str]:
-    """Bounds the wait for an index out of reach, unless the user has set it."""
+def _timeout_options() -> list[str]:
+    """Limits the wait for an unreachable index, unless the user has set a timeout."""
     if os.environ.get("PIP_DEFAULT_TIMEOUT") or os.environ.get("PIP_TIMEOUT"):
         return ["--retries", "1"]
     return ["--retries", "1", "--timeout", "20"]
 
 
-def _why(output: str) -> str:
+def _explain(output: str) -> str:
     if "do not match the hashes" in output.lower():
         return "a downloaded file is not the one in the lock file"
     unreachable = (
@@ -109,7 +115,7 @@ def _why(output: str) -> str:
         "name resolution",
         "from versions: none",
     )
-    if any(sign in output.lower() for sign in unreachable):
+    if any(phrase in output.lower() for phrase in unreachable):
         return "no package index can be reached"
     return "pip failed"
 
@@ -123,7 +129,7 @@ def _make_venv() -> None:
 
 
 def _require_venv_module() -> None:
-    """Debian ships Python without ensurepip, which venv needs, unless asked."""
+    """Installs the venv module if it is missing: Debian's Python lacks ensurepip, which venv needs."""
     if _has_venv_module():
         return
     package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
@@ -141,8 +147,12 @@ def _has_venv_module() -> bool:
 
 
 def site_packages() -> Path:
-    """Returns the folder where the venv's packages are."""
-    found = sorted(VENV.glob("lib/python3*/site-packages"))
-    if not found:
+    """Returns the folder of the venv's packages.
+
+    Raises:
+        SetupError: there is none.
+    """
+    folders = sorted(VENV.glob("lib/python3*/site-packages"))
+    if not folders:
         raise SetupError("the .venv holds no packages: remove it and run again")
-    return found[-1]
+    return folders[-1]

@@ -1,6 +1,6 @@
-"""The few jars that are needed beside pyspark's own, pinned in ``configs/jars.toml``.
+"""The jars that a run needs in addition to pyspark's, pinned in ``configs/jars.toml``.
 
-Those that every run needs are in ``var/jars``; those of a set that only some need are in ``var/jars/SET``.
+``var/jars`` holds the jars that every run needs. ``var/jars/SET`` holds a set that only some runs need.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from scripts.bootstrap.common import ROOT, VAR, SetupError, read_or_empty, say, 
 
 PINS = ROOT / "configs" / "jars.toml"
 FOLDER = VAR / "jars"
-# What every run needs: Delta.
+# The set that every run needs: Delta.
 BASE = ""
 
 
 @dataclass(frozen=True)
 class Jar:
-    """A pinned jar: Maven coordinates, sha256 in hex, and its set, if it is not every run's."""
+    """A pinned jar: Maven coordinates, sha256 in hex, and its set, which is BASE if every run needs it."""
 
     group: str
     name: str
@@ -30,7 +30,7 @@ class Jar:
 
     @property
     def file_name(self) -> str:
-        """As it is called here, and in a Maven repository."""
+        """Its name in ``var/jars`` and in a Maven repository."""
         return f"{self.name}-{self.version}.jar"
 
 
@@ -45,24 +45,24 @@ def known_sets() -> list[str]:
     return sorted({jar.set for jar in pinned_jars()} - {BASE})
 
 
-def are_fetched(which: str = BASE) -> bool:
-    """Says whether the jars of a set are there, checked against the pins as they stand now."""
-    # The stamp names the files: so the fast path parses no TOML and hashes no megabytes.
-    folder = FOLDER / which
+def are_fetched(set_name: str = BASE) -> bool:
+    """Says whether the jars of a set exist and match the current pins."""
+    # The stamp lists the files, so that this check parses no TOML and hashes no jar.
+    folder = FOLDER / set_name
     pins, *names = read_or_empty(folder / "stamp").splitlines() or [""]
     return pins == sha256_of(PINS) and bool(names) and all((folder / name).exists() for name in names)
 
 
-def fetch(which: str = BASE) -> None:
-    """Fetches the jars of a set that are not there, or not the pinned ones.
+def fetch(set_name: str = BASE) -> None:
+    """Downloads the jars of a set that are missing or differ from their pins.
 
     Raises:
-        SetupError: there is no such set; one cannot be had, or is not the one that was pinned.
+        SetupError: the set is unknown, a jar cannot be downloaded, or it differs from its pin.
     """
-    jars = [jar for jar in pinned_jars() if jar.set == which]
+    jars = [jar for jar in pinned_jars() if jar.set == set_name]
     if not jars:
-        raise SetupError(f"there is no set of jars {which!r}: one of {', '.join(known_sets())}")
-    folder = FOLDER / which
+        raise SetupError(f"unknown set of jars {set_name!r}: one of {', '.join(known_sets())}")
+    folder = FOLDER / set_name
     folder.mkdir(parents=True, exist_ok=True)
     for jar in jars:
         target = folder / jar.file_name
@@ -72,15 +72,15 @@ def fetch(which: str = BASE) -> None:
 
 
 def _fetch_one(jar: Jar, target: Path) -> None:
-    from scripts.bootstrap import maven  # its imports are slow, and only a first set-up needs them
+    from scripts.bootstrap import maven  # slow, and only needed by a first set-up
 
     say(f"fetches {jar.file_name} into {'/'.join(filter(None, ['var/jars', jar.set]))}")
     target.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".partial-") as scratch:
-        found = maven.download(jar.group, jar.name, jar.version, Path(scratch))
-        checksum = sha256_of(found)
+        downloaded = maven.download(jar.group, jar.name, jar.version, Path(scratch))
+        checksum = sha256_of(downloaded)
         if checksum != jar.sha256:
             raise SetupError(
                 f"{jar.file_name} is not the pinned one: expected sha256 {jar.sha256}, found {checksum}"
             )
-        found.replace(target)
+        downloaded.replace(target)

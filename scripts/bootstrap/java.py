@@ -1,8 +1,8 @@
 """A Java runtime that Spark can use, behind ``var/java/home/bin/java``.
 
-spark-submit always passes ``--add-modules=jdk.incubator.vector``: runtimes without that module (PyPI's)
-refuse to start, and those with it write a warning on every start. Only Spark's linear algebra uses it,
-so a small wrapper drops the flag, whichever runtime stands behind it.
+spark-submit always passes ``--add-modules=jdk.incubator.vector``. Runtimes without that module (PyPI's)
+refuse to start, and the others print a warning on every start. Only Spark's linear algebra uses the module,
+so a small wrapper drops the option for every runtime.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ exec {java} "$@"
 
 @dataclass(frozen=True)
 class Runtime:
-    """A Java that was seen to run: its executable and its version as in 17."""
+    """A Java that runs: its executable and its major version, for example 17."""
 
     java: Path
     version: int
 
 
 def is_chosen() -> bool:
-    """Says whether the chosen runtime is still there and is what the environment asks for."""
+    """Says whether the chosen runtime still exists and still fits the environment."""
     try:
         stamp = json.loads(read_or_empty(STAMP) or "{}")
         return WRAPPER.exists() and bool(stamp) and stamp == _stamp_of(Path(stamp["java"]))
@@ -66,12 +66,12 @@ def is_chosen() -> bool:
 
 
 def choose() -> None:
-    """Finds or fetches a Java runtime and puts the wrapper before it.
+    """Finds or downloads a Java runtime, and writes the wrapper that starts it.
 
     CYMBAL_JAVA_FROM forces a source: ``path`` (JAVA_HOME, then PATH), ``apt`` or ``pypi``.
 
     Raises:
-        SetupError: none can be had.
+        SetupError: no runtime is available, or CYMBAL_JAVA_FROM is invalid.
     """
     wanted = os.environ.get("CYMBAL_JAVA_FROM") or "auto"
     if wanted not in SOURCES:
@@ -84,17 +84,17 @@ def choose() -> None:
 
 
 def probe(java: Path) -> Runtime | None:
-    """Starts a Java and asks it who it is.
+    """Starts a Java and reads its home and version.
 
     Returns:
-        The runtime, by its real executable and not a version manager's shim; nothing where it does not
-        run or is older than Spark needs.
+        The runtime, with its real executable instead of a version manager's shim; None if it does not run
+        or is too old for Spark.
     """
     environment = {name: value for name, value in os.environ.items() if name != "JAVA_TOOL_OPTIONS"}
-    answer = run_quietly([java, "-XshowSettings:properties", "-version"], seconds=60, env=environment)
-    home = re.search(r"^\s*java\.home = (.+?)\s*$", answer.stdout, re.MULTILINE)
-    version = re.search(r"^\s*java\.specification\.version = (?:1\.)?(\d+)", answer.stdout, re.MULTILINE)
-    if answer.returncode != 0 or home is None or version is None or int(version[1]) < OLDEST_JAVA:
+    probed = run_quietly([java, "-XshowSettings:properties", "-version"], seconds=60, env=environment)
+    home = re.search(r"^\s*java\.home = (.+?)\s*$", probed.stdout, re.MULTILINE)
+    version = re.search(r"^\s*java\.specification\.version = (?:1\.)?(\d+)", probed.stdout, re.MULTILINE)
+    if probed.returncode != 0 or home is None or version is None or int(version[1]) < OLDEST_JAVA:
         return None
     real = Path(home[1]) / "bin" / "java"
     return Runtime(real if real.exists() else java, int(version[1]))
@@ -127,7 +127,7 @@ def _installed_candidates() -> list[tuple[Path, str]]:
 
 
 def _java_home_of_user() -> str | None:
-    """Returns JAVA_HOME, unless it is set-up's own: a job or a test may call set-up again."""
+    """Returns JAVA_HOME, unless set-up itself exported it: a job or a test may call set-up again."""
     home = os.environ.get("JAVA_HOME")
     return home if home and Path(home) != JAVA_HOME else None
 
@@ -139,9 +139,9 @@ def _from_apt(tried: list[str]) -> Runtime | None:
     if reason := apt_install(DEBIAN_PACKAGES):
         tried.append(reason)
         return None
-    # Debian's own place first: PATH may lead to another java, which was refused before.
-    places = [*sorted(Path("/usr/lib/jvm").glob("java-*-openjdk-*/bin/java")), Path("/usr/bin/java")]
-    return next((runtime for java in places if (runtime := probe(java))), None)
+    # Debian's own folder first: the java on PATH may be one that was refused before.
+    candidates = [*sorted(Path("/usr/lib/jvm").glob("java-*-openjdk-*/bin/java")), Path("/usr/bin/java")]
+    return next((runtime for java in candidates if (runtime := probe(java))), None)
 
 
 def _from_pypi(tried: list[str]) -> Runtime | None:
@@ -169,12 +169,12 @@ def _fetch_from_pypi() -> None:
 
 
 def _stamp_of(java: Path) -> dict[str, str | int | None]:
-    """Returns what must stay the same for the choice to hold."""
-    found = java.stat()
+    """Returns the facts that must not change for the choice to stay valid."""
+    status = java.stat()
     return {
         "java": str(java),
-        "size": found.st_size,
-        "modified_ns": found.st_mtime_ns,
+        "size": status.st_size,
+        "modified_ns": status.st_mtime_ns,
         "from": os.environ.get("CYMBAL_JAVA_FROM") or "auto",
         "java_home": _java_home_of_user(),
         "on_path": shutil.which("java"),

@@ -1,7 +1,8 @@
-"""Fetches a jar by its Maven coordinates.
+"""Downloads a jar by its Maven coordinates.
 
-It comes through the Ivy that ships inside pyspark, whose built-in default is the public Maven
-repository, or from CYMBAL_MAVEN_MIRROR, the http(s):// or file:// root of another in Maven's layout.
+The jar comes from CYMBAL_MAVEN_MIRROR if that is set: an http(s):// or file:// root in Maven's layout. Else
+it comes from ``vendor`` if that exists. Else Ivy, which ships inside pyspark, downloads it from its built-in
+default, the public Maven repository.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ IVY_SETTINGS = """<ivysettings>
 
 
 def download(group: str, name: str, version: str, folder: Path) -> Path:
-    """Fetches ``name-version.jar`` into a folder of the caller's, which gets other files too.
+    """Downloads ``name-version.jar`` into a scratch folder, which also gets temporary files.
+
+    Returns:
+        Path of the jar.
 
     Raises:
         SetupError: no repository supplies it within some minutes.
@@ -47,7 +51,7 @@ def download(group: str, name: str, version: str, folder: Path) -> Path:
 
 
 def path_in_repository(group: str, name: str, version: str) -> str:
-    """Folder of an artifact in Maven's layout."""
+    """Returns the folder of an artifact in Maven's layout."""
     return f"{group.replace('.', '/')}/{name}/{version}"
 
 
@@ -56,8 +60,8 @@ def _download_from(mirror: str, path: str, target: Path) -> None:
     if urlsplit(address).scheme not in ("http", "https", "file"):
         raise SetupError(f"CYMBAL_MAVEN_MIRROR={mirror}: an http://, https:// or file:// root is needed")
     try:
-        with urllib.request.urlopen(address, timeout=NO_ANSWER_SECONDS) as answer, target.open("wb") as file:
-            shutil.copyfileobj(answer, file)
+        with urllib.request.urlopen(address, timeout=NO_ANSWER_SECONDS) as reply, target.open("wb") as file:
+            shutil.copyfileobj(reply, file)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise SetupError(f"cannot fetch {target.name} from {address}: {reason}") from error
@@ -65,13 +69,13 @@ def _download_from(mirror: str, path: str, target: Path) -> None:
 
 def _retrieve_with_ivy(coordinates: tuple[str, str, str], target: Path) -> None:
     output = _run_ivy(coordinates, target.parent, [])
-    if not target.exists() and "PKIX path" in output:  # a proxy's certificate, which Java does not know
+    if not target.exists() and "PKIX path" in output:  # Java does not trust a proxy's certificate
         output = _run_ivy(coordinates, target.parent, _python_trust(target.parent))
     if not target.exists():
         reason = last_line(output, with_word="exception")
         raise SetupError(
             f"cannot fetch {target.name}: no Maven repository could supply it ({reason}); "
-            "CYMBAL_MAVEN_MIRROR names another"
+            "set CYMBAL_MAVEN_MIRROR to another one"
         )
 
 
@@ -81,11 +85,11 @@ def _run_ivy(coordinates: tuple[str, str, str], scratch: Path, java_options: lis
     ivy = next(iter(sorted((site_packages() / "pyspark" / "jars").glob("ivy-*.jar"))), None)
     if ivy is None:
         raise SetupError("pyspark in .venv has no Ivy: remove .venv and run again")
-    patience = NO_ANSWER_SECONDS * 1000
+    timeout_ms = NO_ANSWER_SECONDS * 1000
     command = [
         str(WRAPPER),
-        f"-Dsun.net.client.defaultConnectTimeout={patience}",
-        f"-Dsun.net.client.defaultReadTimeout={patience}",
+        f"-Dsun.net.client.defaultConnectTimeout={timeout_ms}",
+        f"-Dsun.net.client.defaultReadTimeout={timeout_ms}",
         *_proxy_options(),
         *java_options,
         *("-cp", str(ivy), "org.apache.ivy.Main", "-settings", str(settings)),
@@ -103,7 +107,7 @@ def _python_trust(scratch: Path) -> list[str]:
 
 
 def _proxy_options() -> list[str]:
-    """Java reads no https_proxy."""
+    """Passes the proxies on as Java options, because Java ignores https_proxy."""
     options = []
     for scheme, address in urllib.request.getproxies().items():
         proxy = urlsplit(address)

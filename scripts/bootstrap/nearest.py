@@ -1,4 +1,4 @@
-"""Says what a mistyped name was likely meant to be: ``nearest.py KIND GIVEN KNOWN...``."""
+"""Suggests the known name nearest to a mistyped one: ``nearest.py KIND GIVEN KNOWN...``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 
 def unknown_name_line(kind: str, given: str, known: Sequence[str]) -> str:
-    """Returns the one line that refuses ``given``, naming the nearest known name and all there are."""
+    """Returns the one line that refuses ``given`` and shows the nearest known name and all known names."""
     nearest = difflib.get_close_matches(given, known, n=1, cutoff=0.5)
     hint = f": did you mean {nearest[0]}?" if nearest else "."
     return f"error: unknown {kind} {given}{hint} There are: {', '.join(known) or 'none'}"

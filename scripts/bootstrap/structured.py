@@ -1,6 +1,6 @@
-"""What a run tells, as JSON objects a line, for a machine to read: asked for by ``CYMBAL_LOG_FORMAT=json``.
+"""The messages of a run as JSON, one object per line, if ``CYMBAL_LOG_FORMAT=json``.
 
-Field names are those of the Elastic Common Schema, as in Spark's own log of the same form.
+Field names follow the Elastic Common Schema, as in Spark's own JSON log.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ INFO, WARNING, ERROR = "INFO", "WARN", "ERROR"
 
 
 def is_structured() -> bool:
-    """Whether the caller wants JSON."""
+    """Says whether the caller wants JSON."""
     return os.environ.get("CYMBAL_LOG_FORMAT") == "json"
 
 
 def tell(stream: TextIO, level: str, message: str, **fields: Any) -> None:
-    """Writes one event, dated now, in UTC.
+    """Writes one event with the current time in UTC.
 
     Args:
-        stream: where to.
-        level: one of those of this module.
-        message: for a person.
-        fields: more, under ``cymbal.``.
+        stream: the stream to write to.
+        level: INFO, WARNING or ERROR of this module.
+        message: text for a person.
+        fields: further fields, named ``cymbal.NAME``.
     """
     event = {
         "@timestamp": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),

@@ -1,6 +1,6 @@
 """A Java trust store of the certificate authorities that Python trusts.
 
-A Java runtime brings its own list, which knows nothing of a company's proxy; Python uses the system's.
+A Java runtime brings its own list, which lacks the authority of a company's proxy. Python uses the system's.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def write_trust_store(path: Path, certificates: list[bytes]) -> None:
     """Writes certificates (DER) as a Java key store (JKS), which every Java reads."""
     entries = b"".join(_entry(number, certificate) for number, certificate in enumerate(certificates))
     body = struct.pack(">III", _MAGIC, _VERSION, len(certificates)) + entries
-    # The format's own seal: a SHA-1 over the password, a fixed phrase and the body.
+    # The format ends with a SHA-1 of the password, a fixed phrase and the body.
     seal = hashlib.sha1(PASSWORD.encode("utf-16-be") + b"Mighty Aphrodite" + body).digest()
     path.write_bytes(body + seal)
 

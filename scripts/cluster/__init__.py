@@ -1,1 +1,1 @@
-"""A standalone Spark cluster on one machine, of real processes: master, workers, external shuffle service."""
+"""A standalone Spark cluster of real processes on one machine: master, workers, external shuffle service."""

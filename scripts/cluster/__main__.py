@@ -27,22 +27,22 @@ _STOP_SECONDS = 10
 _FOLDER_MARK = "of-scripts-cluster"
 
 
-@click.group(help="A real standalone Spark cluster on this machine, to see recovery work.")
+@click.group(help="Run a standalone Spark cluster on this machine, to watch how jobs recover from failures.")
 def main() -> None:
     """Groups the commands."""
 
 
 @main.command()
 @click.option("--workers", type=click.IntRange(1, 200), default=4, show_default=True)
-@click.option("--cores", type=click.IntRange(1), default=1, show_default=True, help="Of each worker.")
-@click.option("--memory", default="1g", show_default=True, help="Of each worker.")
+@click.option("--cores", type=click.IntRange(1), default=1, show_default=True, help="Cores of each worker.")
+@click.option("--memory", default="1g", show_default=True, help="Memory of each worker.")
 @click.option("--port", type=click.IntRange(1024, 65533), default=7077, show_default=True)
 @click.option("--small-disk", type=click.IntRange(0), default=0, metavar="MB", help="Of the last worker.")
 @click.option("--restart-seconds", type=click.FloatRange(0), default=10, show_default=True)
 def start(workers: int, cores: int, memory: str, port: int, small_disk: int, restart_seconds: float) -> None:
-    """Starts master, workers and shuffle service; what is left of an earlier cluster is cleared first."""
+    """Removes the rest of an earlier cluster, then starts master, workers and shuffle service."""
     if _processes():
-        _refuse("the cluster is running: scripts/cluster.sh stop ends it")
+        _refuse("the cluster is already running: stop it with scripts/cluster.sh stop")
     _clear()
     layout = Layout(port, workers, cores, memory, small_disk, restart_seconds)
     _check_ports(layout)
@@ -51,7 +51,7 @@ def start(workers: int, cores: int, memory: str, port: int, small_disk: int, res
     for number in range(1, workers + 1):
         local_folder(number).mkdir(parents=True)
     if small_disk and not mount_small_disk(layout.disk_of_last_worker, small_disk):
-        _refuse("--small-disk: a disk can only be mounted by root, on Linux")
+        _refuse("--small-disk: only root can mount a disk, and only on Linux")
     layout.save()
     exports = "".join(f"export {n}={shlex.quote(v)}\n" for n, v in layout.variables().items())
     (HOME / "env.sh").write_text(exports, encoding="utf-8")
@@ -59,15 +59,15 @@ def start(workers: int, cores: int, memory: str, port: int, small_disk: int, res
         subprocess.Popen(
             [sys.executable, "-P", "-m", "scripts.cluster.supervisor"],
             env={**os.environ, MARK: str(HOME)},
-            start_new_session=True,  # it outlives this terminal
+            start_new_session=True,  # the supervisor must outlive this terminal
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
-    _wait(layout)
+    _wait_for_workers(layout)
     print(f"cluster {layout.master}: {workers} workers of {cores} cores and {memory}, logs in {HOME}")
-    where = HOME.relative_to(ROOT) if HOME.is_relative_to(ROOT) else HOME
-    print(f"use it:  source {where}/env.sh; scripts/submit.sh --place standalone JOB")
+    home = HOME.relative_to(ROOT) if HOME.is_relative_to(ROOT) else HOME
+    print(f"use it:  source {home}/env.sh; scripts/submit.sh --place standalone JOB")
 
 
 @main.command()
@@ -80,7 +80,7 @@ def stop() -> None:
 
 @main.command()
 def status() -> None:
-    """Shows the workers; exit code 0 where all are alive, 1 where not, or where there is no cluster."""
+    """Shows the workers. Exits with 0 if all are alive, with 1 if one is lost or no cluster is running."""
     layout = Layout.load()
     state = None if layout is None or not _processes() else _state(layout)
     if layout is None or state is None:
@@ -113,10 +113,10 @@ def _check_ports(layout: Layout) -> None:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
-                _refuse(f"port {port} is taken: --port gives the first of three others")
+                _refuse(f"port {port} is in use: set --port to the first of three free ports")
 
 
-def _wait(layout: Layout) -> None:
+def _wait_for_workers(layout: Layout) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         state = _state(layout)
@@ -129,33 +129,33 @@ def _wait(layout: Layout) -> None:
 
 def _state(layout: Layout) -> dict[str, Any] | None:
     try:
-        with urllib.request.urlopen(layout.page, timeout=5) as answer:
-            state: dict[str, Any] = json.load(answer)
+        with urllib.request.urlopen(layout.page, timeout=5) as response:
+            state: dict[str, Any] = json.load(response)
             return state
     except (OSError, ValueError):
         return None
 
 
 def _processes() -> list[psutil.Process]:
-    """Every process of the cluster, found by its environment: whatever happened to its parents."""
-    found = []
+    """Returns every process of the cluster. The environment identifies it even if its parents have ended."""
+    processes = []
     for process in psutil.process_iter():
         try:
             if process.pid != os.getpid() and process.environ().get(MARK) == str(HOME):
-                found.append(process)
+                processes.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
             continue
-    return found
+    return processes
 
 
 def _clear() -> None:
-    # Kill, not ask: a stopped process would never answer, and nothing of theirs is kept.
-    for _ in range(3):  # a supervisor may have started one more meanwhile
-        left = _processes()
-        for process in left:
+    # SIGKILL: a suspended process would not react to SIGTERM, and the files are deleted anyway.
+    for _ in range(3):  # repeat, because the supervisor may have started another process
+        remaining = _processes()
+        for process in remaining:
             process.kill()
-        psutil.wait_procs(left, timeout=_STOP_SECONDS)
-        if not left:
+        psutil.wait_procs(remaining, timeout=_STOP_SECONDS)
+        if not remaining:
             break
     unmount_below(HOME)
     if (HOME / _FOLDER_MARK).exists():

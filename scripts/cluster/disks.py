@@ -1,4 +1,4 @@
-"""A small disk for one worker: a file system in memory, so that it can be filled without harm."""
+"""A small disk for one worker: an in-memory file system that a test can fill without harm."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from pathlib import Path
 
 
 def mount_small_disk(folder: Path, megabytes: int) -> bool:
-    """Mounts a file system in memory; says whether that was allowed (root only)."""
+    """Mounts an in-memory file system. Returns whether that succeeded; only root on Linux may mount."""
     command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
     return _succeeds(command)
 
 
 def unmount_below(folder: Path) -> None:
-    """Unmounts what is mounted below a folder."""
+    """Unmounts every file system below a folder."""
     for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines():
-        mounted = line.split()[1]
-        if mounted.startswith(f"{folder}/"):
-            _succeeds(["umount", "--lazy", mounted])
+        mount_point = line.split()[1]
+        if mount_point.startswith(f"{folder}/"):
+            _succeeds(["umount", "--lazy", mount_point])
 
 
 def _succeeds(command: list[str]) -> bool:

@@ -1,4 +1,4 @@
-"""What the cluster is made of: its processes, their addresses, folders and settings."""
+"""The layout of the cluster: its processes, addresses, folders and settings."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from scripts.bootstrap.common import ROOT
 from scripts.submission.request import read_properties
 
 HOME = Path(os.environ.get("CYMBAL_CLUSTER_HOME", ROOT / "var" / "cluster"))
-# In the environment of every process of the cluster, executors too: how they are found after any crash.
+# Every process of the cluster, including executors, has this variable. It identifies them after a crash.
 MARK = "CYMBAL_CLUSTER_OF"
 MASTER_HOST = "127.0.0.1"
-# A worker that stays silent this long is taken as lost; the master's default is 60 s.
+# The master treats a worker as lost after this silence. Its default is 60 s.
 WORKER_TIMEOUT_SECONDS = 20
 _SHARING = f'-XX:SharedArchiveFile="{ROOT}/var/java/classes.jsa" -Xlog:disable'
 
@@ -26,9 +26,9 @@ class Daemon:
     """A process of the cluster.
 
     Attributes:
-        name: as ``worker-2``.
-        command: arguments, the program first.
-        environment: variables of its own.
+        name: for example ``worker-2``.
+        command: the program and its arguments.
+        environment: further environment variables.
     """
 
     name: str
@@ -41,12 +41,12 @@ class Layout:
     """The shape of a cluster.
 
     Attributes:
-        port: of the master; its web page and the shuffle service have the next two.
-        workers: number of workers, each with a loopback address of its own (127.0.0.2 and on).
-        cores: of each worker.
-        memory: of each worker, as Spark writes it (``1g``).
-        small_disk_mb: size of the last worker's local disk, a file system in memory; 0 for the machine's.
-        restart_seconds: after how long a lost process is started again.
+        port: port of the master; its web page and the shuffle service use the next two.
+        workers: number of workers, each with its own loopback address (127.0.0.2 and up).
+        cores: cores of each worker.
+        memory: memory of each worker, in Spark's notation (``1g``).
+        small_disk_mb: size in MB of the last worker's in-memory disk; 0 to use the machine's disk.
+        restart_seconds: delay before a lost process starts again.
     """
 
     port: int = 7077
@@ -73,41 +73,41 @@ class Layout:
 
     @property
     def disk_of_last_worker(self) -> Path:
-        """Where a small disk is mounted."""
+        """Mount point of the small disk."""
         return local_folder(self.workers)
 
     def save(self) -> None:
-        """Keeps the layout for the other commands."""
+        """Writes the layout to a file for the other commands."""
         (HOME / "layout.json").write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls) -> Layout | None:
-        """The layout of the cluster that was started here; None where none was."""
+        """Reads the layout of the cluster that was started here; None if there is none."""
         try:
             return cls(**json.loads((HOME / "layout.json").read_text(encoding="utf-8")))
         except FileNotFoundError:
             return None
 
     def daemons(self) -> list[Daemon]:
-        """Its processes, in the order in which they start."""
+        """Returns the processes in the order in which they start."""
         return [self._master(), self._shuffle_service(), *map(self._worker, range(1, self.workers + 1))]
 
     def variables(self) -> dict[str, str]:
-        """Environment with which ``scripts/submit.sh --place standalone`` uses this cluster."""
+        """Returns the environment with which ``scripts/submit.sh --place standalone`` uses this cluster."""
         jars = sorted((ROOT / "var" / "jars").glob("*.jar"))
-        place = read_properties(ROOT / "configs" / "places" / "standalone.conf")
+        target = read_properties(ROOT / "configs" / "places" / "standalone.conf")
         settings = {
             "spark.executor.memory": self.memory,
             "spark.driver.memory": "1g",
             "spark.shuffle.service.enabled": "true",
             "spark.shuffle.service.port": str(self.ports[2]),
-            # All is on this machine: no chmod process a file, no checksum file beside it.
+            # Saves a chmod process and a checksum file per file: all files are on this machine.
             "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
             "spark.ui.enabled": "false",
-            # Executors start from the archive of classes of local runs, where there is one: it is of this
-            # class path alone. Beside the place's own default options: the extra ones stay the user's.
+            # Executors start from the class archive of local runs if it exists. It fits only this class path.
+            # Default options hold it, because the extra Java options belong to the user.
             "spark.executor.extraClassPath": ":".join(map(str, jars)),
-            "spark.executor.defaultJavaOptions": f"{place['spark.executor.defaultJavaOptions']} {_SHARING}",
+            "spark.executor.defaultJavaOptions": f"{target['spark.executor.defaultJavaOptions']} {_SHARING}",
         }
         return {
             "CYMBAL_MASTER": self.master,
@@ -118,7 +118,7 @@ class Layout:
         }
 
     def _master(self) -> Daemon:
-        # Its REST port is always the same one: of two clusters on a machine the second would only stand by.
+        # Without REST: its port is fixed, so the second of two clusters on a machine would stay in standby.
         options = "-Dspark.port.maxRetries=0 -Dspark.master.rest.enabled=false "
         options += f"-Dspark.worker.timeout={WORKER_TIMEOUT_SECONDS}"
         arguments = ["--host", MASTER_HOST, "--port", str(self.port), "--webui-port", str(self.port + 1)]
@@ -126,30 +126,30 @@ class Layout:
         return Daemon("master", command, {"SPARK_MASTER_OPTS": options, "SPARK_LOCAL_IP": MASTER_HOST})
 
     def _shuffle_service(self) -> Daemon:
-        # One daemon a host: it listens on every address, so it serves all the workers' loopback ones. It
-        # reads no folder but its own SPARK_LOCAL_DIRS: an executor that registers another is turned away.
+        # One daemon per host: it listens on every address, and so on the loopback addresses of all workers.
+        # It reads only its own SPARK_LOCAL_DIRS, and rejects an executor that registers another folder.
         options = f"-Dspark.shuffle.service.enabled=true -Dspark.shuffle.service.port={self.ports[2]}"
         folders = ",".join(str(local_folder(number)) for number in range(1, self.workers + 1))
-        own = {"SPARK_SHUFFLE_OPTS": options, "SPARK_LOCAL_DIRS": folders}
-        return Daemon("shuffle-service", _spark_class("deploy.ExternalShuffleService"), own)
+        environment = {"SPARK_SHUFFLE_OPTS": options, "SPARK_LOCAL_DIRS": folders}
+        return Daemon("shuffle-service", _spark_class("deploy.ExternalShuffleService"), environment)
 
     def _worker(self, number: int) -> Daemon:
         host = worker_host(number)
         arguments = ["--host", host, "--port", "0", "--webui-port", "0"]
         arguments += ["--cores", str(self.cores), "--memory", self.memory]
         arguments += ["--work-dir", str(HOME / f"worker-{number}" / "work"), self.master]
-        # An address and a disk of its own: on shared ones a lost worker takes everybody's map outputs along.
-        own = {"SPARK_LOCAL_IP": host, "SPARK_LOCAL_DIRS": str(local_folder(number))}
-        return Daemon(f"worker-{number}", _spark_class("deploy.worker.Worker", *arguments), own)
+        # Own address and disk per worker: if they were shared, one lost worker would lose the outputs of all.
+        environment = {"SPARK_LOCAL_IP": host, "SPARK_LOCAL_DIRS": str(local_folder(number))}
+        return Daemon(f"worker-{number}", _spark_class("deploy.worker.Worker", *arguments), environment)
 
 
 def worker_host(number: int) -> str:
-    """Loopback address of a worker; the first is 127.0.0.2."""
+    """Returns the loopback address of a worker; the first is 127.0.0.2."""
     return f"127.0.0.{number + 1}"
 
 
 def local_folder(number: int) -> Path:
-    """Folder of a worker's shuffle files."""
+    """Returns the folder of a worker's shuffle files."""
     return HOME / f"worker-{number}" / "local"
 
 

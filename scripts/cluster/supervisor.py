@@ -1,4 +1,4 @@
-"""Keeps the processes of the cluster running, as an init system does on real hosts."""
+"""Keeps the processes of the cluster running, like an init system on real hosts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from types import FrameType
 
 from scripts.cluster.layout import HOME, MARK, Daemon, Layout
 
-_LOOK_SECONDS = 0.25
+_POLL_SECONDS = 0.25
 
 
 class Supervisor:
-    """Starts each process, and starts it again some seconds after it was lost."""
+    """Starts each process, and starts it again some seconds after its loss."""
 
     def __init__(self, layout: Layout) -> None:
         """Takes the layout of the cluster."""
@@ -25,17 +25,17 @@ class Supervisor:
         self._stopping = False
 
     def run(self) -> None:
-        """Runs until it is told to end."""
+        """Runs until SIGTERM or SIGINT, then ends the processes."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         while not self._stopping:
             for daemon in self._layout.daemons():
-                self._keep(daemon)
-            time.sleep(_LOOK_SECONDS)
+                self._keep_running(daemon)
+            time.sleep(_POLL_SECONDS)
         for process in self._running.values():
             process.terminate()
 
-    def _keep(self, daemon: Daemon) -> None:
+    def _keep_running(self, daemon: Daemon) -> None:
         process = self._running.get(daemon.name)
         if process is None:
             self._running[daemon.name] = self._start(daemon)
@@ -46,11 +46,11 @@ class Supervisor:
                 self._running[daemon.name] = self._start(daemon)
 
     def _start(self, daemon: Daemon) -> subprocess.Popen[bytes]:
-        own = {MARK: str(HOME), "SPARK_DAEMON_MEMORY": "256m", "SPARK_NO_DAEMONIZE": "1"}
+        common = {MARK: str(HOME), "SPARK_DAEMON_MEMORY": "256m", "SPARK_NO_DAEMONIZE": "1"}
         with (HOME / f"{daemon.name}.log").open("ab") as log:
             return subprocess.Popen(
                 daemon.command,
-                env={**os.environ, **own, **daemon.environment},
+                env={**os.environ, **common, **daemon.environment},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

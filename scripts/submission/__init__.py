@@ -1,1 +1,1 @@
-"""Hands a job to spark-submit: what scripts/submit.sh does once the checkout is set up."""
+"""Runs a job with spark-submit, after scripts/submit.sh has set up the checkout."""

@@ -1,4 +1,4 @@
-"""``python -m scripts.submission``: becomes a request's spark-submit, prints it, or waits for its driver."""
+"""``python -m scripts.submission``: runs spark-submit, prints its command, or waits for a remote driver."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ from scripts.submission.request import SubmissionError, read_request
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Returns the exit code, where it does not become another process: the job's, or 2."""
-    process = os.getpid()
-    os.environ["CYMBAL_PID"] = str(process)
+    """Runs a request. In client mode this process becomes spark-submit and does not return.
+
+    Returns:
+        The job's exit code, 0 after a print, or 2 for a request that is refused.
+    """
+    pid = os.getpid()
+    os.environ["CYMBAL_PID"] = str(pid)
     request = read_request(arguments)
     try:
         if request.is_on_cluster:
-            from scripts.submission.cluster_run import run_on_cluster  # slow imports, and only needed there
+            from scripts.submission.cluster_run import run_on_cluster  # slow, and only needed there
 
             return run_on_cluster(request)
         line = line_in_client_mode(request)
@@ -27,8 +31,8 @@ def main(arguments: Sequence[str]) -> int:
             return 0
     except SubmissionError as error:
         return refuse(error)
-    # spark-submit hands a job's stderr on as stdout, and neither is a terminal to it: these are the real.
-    streams = {"CYMBAL_STDOUT": f"/proc/{process}/fd/1", "CYMBAL_STDERR": f"/proc/{process}/fd/2"}
+    # spark-submit merges the job's stderr into stdout and connects both to pipes. These are the real streams.
+    streams = {"CYMBAL_STDOUT": f"/proc/{pid}/fd/1", "CYMBAL_STDERR": f"/proc/{pid}/fd/2"}
     return os.execve(line.arguments[0], line.arguments, line.environment({**request.environment, **streams}))
 
 

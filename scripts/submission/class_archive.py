@@ -1,4 +1,4 @@
-"""The archive of parsed and verified classes with which a driver on this host starts."""
+"""The archive of parsed and verified Java classes, from which a driver on this host starts faster."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from pathlib import Path
 from scripts.submission.request import ROOT, Request
 
 _SMALLEST_BYTES = 100_000_000
-# Spark puts these folders on the class path. Java archives no folder that has a file in it: asked to, it ends
-# a run that is done with an error of its own, and exit code 1.
+# Spark puts these folders on the class path. Java cannot archive a class path with a folder that holds files:
+# after a successful run it would print an error and exit with 1.
 _FOLDERS = ("SPARK_CONF_DIR", "HADOOP_CONF_DIR", "YARN_CONF_DIR")
 
 
 def archive_options(request: Request) -> str:
-    """The place's own default Java options, and those that use the archive or leave one behind.
+    """Returns the place's default Java options, with those that use the archive or create it.
 
-    25,000 classes are parsed and verified at each start, or mapped from an archive that the first local batch
-    leaves behind: 27 CPU seconds instead of 37 for a run with nothing to do. Only the class path is archived.
-    They stand beside the place's, so that spark.driver.extraJavaOptions stays the user's.
+    A start parses and verifies 25,000 classes. The first local batch archives them, and later starts map the
+    archive: 27 CPU seconds instead of 37 for a run with nothing to do. Only the class path is archived. The
+    options extend the default options, because spark.driver.extraJavaOptions belongs to the user.
     """
     archive = ROOT / "var" / "java" / "classes.jsa"
     options = request.setting("spark.driver.defaultJavaOptions")
-    if _is_of_these_classes(archive):
+    if _is_usable(archive):
         options += f' -XX:SharedArchiveFile="{archive}" -Xlog:disable'
     elif request.place == "local" and request.job == "run_batch" and _has_the_usual_class_path(request):
         options += f' -XX:ArchiveClassesAtExit="{archive}" -Xlog:disable'
@@ -29,18 +29,18 @@ def archive_options(request: Request) -> str:
 
 
 def _has_the_usual_class_path(request: Request) -> bool:
-    own = request.environment.get("CYMBAL_SPARK_ARGS", "")
-    is_changed = "--driver-class-path" in own or "spark.driver.extraClassPath" in own
+    spark_arguments = request.environment.get("CYMBAL_SPARK_ARGS", "")
+    is_changed = "--driver-class-path" in spark_arguments or "spark.driver.extraClassPath" in spark_arguments
     is_changed |= any(request.environment.get(folder) for folder in _FOLDERS)
     return not (is_changed or request.sets or request.brings_packages)
 
 
-def _is_of_these_classes(archive: Path) -> bool:
-    """One of other jars would be passed over in silence, and that of a run that soon ended is small."""
+def _is_usable(archive: Path) -> bool:
+    """Java silently ignores an archive of other jars, and a run that ended early leaves a small archive."""
     stamps = [".venv/installed.json", "var/java/stamp.json", "var/jars/stamp"]
     try:
-        made = archive.stat()
+        status = archive.stat()
         newest = max((ROOT / stamp).stat().st_mtime for stamp in stamps)
     except OSError:
         return False
-    return made.st_size > _SMALLEST_BYTES and made.st_mtime > newest
+    return status.st_size > _SMALLEST_BYTES and status.st_mtime > newest

@@ -1,6 +1,6 @@
-"""A run whose driver is elsewhere: submitted, waited for, and answered with the exit code of its result.
+"""Submits a job whose driver runs on the cluster, waits for it, and returns the exit code of its result.
 
-A cluster turns every exit code into 0 or 1; the result file has the true one.
+A cluster turns every exit code into 0 or 1. The result file holds the true one.
 """
 
 from __future__ import annotations
@@ -29,12 +29,19 @@ from scripts.submission.storage import copy_out, remove
 _UNEXPECTED = 1
 _POLL_SECONDS = 2.0
 _APPLICATION = re.compile(r"\b(application_\d+_\d+|driver-\d{14}-\d{4})\b")
-_NOT_ELSEWHERE = ("drill",)
+_CLIENT_MODE_ONLY = ("drill",)
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is run, and where its result is put and wanted; and where one of an earlier run may be."""
+    """A submission.
+
+    Attributes:
+        line: the spark-submit command.
+        result: path or URI to which the driver writes its result.
+        copy_to: path on this host to which the result is copied; None for no copy.
+        earlier: the caller's --result, which an earlier run may have written; None if there is none.
+    """
 
     line: Line
     result: str
@@ -46,10 +53,10 @@ def run_on_cluster(request: Request) -> int:
     """Runs a job in cluster mode to its end.
 
     Returns:
-        The job's exit code; 1 where there is no result.
+        The job's exit code. If there is no result: spark-submit's exit code, but at least 1.
 
     Raises:
-        SubmissionError: it cannot be submitted as asked.
+        SubmissionError: the job cannot be submitted as requested.
     """
     code = _check(request)
     if code is not None:
@@ -58,14 +65,14 @@ def run_on_cluster(request: Request) -> int:
     if request.only_print:
         print(plan.line.in_words())
         return 0
-    if plan.earlier is not None:  # a driver that never starts must not leave it to be taken for its own
+    if plan.earlier is not None:  # if the driver never starts, an old result must not pass for its own
         remove(request, plan.earlier)
     started = time.monotonic()
     code = _run(request, plan)
-    result = _read(request, plan)
+    result = _read_result(request, plan)
     if result is None:
         ended = f"the driver left no result (spark-submit ended with {code})"
-        print_error(f"{request.job}: {ended}; {_log(request, plan)}")
+        print_error(f"{request.job}: {ended}; {_where_to_look(request, plan)}")
         return code if code > 1 else _UNEXPECTED
     took = timedelta(seconds=time.monotonic() - started)
     print_summary(result, None, took)
@@ -74,31 +81,31 @@ def run_on_cluster(request: Request) -> int:
 
 
 def _check(request: Request) -> int | None:
-    """Judges the job's arguments here, where an error costs nothing."""
-    if request.job in _NOT_ELSEWHERE:
-        raise SubmissionError(f"{request.job} starts runs of its own: it goes in client mode only")
+    """Checks the job's arguments before the submission; returns the exit code if the job ends here."""
+    if request.job in _CLIENT_MODE_ONLY:
+        raise SubmissionError(f"{request.job} starts runs of its own: it works only in client mode")
     job: Any = importlib.import_module(f"jobs.{request.job}").JOB
     code = job.check(request.arguments)
     return None if code is None else int(code)
 
 
 def _plan(request: Request) -> _Plan:
-    arguments, wanted = _without(request.arguments, "--result")
-    earlier = wanted
+    arguments, requested = _without(request.arguments, "--result")
+    result = requested
     copy_to = None
-    if wanted is None or ("://" not in wanted and request.place != "standalone"):
-        copy_to = Path(wanted).absolute() if wanted else None
+    if result is None or ("://" not in result and request.place != "standalone"):
+        copy_to = Path(result).absolute() if result else None
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{request.job}-{request.environment['CYMBAL_PID']}.json"
-        wanted = f"{_staging(request)}/results/{name}"
-    elif "://" not in wanted:
-        wanted = str(Path(wanted).absolute())
+        result = f"{_staging(request)}/results/{name}"
+    elif "://" not in result:
+        result = str(Path(result).absolute())
     arguments, config = _without(arguments, "--config")
-    beside = Path(config).absolute() if config else None
-    if beside is not None:
-        arguments += ["--config", str(beside) if request.place == "standalone" else beside.name]
-    made = bundle(request.jars()) if request.place == "yarn" else None
-    line = line_in_cluster_mode(request, [*arguments, "--result", wanted], made, beside)
-    return _Plan(line, wanted, copy_to, earlier)
+    config_file = Path(config).absolute() if config else None
+    if config_file is not None:
+        arguments += ["--config", str(config_file) if request.place == "standalone" else config_file.name]
+    archive = bundle(request.jars()) if request.place == "yarn" else None
+    line = line_in_cluster_mode(request, [*arguments, "--result", result], archive, config_file)
+    return _Plan(line, result, copy_to, requested)
 
 
 def _staging(request: Request) -> str:
@@ -107,14 +114,14 @@ def _staging(request: Request) -> str:
         return staging or str(ROOT / "var")
     if "://" not in staging:
         raise SubmissionError(
-            "cluster mode needs CYMBAL_STAGING, a folder that this host and the driver's both reach, "
-            "as hdfs:///user/sales/staging or s3a://BUCKET/staging"
+            "cluster mode needs CYMBAL_STAGING, a folder that this host and the driver's host reach, "
+            "for example hdfs:///user/sales/staging or s3a://BUCKET/staging"
         )
     return staging
 
 
 def _without(arguments: Sequence[str], option: str) -> tuple[list[str], str | None]:
-    """The arguments without an option, and its last value."""
+    """Returns the arguments without an option, and the last value of that option."""
     kept, value, rest = [], None, iter(arguments)
     for argument in rest:
         if argument == option:
@@ -127,7 +134,7 @@ def _without(arguments: Sequence[str], option: str) -> tuple[list[str], str | No
 
 
 def _run(request: Request, plan: _Plan) -> int:
-    """Runs spark-submit, and says which application it became once it tells."""
+    """Runs spark-submit, and reports the application's id once the log names it."""
     log = Path(str(plan.line.variables["CYMBAL_LOG_FILE"]))
     log.parent.mkdir(parents=True, exist_ok=True)
     inform(f"submits {request.job} to {request.place} ({request.master})")
@@ -138,37 +145,37 @@ def _run(request: Request, plan: _Plan) -> int:
         stdout=subprocess.DEVNULL,
     )
     ended = threading.Event()
-    threading.Thread(target=_tell_application, args=(log, ended), daemon=True).start()
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # an orchestrator's, taken as Ctrl-C
+    threading.Thread(target=_report_application, args=(log, ended), daemon=True).start()
+    # An orchestrator stops a run with SIGTERM: treat it like Ctrl-C.
+    previous_handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return process.wait()
     except KeyboardInterrupt:
         process.terminate()
-        inform(f"no longer waited for; the driver goes on: {_log(request, plan)}")
+        inform(f"stopped waiting; the driver keeps running: {_where_to_look(request, plan)}")
         return process.wait()
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous_handler)
         ended.set()
 
 
-def _tell_application(log: Path, ended: threading.Event) -> None:
+def _report_application(log: Path, ended: threading.Event) -> None:
     while not ended.wait(_POLL_SECONDS):
-        found = _application(log)
-        if found:
-            inform(f"runs as {found}")
+        application = _application(log)
+        if application:
+            inform(f"runs as {application}")
             return
 
 
 def _application(log: Path) -> str | None:
     try:
-        found = _APPLICATION.search(log.read_text(encoding="utf-8", errors="replace"))
+        match = _APPLICATION.search(log.read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return None
-    return found.group(1) if found else None
+    return match.group(1) if match else None
 
 
-def _log(request: Request, plan: _Plan) -> str:
-    """Where to look further."""
+def _where_to_look(request: Request, plan: _Plan) -> str:
     log = str(plan.line.variables["CYMBAL_LOG_FILE"])
     application = _application(Path(log))
     if application and request.place == "yarn":
@@ -176,7 +183,7 @@ def _log(request: Request, plan: _Plan) -> str:
     return f"see {application or 'the driver'} at the cluster, and {log}"
 
 
-def _read(request: Request, plan: _Plan) -> dict[str, Any] | None:
+def _read_result(request: Request, plan: _Plan) -> dict[str, Any] | None:
     content = copy_out(request, plan.result)
     if content is None:
         return None

@@ -1,4 +1,4 @@
-"""What a run may tell others, each asked for by one variable of the environment."""
+"""Optional outputs of a run. One environment variable enables each."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from scripts.submission.request import SubmissionError
 
 
 def extra_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """Spark's settings for the event log (``CYMBAL_EVENTS``) and for lineage (``CYMBAL_LINEAGE``).
+    """Returns Spark's settings for the event log (``CYMBAL_EVENTS``) and for lineage (``CYMBAL_LINEAGE``).
 
     Raises:
-        SubmissionError: a value is not of a form that can be taken.
+        SubmissionError: a value is invalid, or the folder of event logs cannot be created.
+        OSError: the folder of the lineage file cannot be created.
     """
     settings: dict[str, str] = {}
     if environment.get("CYMBAL_EVENTS"):
@@ -24,7 +25,7 @@ def extra_settings(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _event_log(folder: str) -> dict[str, str]:
-    """Read by scripts/history.sh; a folder on this host is made, which Spark would miss."""
+    """Enables the event log that scripts/history.sh shows. Creates a local folder, because Spark does not."""
     if "://" not in folder:
         path = Path(folder).absolute()
         try:
@@ -36,17 +37,17 @@ def _event_log(folder: str) -> dict[str, str]:
         "spark.eventLog.enabled": "true",
         "spark.eventLog.dir": folder,
         "spark.eventLog.compress": "true",
-        # One file a run: a night's is small.
+        # One file per run: the log of a night is small.
         "spark.eventLog.rolling.enabled": "false",
     }
 
 
 def _lineage(target: str) -> dict[str, str]:
-    """OpenLineage's listener, and where its events go: a file, or a server that takes them over HTTP."""
+    """Enables OpenLineage's listener, which writes its events to a file or sends them to an HTTP server."""
     settings = {
         "spark.extraListeners": "io.openlineage.spark.agent.OpenLineageSparkListener",
         "spark.openlineage.namespace": "cymbal-sales",
-        # A plan of every query as text makes an event hundreds of kilobytes long, and nobody reads it.
+        # The plan of each query, as text, makes an event hundreds of kilobytes long, and nobody reads it.
         "spark.openlineage.facets.spark.logicalPlan.disabled": "true",
     }
     parts = urlsplit(target)
@@ -61,7 +62,10 @@ def _lineage(target: str) -> dict[str, str]:
     if parts.scheme:
         raise SubmissionError(f"CYMBAL_LINEAGE={target}: the path of a file, or http(s)://HOST:PORT")
     path = Path(target).absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SubmissionError(f"CYMBAL_LINEAGE={target}: cannot make its folder: {error.strerror}") from None
     return {
         **settings,
         "spark.openlineage.transport.type": "file",

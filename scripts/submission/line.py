@@ -1,4 +1,4 @@
-"""The spark-submit line of a request, and the variables it needs."""
+"""The spark-submit command of a request, and the environment variables that it needs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scripts.submission.extras import extra_settings
 from scripts.submission.request import ROOT, Request, SubmissionError
 from scripts.submission.secrets import refuse_secrets
 
-# Where the image of the Dockerfile has the project.
+# The project's folder in the image of the Dockerfile.
 IMAGE_HOME = "/opt/cymbal"
 # The folder in which YARN and Kubernetes unpack the bundle, below a container's working folder.
 UNPACKED = "cymbal"
@@ -27,60 +27,60 @@ class Line:
 
     Attributes:
         arguments: the program and its arguments.
-        variables: environment variables that are set for it; None takes one away.
+        variables: environment variables to set for it; None removes one.
     """
 
     arguments: list[str]
     variables: dict[str, str | None]
 
     def in_words(self) -> str:
-        """As a shell takes it, in one line."""
-        taken = [word for name, value in self.variables.items() if value is None for word in ("-u", name)]
-        given = [f"{name}={value}" for name, value in self.variables.items() if value is not None]
-        return shlex.join(["env", *taken, *given, *self.arguments])
+        """Returns the command as one line for a shell."""
+        removed = [word for name, value in self.variables.items() if value is None for word in ("-u", name)]
+        assigned = [f"{name}={value}" for name, value in self.variables.items() if value is not None]
+        return shlex.join(["env", *removed, *assigned, *self.arguments])
 
-    def environment(self, own: Mapping[str, str]) -> dict[str, str]:
-        """The environment of the caller with these variables."""
-        merged = {**own, **{name: value for name, value in self.variables.items() if value is not None}}
+    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """Returns the caller's environment, changed by these variables."""
+        merged = {**inherited, **{name: value for name, value in self.variables.items() if value is not None}}
         return {name: value for name, value in merged.items() if self.variables.get(name, "") is not None}
 
 
 def line_in_client_mode(request: Request) -> Line:
-    """The line that runs the driver on this host.
+    """Returns the command that runs the driver on this host.
 
     Raises:
-        SubmissionError: a setting of the caller cannot be taken.
+        SubmissionError: a setting of the caller is refused.
     """
     arguments = [*_start(request), "--jars", ",".join(map(str, request.jars()))]
     variables = _variables_of_driver(request)
     tool_options = request.environment.get("JAVA_TOOL_OPTIONS")
-    if tool_options:  # handed on as arguments: from the environment, Java announces them
+    if tool_options:  # as an argument: Java prints a notice if it reads the variable
         arguments += ["--driver-java-options", tool_options]
         variables["JAVA_TOOL_OPTIONS"] = None
     if request.place in ("local", "standalone"):
-        # Packages are in a class loader below the class path's, from which Delta would not see a catalog's
-        # connector that calls it: beside packages Delta is a jar as they are.
+        # Spark loads packages in a child class loader. From the class path, Delta could not see a catalog's
+        # connector among them. With packages, Delta therefore comes only from --jars, as they do.
         if not request.brings_packages:
             arguments += ["--driver-class-path", ":".join(map(str, request.jars()))]
         arguments += _settings({"spark.driver.defaultJavaOptions": archive_options(request)})
     arguments += _settings(extra_settings(request.environment) | _settings_of_pods(request))
-    arguments += [*_of_the_caller(request), str(ROOT / "jobs" / f"{request.job}.py"), *request.arguments]
+    arguments += [*_caller_arguments(request), str(ROOT / "jobs" / f"{request.job}.py"), *request.arguments]
     return Line(arguments, variables)
 
 
 def line_in_cluster_mode(
     request: Request, arguments: Sequence[str], bundle: Path | None, config: Path | None
 ) -> Line:
-    """The line that runs the driver on a host of the cluster.
+    """Returns the command that runs the driver on a host of the cluster.
 
     Args:
-        request: what is asked for.
-        arguments: the job's, as the driver is to have them.
-        bundle: project and packages, to be unpacked beside the driver; None where they are there.
-        config: file that the driver needs beside it.
+        request: the job, and where it runs.
+        arguments: the job's arguments, as the driver gets them.
+        bundle: archive of the project and packages, unpacked for the driver; None if it is not needed.
+        config: config file to send to the driver; None for none.
 
     Raises:
-        SubmissionError: a setting of the caller cannot be taken.
+        SubmissionError: a setting of the caller is refused.
     """
     extras = extra_settings(request.environment)
     if request.place == "standalone":
@@ -93,7 +93,7 @@ def line_in_cluster_mode(
     settings, home = _settings_of_place(request)
     line += ["--jars", ",".join(_jars_in(request, home)), *_settings(settings), *_settings(extras)]
     program = f"local://{home}/jobs/{request.job}.py" if home else str(ROOT / "jobs" / f"{request.job}.py")
-    return Line([*line, *_of_the_caller(request), program, *arguments], _variables(request))
+    return Line([*line, *_caller_arguments(request), program, *arguments], _variables(request))
 
 
 def _start(request: Request) -> list[str]:
@@ -104,18 +104,18 @@ def _start(request: Request) -> list[str]:
         *("--name", f"cymbal-sales {request.job}"),
         *("--properties-file", str(request.settings_file)),
     ]
-    # The user's own defaults, such as keys of a storage, in a file that only the user can read.
+    # Load the user's own spark-defaults.conf: it may hold secrets, such as storage keys.
     return [*start, "--load-spark-defaults"] if "SPARK_CONF_DIR" in request.environment else start
 
 
 def _settings_of_place(request: Request) -> tuple[dict[str, str], str]:
-    """Settings of cluster mode on YARN or Kubernetes; and where the driver's host has the project, if so."""
+    """Returns the settings of cluster mode, and the project's folder in the image; empty for a bundle."""
     if request.place == "yarn":
         python = f"./{UNPACKED}/bin/python"
         settings = {
             "spark.yarn.appMasterEnv.PYSPARK_PYTHON": python,
             "spark.yarn.appMasterEnv.CYMBAL_PLACE": request.place,
-            # Spark reports once a second otherwise, a line each.
+            # By default Spark logs a report every second.
             "spark.yarn.report.interval": "5s",
         }
         return settings, ""
@@ -131,7 +131,7 @@ def _settings_of_place(request: Request) -> tuple[dict[str, str], str]:
 
 
 def _settings_of_pods(request: Request) -> dict[str, str]:
-    """Templates, by paths here: Spark hands the files on; and the image."""
+    """Returns the pod templates and the image. Templates are local paths, which Spark reads itself."""
     if request.place != "kubernetes":
         return {}
     folder = request.settings_file.parent
@@ -144,29 +144,29 @@ def _settings_of_pods(request: Request) -> dict[str, str]:
 
 
 def _line_on_standalone(request: Request, arguments: Sequence[str], extras: dict[str, str]) -> Line:
-    """Spark takes no Python program there in cluster mode, but a class: its own that runs Python programs.
+    """Submits the class that runs Python programs: on standalone, cluster mode accepts no Python program.
 
     The hosts must have this checkout at the same path.
     """
     jars = request.jars()
     settings = {"spark.standalone.submit.waitAppCompletion": "true"}
     line = [*_start(request), "--jars", ",".join(map(str, jars)), *_settings(settings), *_settings(extras)]
-    words = _of_the_caller(request)
-    # Default options are not for a driver on a worker: these go beside the caller's.
+    words = _caller_arguments(request)
+    # A driver on a worker ignores default options, so these extend the caller's extra options.
     option = "spark.driver.extraJavaOptions"
-    given = [
+    values = [
         word.partition(f"{option}=")[2] for word in words if word.startswith((option, f"--conf={option}"))
     ]
-    line += [*words, *_settings({option: " ".join([*_module_options(request), *given[-1:]])})]
+    line += [*words, *_settings({option: " ".join([*_module_options(request), *values[-1:]])})]
     line += ["--class", "org.apache.spark.deploy.PythonRunner", jars[0].as_uri()]
-    # The empty one: further Python files of the program's.
+    # PythonRunner's second argument lists further Python files: none.
     return Line(
         [*line, str(ROOT / "jobs" / f"{request.job}.py"), "", *arguments], _variables_of_driver(request)
     )
 
 
 def _module_options(request: Request) -> list[str]:
-    """What Spark opens of Java for itself, as its launcher has it: it forgets a driver on a worker."""
+    """Returns the Java modules that Spark opens. Spark's launcher omits them for a driver on a worker."""
     (launcher,) = Path(request.environment["SPARK_HOME"], "jars").glob("spark-launcher_*.jar")
     with zipfile.ZipFile(launcher) as jar:
         constants = jar.read("org/apache/spark/launcher/JavaModuleOptions.class").decode("latin-1")
@@ -178,7 +178,7 @@ def _jars_in(request: Request, home: str) -> list[str]:
 
 
 def _variables(request: Request) -> dict[str, str | None]:
-    """Of spark-submit itself: its log goes to a file of this run, the terminal is the job's."""
+    """Returns the variables of spark-submit. Its log goes to a file: the terminal is for the job."""
     log = f"spark-{datetime.now():%Y%m%dT%H%M%S}-{request.environment.get('CYMBAL_PID', '0')}.log"  # noqa: DTZ005
     return {
         "CYMBAL_LOG_FILE": request.environment.get("CYMBAL_LOG_FILE", str(ROOT / "var" / "log" / log)),
@@ -198,17 +198,17 @@ def _log_format(request: Request) -> str:
 
 def _variables_of_driver(request: Request) -> dict[str, str | None]:
     python = str(ROOT / ".venv" / "bin" / "python")
-    # Executors elsewhere have no .venv of this checkout, and the jobs need no Python there.
-    of_executors = python if request.place in ("local", "standalone") else "python3"
+    # In other places the executors have no .venv of this checkout, and the jobs need no Python there.
+    executor_python = python if request.place in ("local", "standalone") else "python3"
     variables: dict[str, str | None] = {
         **_variables(request),
-        "PYSPARK_PYTHON": request.environment.get("PYSPARK_PYTHON", of_executors),
+        "PYSPARK_PYTHON": request.environment.get("PYSPARK_PYTHON", executor_python),
         "PYSPARK_DRIVER_PYTHON": python,
         "PYTHONPATH": str(ROOT),
         "JAVA_HOME": request.environment["JAVA_HOME"],
         "CYMBAL_PLACE": request.place,
     }
-    if request.place == "local":  # loopback: no look-up of the host's own name, no port open to others
+    if request.place == "local":  # loopback: no host name look-up, no port open to other hosts
         variables["SPARK_LOCAL_IP"] = request.environment.get("SPARK_LOCAL_IP", "127.0.0.1")
     return variables
 
@@ -217,7 +217,7 @@ def _settings(settings: Mapping[str, str]) -> list[str]:
     return [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
 
 
-def _of_the_caller(request: Request) -> list[str]:
+def _caller_arguments(request: Request) -> list[str]:
     text = request.environment.get("CYMBAL_SPARK_ARGS", "")
     try:
         words = shlex.split(text)

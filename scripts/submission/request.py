@@ -1,4 +1,4 @@
-"""What is asked of scripts/submit.sh."""
+"""The request that scripts/submit.sh passes on."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ CLUSTER, CLIENT = "cluster", "client"
 
 
 class SubmissionError(Exception):
-    """A job cannot be submitted as asked; the message is the one line the user sees, the exit code 2."""
+    """A job cannot be submitted as requested. The user sees the message as one line; the exit code is 2."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A job, and where it is to run.
+    """A job, and where it runs.
 
     Attributes:
-        place: name of a file of configs/places.
+        place: name of a file in configs/places, without its suffix.
         master: Spark's master URL.
-        deploy_mode: where the driver runs: ``client``, here, or ``cluster``, on a host of the cluster.
-        job: name of a file of jobs.
-        arguments: the job's own.
-        sets: sets of jars that it needs beside Delta's (configs/jars.toml).
-        only_print: whether the line is to be printed instead of run.
-        environment: variables of the caller.
+        deploy_mode: where the driver runs: ``client`` (here) or ``cluster`` (on a host of the cluster).
+        job: name of a file in jobs, without its suffix.
+        arguments: the job's arguments.
+        sets: sets of jars to load in addition to Delta's (configs/jars.toml).
+        only_print: whether to print the command instead of running it.
+        environment: environment variables of the caller.
     """
 
     place: str
@@ -43,17 +43,17 @@ class Request:
 
     @property
     def is_on_cluster(self) -> bool:
-        """Whether the driver runs elsewhere."""
+        """Whether the driver runs on a host of the cluster."""
         return self.deploy_mode == CLUSTER
 
     @property
     def settings_file(self) -> Path:
-        """Spark's settings of the place."""
+        """The place's file of Spark settings."""
         return ROOT / "configs" / "places" / f"{self.place}.conf"
 
     @property
     def brings_packages(self) -> bool:
-        """Whether the caller has Spark fetch packages, by an option or a setting of theirs."""
+        """Whether an option or a setting of the caller makes Spark download packages."""
         if re.search(r"--packages\b|spark[.]jars[.]packages", self.environment.get("CYMBAL_SPARK_ARGS", "")):
             return True
         if "SPARK_CONF_DIR" not in self.environment:
@@ -62,26 +62,28 @@ class Request:
         return defaults.is_file() and bool(read_properties(defaults).get("spark.jars.packages"))
 
     def setting(self, name: str) -> str:
-        """A setting of the place; empty where it has none."""
+        """Returns a setting of the place; empty if it has none."""
         return read_properties(self.settings_file).get(name, "")
 
     def jars(self) -> list[Path]:
-        """Jars of the run: Delta's, and those of its sets."""
+        """Returns the jars of the run: Delta's, and those of its sets."""
         folder = ROOT / "var" / "jars"
         return [path for part in (".", *self.sets) for path in sorted((folder / part).glob("*.jar"))]
 
 
 def read_properties(file: Path) -> dict[str, str]:
-    """A file of Spark's settings: a name and its value a line."""
-    found = {}
+    """Reads a file of Spark settings: one name and value per line."""
+    properties = {}
     for line in file.read_text(encoding="utf-8").splitlines():
-        name, *value = line.split(maxsplit=1)[:2] or [""]
-        found[name] = value[0].strip() if value else ""
-    return found
+        # As Java reads them: white space, = or : stands between name and value.
+        match = re.match(r"\s*([^\s=:#!][^\s=:]*)\s*[=:\s]\s*(.*)", f"{line} ")
+        if match:
+            properties[match[1]] = match[2].strip()
+    return properties
 
 
 def read_request(arguments: Sequence[str]) -> Request:
-    """Reads what scripts/submit.sh hands over; it has judged names and values before."""
+    """Reads the arguments from scripts/submit.sh, which has already checked names and values."""
     parser = argparse.ArgumentParser(prog="scripts.submission", allow_abbrev=False)
     parser.add_argument("--place", required=True)
     parser.add_argument("--master", required=True)

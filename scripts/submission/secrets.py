@@ -1,4 +1,4 @@
-"""Secrets do not go on a command line: every user of a host can read it."""
+"""Keeps secrets off the command line, which every user of a host can read."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from scripts.submission.request import SubmissionError
 
-# As Spark's own redaction has it (spark.redaction.regex).
+# The same words as in Spark's own redaction (spark.redaction.regex).
 _SECRET = re.compile(r"secret|password|token|access[.]?key", re.IGNORECASE)
-# Names of secrets, and paths of files that hold them, are none.
+# The name of a secret, or the path of a file that holds one, is not a secret.
 _NO_SECRET = re.compile(r"[.]secrets[.]|secretKeyRef|file$|path$|provider$|enabled$", re.IGNORECASE)
 
 
@@ -17,15 +17,15 @@ def refuse_secrets(arguments: Sequence[str]) -> None:
     """Refuses settings that hold a secret.
 
     Raises:
-        SubmissionError: there is one; its name is told, its value is not.
+        SubmissionError: a setting holds a secret. The message has its name, but not its value.
     """
-    for before, word in zip(("", *arguments), arguments, strict=False):
-        setting = word if before in ("--conf", "-c") else word.removeprefix("--conf=")
-        if setting is word and before not in ("--conf", "-c"):
+    for previous, word in zip(("", *arguments), arguments, strict=False):
+        setting = word if previous in ("--conf", "-c") else word.removeprefix("--conf=")
+        if setting is word and previous not in ("--conf", "-c"):
             continue
         name = setting.partition("=")[0]
         if _SECRET.search(name) and not _NO_SECRET.search(name):
             raise SubmissionError(
-                f"CYMBAL_SPARK_ARGS: {name} holds a secret, which every user of this host could read there: "
-                "put it into spark-defaults.conf in a folder only you read, and set SPARK_CONF_DIR to that"
+                f"CYMBAL_SPARK_ARGS: {name} holds a secret, which every user of this host could read: put it "
+                "into spark-defaults.conf in a folder that only you can read, and set SPARK_CONF_DIR to it"
             )

@@ -1,4 +1,4 @@
-"""One file of a storage that only Hadoop's clients reach, read or removed without a Spark session."""
+"""Reads or removes one file through Hadoop's clients, without a Spark session."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def copy_out(request: Request, uri: str) -> bytes | None:
     """Reads a small file by path or URI.
 
     Returns:
-        Its content; None where it is not there or cannot be reached.
+        Its content; None if it does not exist or cannot be reached.
     """
     path = _path_here(uri)
     if path is not None:
@@ -33,10 +33,10 @@ def copy_out(request: Request, uri: str) -> bytes | None:
 
 
 def remove(request: Request, uri: str) -> None:
-    """Removes a file by path or URI; one that is not there is none.
+    """Removes a file by path or URI. A missing file is no error.
 
     Raises:
-        SubmissionError: it cannot be removed.
+        SubmissionError: the file cannot be removed.
     """
     path = _path_here(uri)
     if path is not None:
@@ -47,9 +47,9 @@ def remove(request: Request, uri: str) -> None:
         return
     finished = _run_shell(request, "-rm", "-f", "-skipTrash", uri)
     if finished.returncode:
-        said = finished.stderr.decode(errors="replace").strip().splitlines()
+        errors = finished.stderr.decode(errors="replace").strip().splitlines()
         raise SubmissionError(
-            f"{uri}: cannot be removed: {said[-1] if said else 'the storage does not say why'}"
+            f"{uri}: cannot be removed: {errors[-1] if errors else 'the storage gives no reason'}"
         )
 
 
@@ -62,37 +62,37 @@ def _path_here(uri: str) -> Path | None:
 
 def _run_shell(request: Request, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     """Runs a command of Hadoop's file system shell."""
-    # Hadoop's settings may hold keys: in a file that only this user can read, and for this command alone.
+    # Hadoop's settings may hold secrets: keep them in a file that only this user can read, until the end.
     with tempfile.TemporaryDirectory(prefix="cymbal-") as folder:
         settings = Path(folder) / "core-site.xml"
         settings.touch(mode=0o600)
         settings.write_text(_as_xml(_hadoop_settings(request)), encoding="utf-8")
         jars = os.pathsep.join(map(str, request.jars()))
-        return subprocess.run(
-            [
-                f"{request.environment['SPARK_HOME']}/bin/spark-class",
-                *("org.apache.hadoop.fs.FsShell", "-conf", str(settings), *arguments),
-            ],
-            env={**request.environment, "SPARK_DIST_CLASSPATH": jars},
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-        )
+        shell = f"{request.environment['SPARK_HOME']}/bin/spark-class"
+        command = [shell, "org.apache.hadoop.fs.FsShell", "-conf", str(settings), *arguments]
+        environment = {**request.environment, "SPARK_DIST_CLASSPATH": jars}
+        try:
+            return subprocess.run(
+                command, env=environment, capture_output=True, timeout=_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            reason = f"the storage gave no answer in {_SECONDS} s"
+            return subprocess.CompletedProcess(command, 124, b"", reason.encode())
 
 
 def _hadoop_settings(request: Request) -> dict[str, str]:
-    """Those of the place, of the user's defaults and of CYMBAL_SPARK_ARGS, the later ones first."""
+    """Returns Hadoop's settings: CYMBAL_SPARK_ARGS overrides the place, and the place the user's defaults."""
     files = [request.settings_file]
     if "SPARK_CONF_DIR" in request.environment:
         files.insert(0, Path(request.environment["SPARK_CONF_DIR"]) / "spark-defaults.conf")
-    found: dict[str, str] = {}
+    settings: dict[str, str] = {}
     for file in files:
-        found |= read_properties(file) if file.exists() else {}
+        settings |= read_properties(file) if file.exists() else {}
     words = shlex.split(request.environment.get("CYMBAL_SPARK_ARGS", ""))
-    found |= {
+    settings |= {
         name: value for word in words for name, _, value in [word.removeprefix("--conf=").partition("=")]
     }
-    return {name.removeprefix(_PREFIX): value for name, value in found.items() if name.startswith(_PREFIX)}
+    return {name.removeprefix(_PREFIX): value for name, value in settings.items() if name.startswith(_PREFIX)}
 
 
 def _as_xml(settings: dict[str, str]) -> str:

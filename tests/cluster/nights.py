@@ -9,7 +9,9 @@ from typing import Any
 
 from deltalake import DeltaTable
 
-from schemas.tables import CONFLICTS, DAILY_SALES, INVOICES, RECEIVED_SALES, SALES, TABLES, Table
+from schemas.gold import DAILY_SALES, INVOICES
+from schemas.lake import TABLES
+from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES, Table
 from tests.support.landing import write_csv
 from tests.support.lines import received_line
 from tests.support.tables import table_path

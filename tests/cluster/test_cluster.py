@@ -51,7 +51,7 @@ def test_a_cluster_starts_restarts_what_is_lost_and_leaves_nothing(own: Cluster)
     assert "worker-2  127.0.0.3  alive" in whole.stdout
     again = own.command("start")
     assert again.returncode == 2
-    assert again.stderr == "error: the cluster is running: scripts/cluster.sh stop ends it\n"
+    assert again.stderr == "error: the cluster is already running: stop it with scripts/cluster.sh stop\n"
 
     lost = worker(own.home, 2)
     assert lost is not None
@@ -75,4 +75,4 @@ def test_a_port_that_is_taken_is_told(own: Cluster, cluster: Cluster) -> None:
     taken = cluster.variables["CYMBAL_MASTER"].rsplit(":", 1)[1]
     refused = own.command("start", "--port", taken)
     assert refused.returncode == 2
-    assert refused.stderr == f"error: port {taken} is taken: --port gives the first of three others\n"
+    assert refused.stderr == f"error: port {taken} is in use: set --port to the first of three free ports\n"

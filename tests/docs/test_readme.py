@@ -1,4 +1,4 @@
-"""The README's snippets for reading the tables run as they stand, on a small lake."""
+"""The snippets for reading the tables, of the README and its how-to, run as they stand, on a small lake."""
 
 from __future__ import annotations
 
@@ -13,8 +13,13 @@ from pyspark.sql import SparkSession
 from jobs.generate_sales import JOB as GENERATE
 from jobs.run_batch import JOB as RUN_BATCH
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
-SNIPPETS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = (ROOT / "README.md", ROOT / "docs" / "how-to" / "read-the-tables.md")
+SNIPPETS = [
+    snippet
+    for page in PAGES
+    for snippet in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+]
 CONFIG = ["--set", "currencies=[USD, JPY, KWD]", "--set", "audit.max_rejected_share=1"]
 
 

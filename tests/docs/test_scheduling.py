@@ -1,4 +1,4 @@
-"""The units and the crontab of docs/scheduling.md are of their form."""
+"""The units and the crontab of docs/how-to/schedule-with-airflow-or-cron.md are of their form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TEXT = (ROOT / "docs" / "scheduling.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "how-to" / "schedule-with-airflow-or-cron.md").read_text(encoding="utf-8")
 UNITS = dict(re.findall(r"`/etc/systemd/system/(\S+?)`.*?```ini\n(.*?)```", TEXT, flags=re.DOTALL))
 CRONTAB = re.findall(r"```cron\n(.*?)```", TEXT, flags=re.DOTALL)[0].splitlines()
 

@@ -14,10 +14,9 @@ from pyspark.sql import SparkSession
 
 from jobs.run_batch import JOB as RUN_BATCH
 from pipeline.cli.job import Job
+from schemas.gold import DAILY_SALES, INVOICES
 from schemas.tables import (
     CONFLICTS,
-    DAILY_SALES,
-    INVOICES,
     LEDGER_BUILDS,
     LEDGER_CHUNKS,
     LEDGER_DATES,
@@ -67,7 +66,7 @@ class Ran:
         assert "\tat " not in self.stderr, self.stderr
         assert len(self.errors) == 1, self.stderr
         told = [line for line in self.stderr.splitlines() if not _is_step(line)]
-        assert all(line.startswith(("error:", "warning:", "what is left is done by: ")) for line in told), (
+        assert all(line.startswith(("error:", "warning:", "to finish the rest, run: ")) for line in told), (
             self.stderr
         )
         return self.errors[0]

@@ -27,10 +27,9 @@ from jobs.status import JOB as STATUS
 from jobs.verify_sales import JOB as VERIFY_SALES
 from pipeline.lake.lock import STALE_SECONDS
 from pipeline.lake.tables import Lake
+from schemas.gold import DAILY_SALES, INVOICES
 from schemas.tables import (
     CONFLICTS,
-    DAILY_SALES,
-    INVOICES,
     LEDGER_DATES,
     LEDGER_DROPS,
     LEDGER_RUNS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jobs.compare_revisions import JOB as COMPARE_REVISIONS
 from jobs.status import JOB as STATUS
-from schemas.tables import DAILY_SALES, INVOICES
+from schemas.gold import DAILY_SALES, INVOICES
 from tests.jobs.shop import Shop, line
 
 MONDAY, TUESDAY = "2026-03-02", "2026-03-03"
@@ -36,6 +36,7 @@ def test_what_is_late_moved_and_taken_back(shop: Shop) -> None:
     compared = shop.done("--date", MONDAY, job=COMPARE_REVISIONS).result["comparison"]["changes"]
     assert [(row["table"], row["change"], row["lines"]) for row in compared] == [
         ("silver/sales", "added", 1),
+        ("gold/daily_sales", "changed", 1),
         ("gold/invoices", "changed", 1),
     ]
 

@@ -52,7 +52,7 @@ def test_only_the_failing_date_stays_behind(shop: Shop, monkeypatch: pytest.Monk
     assert f"date {BAD} failed: chunk H-N failed: " in ran.error
     assert "this honey is bad" in ran.error
     assert ran.result["run_again"].startswith("scripts/submit.sh --place local run_batch --landing ")
-    assert f"what is left is done by: {ran.result['run_again']}" in ran.stderr
+    assert f"to finish the rest, run: {ran.result['run_again']}" in ran.stderr
     assert {row["transaction_id"] for row in shop.rows(SALES)} == {f"{GOOD}/a", f"{GOOD}/h"}
     # Two attempts each (local[2,2]): of the window, then of the date alone.
     tasks = {row["chunk"]: row for row in shop.rows(LEDGER_TASKS)}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from schemas.tables import TABLES
+from schemas.lake import TABLES
 from tests.jobs.shop import Shop, line
 
 

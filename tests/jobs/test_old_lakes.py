@@ -17,17 +17,9 @@ from jobs.migrate_tables import JOB as MIGRATE_TABLES
 from jobs.repair_lake import JOB as REPAIR_LAKE
 from jobs.status import JOB as STATUS
 from jobs.verify_sales import JOB as VERIFY_SALES
-from schemas.tables import (
-    CONFLICTS,
-    DAILY_SALES,
-    INVOICES,
-    LEDGER_DATES,
-    LEDGER_DROPS,
-    RECEIVED_SALES,
-    REFUSED_SALES,
-    SALES,
-    TABLES,
-)
+from schemas.gold import DAILY_SALES, INVOICES
+from schemas.lake import TABLES
+from schemas.tables import CONFLICTS, LEDGER_DATES, LEDGER_DROPS, RECEIVED_SALES, REFUSED_SALES, SALES
 from tests.jobs.shop import Shop, line
 
 LAKES = Path(__file__).parent / "lakes_0_1_0"

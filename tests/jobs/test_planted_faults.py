@@ -11,7 +11,8 @@ from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
 from jobs.verify_sales import JOB as VERIFY_SALES
-from schemas.tables import CONFLICTS, DAILY_SALES, INVOICES, RECEIVED_SALES, SALES, Table
+from schemas.gold import DAILY_SALES, INVOICES, WEEKLY_PRODUCT_SALES
+from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES, Table
 from tests.jobs.shop import Shop, line
 
 S, E = "2026-03-02", "2026-03-12"
@@ -80,6 +81,11 @@ FAULTS = {
         DAILY_SALES,
         lambda t: t.update(f"business_date = '{S}'", {"sales_revision": "7"}),
         f"daily_sales {S} USD",
+    ),
+    "a week counts a line too many": Fault(
+        WEEKLY_PRODUCT_SALES,
+        lambda t: t.update("true", {"lines": "lines + 1"}),
+        "gold/weekly_product_sales 2026-03-02 USD: 1 rows",
     ),
     "bronze lost a line": Fault(
         RECEIVED_SALES,

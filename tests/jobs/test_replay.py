@@ -6,7 +6,8 @@ import shutil
 
 from jobs.replay_quarantine import JOB as REPLAY_QUARANTINE
 from jobs.verify_sales import JOB as VERIFY_SALES
-from schemas.tables import INVOICES, RECEIVED_SALES
+from schemas.gold import INVOICES
+from schemas.tables import RECEIVED_SALES
 from tests.jobs.shop import Shop, line
 
 DATES = ("2026-03-02", "2026-03-03")

@@ -11,7 +11,8 @@ from jobs.compare_revisions import JOB as COMPARE_REVISIONS
 from jobs.maintain_tables import JOB as MAINTAIN_TABLES
 from jobs.restore_sales import JOB as RESTORE_SALES
 from jobs.verify_sales import JOB as VERIFY_SALES
-from schemas.tables import CONFLICTS, DAILY_SALES, INVOICES, LEDGER_DATES, RECEIVED_SALES, SALES
+from schemas.gold import DAILY_SALES, INVOICES
+from schemas.tables import CONFLICTS, LEDGER_DATES, RECEIVED_SALES, SALES
 from tests.jobs.shop import Shop, line
 
 DATE = "2026-03-02"

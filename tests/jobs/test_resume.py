@@ -16,7 +16,8 @@ from jobs.verify_sales import JOB as VERIFY_SALES
 from pipeline.lake.ledger import Ledger
 from pipeline.lake.tables import Lake
 from pipeline.planning.reconciliation import ControlTotals, ReconciliationKey
-from schemas.tables import DAILY_SALES, INVOICES, LEDGER_DATES, RECEIVED_SALES, SALES, Table
+from schemas.gold import DAILY_SALES, INVOICES
+from schemas.tables import LEDGER_DATES, RECEIVED_SALES, SALES, Table
 from tests.jobs.shop import Ran, Shop, line
 
 Counts = dict[ReconciliationKey, ControlTotals]

@@ -14,7 +14,8 @@ from pyspark.sql import SparkSession
 
 from jobs.ingest_sales import JOB as INGEST_SALES
 from jobs.verify_sales import JOB as VERIFY_SALES
-from schemas.tables import CONFLICTS, DAILY_SALES, INVOICES, LEDGER_CHUNKS, LEDGER_DROPS, RECEIVED_SALES
+from schemas.gold import DAILY_SALES, INVOICES
+from schemas.tables import CONFLICTS, LEDGER_CHUNKS, LEDGER_DROPS, RECEIVED_SALES
 from tests.jobs.shop import Ran, Shop, line
 from tests.support.landing import drop_folder
 

@@ -7,16 +7,8 @@ from collections import Counter, defaultdict
 from decimal import Decimal
 from typing import Any
 
-from schemas.tables import (
-    CONFLICTS,
-    DAILY_SALES,
-    INVOICES,
-    LEDGER_CHUNKS,
-    LEDGER_DATES,
-    RECEIVED_SALES,
-    SALES,
-    Table,
-)
+from schemas.gold import DAILY_SALES, INVOICES
+from schemas.tables import CONFLICTS, LEDGER_CHUNKS, LEDGER_DATES, RECEIVED_SALES, SALES, Table
 from tests.jobs.shop import DATA_TABLES, Shop
 from tests.model.reference import CONFLICT_COLUMNS, NOTHING, SALES_COLUMNS, Content, Line, Sums, in_order
 

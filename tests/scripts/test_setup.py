@@ -99,7 +99,7 @@ def test_a_set_of_jars_is_fetched_only_where_it_is_asked_for(jar_folder: Path, t
 
 def test_a_set_that_does_not_exist_is_refused_with_those_that_do(jar_folder: Path) -> None:
     jars.PINS.write_text(jars.PINS.read_text() + 'set = "extra"\n')
-    with pytest.raises(SetupError, match="no set of jars 's4': one of extra"):
+    with pytest.raises(SetupError, match="unknown set of jars 's4': one of extra"):
         jars.fetch("s4")
 
 

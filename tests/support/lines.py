@@ -17,7 +17,7 @@ from transforms.hashing import key_hash, payload_hash
 
 DROP_DATE = dt.date(2026, 11, 27)
 
-_RECEIVED_DEFAULTS: dict[str, str | None] = {
+_RECEIVED_DEFAULTS: dict[str, str | None] = dict.fromkeys(RECEIVED_NAMES) | {
     "store_id": "1042",
     "transaction_id": "T-1",
     "line_number": "1",
@@ -70,21 +70,12 @@ def accepted_line(**values: Any) -> dict[str, Any]:
         "reject_reasons": [],
         "raw": None,
         "is_adjustment": False,
-        "store_id": "1042",
-        "transaction_id": "T-1",
+        **_RECEIVED_DEFAULTS,
         "line_number": 1,
         "sold_at": dt.datetime(2026, 11, 27, 14, 30, tzinfo=dt.UTC),
-        "customer_id": "C-7",
-        "product_id": "P-1",
-        "product_name": "Apple",
-        "category": "Fruit",
-        "line_type": "SALE",
         "quantity": Decimal("2"),
         "gross_amount": Decimal("10.00"),
         "discount_amount": Decimal("1.00"),
-        "currency": "USD",
-        "payment_method": "card",
-        "channel": "store",
     }
     unknown = set(values) - set(RECEIVED_SALES.columns)
     assert not unknown, f"no such column: {unknown}"

@@ -10,8 +10,10 @@ from chispa import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
 
 from pipeline.lake.frames import local_frame
-from schemas.tables import INVOICES, SALES
-from transforms.comparison import INVOICE_KEY, LINE_KEY, compare, count_changes
+from schemas.gold import INVOICES
+from schemas.tables import SALES
+from transforms.comparison import compare, count_changes
+from transforms.hashing import KEY_COLUMNS
 
 DAY = dt.date(2026, 11, 27)
 
@@ -38,7 +40,7 @@ def sold(transaction: str, **values: Any) -> dict[str, Any]:
 
 def differences(spark: SparkSession, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> DataFrame:
     old, new = (local_frame(spark, SALES.schema, rows) for rows in (before, after))
-    return compare(old, new, LINE_KEY)
+    return compare(old, new, KEY_COLUMNS)
 
 
 def test_lines_that_came_went_and_changed(spark: SparkSession) -> None:
@@ -93,6 +95,6 @@ def test_an_invoice_of_a_later_revision_is_the_same_while_its_sums_are(spark: Sp
         }
         return local_frame(spark, INVOICES.schema, [row])
 
-    assert compare(invoice(1, 2), invoice(2, 2), INVOICE_KEY).isEmpty()
-    changed = compare(invoice(1, 2), invoice(2, 3), INVOICE_KEY).collect()
+    assert compare(invoice(1, 2), invoice(2, 2), INVOICES.identifier).isEmpty()
+    changed = compare(invoice(1, 2), invoice(2, 3), INVOICES.identifier).collect()
     assert [row.changed_columns for row in changed] == [["gross_amount", "lines", "net_amount"]]

@@ -11,11 +11,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipeline.lake.frames import local_frame
-from schemas.tables import DAILY_SALES, INVOICES, RECEIVED_SALES, SALES
+from schemas.gold import DAILY_SALES, INVOICES
+from schemas.tables import RECEIVED_SALES, SALES
 from tests.support.lines import accepted_line, bronze_frame
 from tests.support.tables import values
 from transforms.ingest_counts import count_ingested, count_reject_reasons
-from transforms.totals import daily_sales, invoices
+from transforms.totals import daily_sales, invoices, weekly_product_sales
 from transforms.verification import find_repeated_keys, find_reused_numbers, row_differences
 
 DAY, NEXT = dt.date(2026, 11, 27), dt.date(2026, 11, 28)
@@ -39,6 +40,31 @@ def sales_frame(spark: SparkSession, lines: list[dict[str, Any]]) -> DataFrame:
 def numbers(text: str) -> tuple[Any, ...]:
     lines, *amounts = text.split()
     return (int(lines), *map(Decimal, amounts))
+
+
+def test_weekly_sales_by_product_and_currency(spark: SparkSession) -> None:
+    sunday, monday = dt.date(2026, 11, 29), dt.date(2026, 11, 30)
+    lines = [
+        sale("10.00", "1.00"),  # a Friday
+        sale("0.10", business_date=sunday),
+        refund("-4.00", "-0.50", business_date=sunday),
+        sale("5.00", business_date=monday),
+        sale("7.00", product_name=None),
+        sale("7.00", product_id="P-2", store_id="1043"),
+        sale("500", currency="JPY"),
+    ]
+    week, after = dt.date(2026, 11, 23), monday
+    found = values(weekly_product_sales(sales_frame(spark, lines), {}))
+    assert found == sorted(
+        [
+            (week, "P-1", "Apple", "USD", *numbers("3 3 6.100 0.500 5.600 -3.500")),
+            (week, "P-1", None, "USD", *numbers("1 2 7 0 7 0")),
+            (week, "P-2", "Apple", "USD", *numbers("1 2 7 0 7 0")),
+            (week, "P-1", "Apple", "JPY", *numbers("1 2 500 0 500 0")),
+            (after, "P-1", "Apple", "USD", *numbers("1 2 5 0 5 0")),
+        ],
+        key=lambda row: [(value is None, str(value)) for value in row],
+    )
 
 
 def test_daily_sales_by_store_category_and_currency(spark: SparkSession) -> None:
@@ -184,7 +210,7 @@ def test_gold_that_is_not_what_the_sales_give_is_found(spark: SparkSession) -> N
         assert values(row_differences(wanted, build(sales.repartition(3), REVISIONS))) == []
         # A line less; the same lines for another customer and store; the revision of another time.
         less = build(sales.filter("gross_amount <> 2"), REVISIONS)
-        columns = ("business_date", "currency", "wanted", "found")
+        columns = ("period", "currency", "wanted", "found")
         assert values(row_differences(wanted, less), *columns) == [(DAY, "USD", 1, 1)]
         elsewhere = sales.withColumns(
             {"store_id": F.lit("1"), "customer_id": F.concat("customer_id", F.lit("x"))}

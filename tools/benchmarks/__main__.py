@@ -1,4 +1,4 @@
-"""Measures this batch beside other ways of doing the same work: ``tools/benchmarks/run.sh --help``."""
+"""Compares this batch with other implementations of its work: ``tools/benchmarks/run.sh --help``."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _GB = 1e9
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs everything and writes the results after each size; 1 where a run came out other than equal."""
+    """Runs all rounds and writes the results after each size; returns 1 if a run is not equal."""
     settings = _settings(arguments)
-    # What runs is ended as well where this is told to end.
+    # Exit on SIGTERM, so that the running contender is stopped too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    # For all that is started from here: the cores that exist for a contender are those it may use.
+    # Child processes inherit the affinity: a contender sees only the cores that it may use.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: settings.cores])
     for folder in ("inputs", "lakes", "logs"):
         (settings.out / folder).mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
 
             for run in Rounds(settings, landed, tell).run():
                 runs.append(run)
-                progress.console.print(_told(run), highlight=False, soft_wrap=True)
+                progress.console.print(_run_line(run), highlight=False, soft_wrap=True)
                 progress.advance(bar)
             _write(runs, settings)
     Console().print(Markdown((settings.out / "results.md").read_text(encoding="utf-8")))
@@ -58,19 +58,19 @@ def main(arguments: Sequence[str]) -> int:
 def _settings(arguments: Sequence[str]) -> Settings:
     parser = argparse.ArgumentParser(
         prog="tools/benchmarks/run.sh",
-        description="Measures this batch beside other ways of doing the same work.",
+        description="Compares this batch with other implementations of its work.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     sizes = [1_000_000, 10_000_000, 50_000_000]
-    parser.add_argument("--lines", type=int, nargs="+", default=sizes, help="sizes of the generated input")
-    parser.add_argument("--repeat", type=int, default=3, help="rounds on each size")
-    parser.add_argument("--contenders", type=_names, default=list(CONTENDERS), help="names, with commas")
-    parser.add_argument("--cores", type=int, default=2, help="cores that each may use")
-    parser.add_argument("--memory-gb", type=float, default=6.0, help="memory that each may use")
-    parser.add_argument("--hours", type=float, default=3.0, help="time that each run may take")
-    parser.add_argument("--out", type=Path, default=ROOT / "var" / "bench", help="folder of all that is made")
-    given = vars(parser.parse_args(arguments))
-    return Settings(**{**given, "out": given["out"].resolve()})
+    parser.add_argument("--lines", type=int, nargs="+", default=sizes, help="lines of the generated inputs")
+    parser.add_argument("--repeat", type=int, default=3, help="rounds per input")
+    parser.add_argument("--contenders", type=_names, default=list(CONTENDERS), help="comma-separated names")
+    parser.add_argument("--cores", type=int, default=2, help="cores per contender")
+    parser.add_argument("--memory-gb", type=float, default=6.0, help="memory per contender")
+    parser.add_argument("--hours", type=float, default=3.0, help="time limit of a run")
+    parser.add_argument("--out", type=Path, default=ROOT / "var" / "bench", help="folder for all output")
+    requested = vars(parser.parse_args(arguments))
+    return Settings(**{**requested, "out": requested["out"].resolve()})
 
 
 def _names(text: str) -> list[str]:
@@ -89,7 +89,7 @@ def _write(runs: Sequence[Run], settings: Settings) -> None:
     draw(summarize(runs), machine, settings.out / "chart.svg")
 
 
-def _told(run: Run) -> str:
+def _run_line(run: Run) -> str:
     if run.measurement is None:
         return f"{run.lines:,} lines, round {run.round}, {run.contender}: {run.outcome}"
     taken = run.measurement

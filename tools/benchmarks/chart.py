@@ -1,4 +1,4 @@
-"""The chart: bars of wall time, CPU time and memory, by size and contender."""
+"""Draws bars of wall time, CPU time and memory, by size and contender."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def draw(summaries: Sequence[Summary], machine: Mapping[str, str], path: Path) -
     """Writes the chart as SVG: less is better in every panel.
 
     Args:
-        summaries: what came out.
-        machine: where it was measured.
+        summaries: the results.
+        machine: properties of the machine that ran them.
         path: file to write.
     """
-    # The same figures give the same file.
+    # A fixed salt makes equal results give an identical file.
     with mpl.rc_context({"svg.hashsalt": "benchmarks", "svg.fonttype": "none"}):
         figure = Figure(figsize=(11, 9.5), layout="constrained")
         panels = figure.subplots(len(_PANELS), 1)
@@ -47,15 +47,15 @@ def _draw_panel(axes: Axes, summaries: Sequence[Summary], measure: str, title: s
     width = _GROUP_WIDTH / len(contenders)
     for number, contender in enumerate(contenders):
         left = (number - (len(contenders) - 1) / 2) * width
-        found = {summary.lines: summary for summary in summaries if summary.contender == contender}
-        places = [group + left for group in range(len(sizes))]
-        spreads = [_spread(found.get(lines), measure) for lines in sizes]
-        _draw_bars(axes, places, spreads, width, CONTENDERS[contender].title)
-        for place, lines in zip(places, sizes, strict=True):
-            outcome = found[lines].outcome if lines in found else "not run"
+        by_size = {summary.lines: summary for summary in summaries if summary.contender == contender}
+        positions = [group + left for group in range(len(sizes))]
+        spreads = [_spread(by_size.get(lines), measure) for lines in sizes]
+        _draw_bars(axes, positions, spreads, width, CONTENDERS[contender].title)
+        for position, lines in zip(positions, sizes, strict=True):
+            outcome = by_size[lines].outcome if lines in by_size else "not run"
             if outcome != EQUAL:
                 axes.text(
-                    place, 0.03, outcome[:40], rotation=90, ha="center", va="bottom", fontsize="x-small",
+                    position, 0.03, outcome[:40], rotation=90, ha="center", va="bottom", fontsize="x-small",
                     transform=axes.get_xaxis_transform(),
                 )  # fmt: skip
     axes.set_xticks(range(len(sizes)), [f"{lines:,} lines" for lines in sizes])
@@ -66,12 +66,12 @@ def _draw_panel(axes: Axes, summaries: Sequence[Summary], measure: str, title: s
 
 
 def _draw_bars(
-    axes: Axes, places: Sequence[float], spreads: Sequence[Spread], width: float, label: str
+    axes: Axes, positions: Sequence[float], spreads: Sequence[Spread], width: float, label: str
 ) -> None:
     medians = [spread.median for spread in spreads]
     below = [spread.median - spread.lowest for spread in spreads]
     above = [spread.highest - spread.median for spread in spreads]
-    axes.bar(places, medians, width * 0.9, yerr=[below, above], capsize=2, label=label)
+    axes.bar(positions, medians, width * 0.9, yerr=[below, above], capsize=2, label=label)
 
 
 def _spread(summary: Summary | None, measure: str) -> Spread:

@@ -1,4 +1,4 @@
-"""The input that every contender reads: generated drops with every kind of dirt, and the truth about them."""
+"""The input of all contenders: generated drops with every kind of bad line, and the truth about them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from tools.benchmarks.contenders import ROOT
 from tools.benchmarks.contenders.shared import CURRENCY_SCALES
 
-# A hot customer and a hot letter on top of what the generator does anyway: rejects, copies, late lines.
+# Add a hot customer and a hot letter to the rejects, copies and late lines that the generator makes anyway.
 _SHAPE = ("--formats", "[csv]", "--hot-customer-share", "0.1", "--letter-skew", "0.2")
 
 
@@ -32,14 +32,17 @@ class Input:
 
     @property
     def truth(self) -> Path:
-        """What is to come of them; written last, so where it is the input is whole."""
+        """File of the expected results. The generator writes it last: if it exists, the input is complete."""
         return self.folder / "truth.json"
 
     def make(self, log: Path) -> None:
-        """Generates the drops where they are not there.
+        """Generates the drops if they do not exist.
+
+        Args:
+            log: file for the generator's output.
 
         Raises:
-            CalledProcessError: the generator failed; the log tells why.
+            CalledProcessError: the generator failed; see the log.
         """
         if self.truth.exists():
             return
@@ -53,7 +56,7 @@ class Input:
             subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=True)
 
     def warm(self) -> None:
-        """Reads every file once, so that the first contender finds the page cache as the others do."""
+        """Reads every file once, so that the first contender has the same page cache as the others."""
         for path in sorted(self.landing.glob("*/*.csv")):
             with path.open("rb") as file:
                 while file.read(1 << 20):

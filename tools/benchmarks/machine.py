@@ -1,4 +1,4 @@
-"""The machine and the versions that figures were taken on; no names of hosts or people."""
+"""Describes the machine and the software versions of a measurement, without names of hosts or people."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _KILOBYTES_PER_GB = 1_000_000_000 / 1024
 
 
 def describe(cores: int) -> dict[str, str]:
-    """What the machine is, by what it is called.
+    """Returns the properties of the machine by name.
 
     Args:
-        cores: that contenders may use.
+        cores: cores that contenders may use.
     """
     memory = int(_first(r"MemTotal:\s+(\d+)", Path("/proc/meminfo")) or 0)
     return {
@@ -44,9 +44,9 @@ def _versions() -> dict[str, str]:
 
 def _java_version() -> str:
     java = Path(os.environ["JAVA_HOME"]) / "bin" / "java"
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=True).stderr
-    match = re.search(r'version "([^"]+)"', said)
-    return match.group(1) if match else said.partition("\n")[0]
+    output = subprocess.run([java, "-version"], capture_output=True, text=True, check=True).stderr
+    match = re.search(r'version "([^"]+)"', output)
+    return match.group(1) if match else output.partition("\n")[0]
 
 
 def _version(package: str) -> str:
@@ -57,8 +57,8 @@ def _version(package: str) -> str:
 
 
 def _installed_beside(package: str, folder: Path) -> str:
-    found = importlib.metadata.distributions(name=package, path=[str(folder)])
-    return next((distribution.version for distribution in found), "?")
+    installed = importlib.metadata.distributions(name=package, path=[str(folder)])
+    return next((distribution.version for distribution in installed), "?")
 
 
 def _system() -> str:

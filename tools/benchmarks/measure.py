@@ -1,8 +1,8 @@
 """Measures a command and everything it starts: wall and CPU time, memory, bytes; stops it at a limit.
 
-Linux only. The command gets a session of its own, by which its processes are known; those whose parent ends
-before them become children of this process, so that no CPU time of theirs is lost. CPU time and bytes are
-what the kernel has counted when a process ends, children it waited for included; only memory is polled.
+Linux only. The command runs in its own session, which identifies its processes. This process adopts those
+whose parent ends first, so that none of their CPU time is lost. CPU time and bytes are the kernel's counters
+at the end of a process and include the children that it waited for. Only memory is polled.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Limits:
     """What a command may take.
 
     Attributes:
-        memory_bytes: of all its processes together.
-        seconds: of wall time.
+        memory_bytes: memory of all its processes together.
+        seconds: wall time.
     """
 
     memory_bytes: float
@@ -43,12 +43,12 @@ class Measurement:
     Attributes:
         wall_seconds: from its start to its end.
         cpu_seconds: user and system time of all its processes.
-        peak_memory_bytes: the most that its processes held at a poll: memory of their own and shared memory.
-            Pages of mapped files are left out, since the kernel may drop them at any time.
-        read_bytes: asked for through read calls, whether or not the page cache had them.
-        written_bytes: handed over through write calls.
-        exit_code: of the command; negative where a signal ended it.
-        exceeded: ``memory`` or ``time`` where it was stopped at that limit.
+        peak_memory_bytes: the most memory, private and shared, that its processes held at a poll. Pages of
+            mapped files are left out, since the kernel may drop them at any time.
+        read_bytes: bytes requested by read calls, from the page cache or not.
+        written_bytes: bytes passed to write calls.
+        exit_code: exit code of the command; negative if a signal ended it.
+        exceeded: ``memory`` or ``time`` if it was stopped at that limit, else None.
     """
 
     wall_seconds: float
@@ -62,15 +62,15 @@ class Measurement:
 
 @dataclass
 class _Spent:
-    """What ended processes have spent."""
+    """What ended processes used."""
 
     cpu_seconds: float = 0.0
     read_bytes: int = 0
     written_bytes: int = 0
 
 
-def _tell_nobody(_seconds: float, _memory_bytes: int) -> None:
-    """Tells nobody."""
+def _tell_nothing(_seconds: float, _memory_bytes: int) -> None:
+    """The default of ``tell``."""
 
 
 def measure(
@@ -80,17 +80,17 @@ def measure(
     log: Path,
     folder: Path,
     environment: Mapping[str, str],
-    tell: Callable[[float, int], None] = _tell_nobody,
+    tell: Callable[[float, int], None] = _tell_nothing,
 ) -> Measurement:
-    """Runs a command to its end, or to its limits.
+    """Runs a command to its end or to a limit.
 
     Args:
         command: program and arguments.
         limits: what it may take.
-        log: file that gets what it says.
-        folder: its current folder.
+        log: file for its output.
+        folder: its working directory.
         environment: its environment.
-        tell: told seconds and bytes of memory at each poll.
+        tell: called at each poll with the seconds and the bytes of memory.
     """
     spent = _Spent()
     with _adopting_orphans(), log.open("wb") as output:
@@ -103,7 +103,7 @@ def measure(
             peak, exceeded = _watch(process.pid, started, limits, tell)
         finally:
             wall = time.monotonic() - started
-            # Where this process is interrupted, too: a session of its own would go on without it.
+            # Kill the session even if this process is interrupted: it would go on running.
             _kill(_session(process.pid))
             process.returncode = _reap(process.pid, spent)
             _end_session(process.pid, spent)
@@ -115,12 +115,12 @@ def measure(
 def _watch(
     leader: int, started: float, limits: Limits, tell: Callable[[float, int], None]
 ) -> tuple[int, str | None]:
-    """Polls until the command has ended; peak memory, and the limit at which it was stopped, if any."""
+    """Polls until the command has ended. Returns peak memory, and the exceeded limit if any."""
     peak, exceeded = 0, None
     before: set[int] = set()
     while not _ends_within(leader, _POLL_SECONDS):
         now = set(_session(leader))
-        # A child shows its parent's memory as its own until it runs its own program, some milliseconds later.
+        # For some milliseconds a new child shows its parent's memory: count it from the second poll.
         memory = sum(map(_memory_bytes, now & before))
         before = now
         peak = max(peak, memory)
@@ -134,7 +134,7 @@ def _watch(
 
 
 def _ends_within(pid: int, seconds: float) -> bool:
-    """Whether a child has ended, now or by then; it is not reaped."""
+    """Whether a child ends within so many seconds. Does not reap it."""
     descriptor = os.pidfd_open(pid)
     try:
         return bool(select.select([descriptor], [], [], seconds)[0])
@@ -143,9 +143,9 @@ def _ends_within(pid: int, seconds: float) -> bool:
 
 
 def _reap(pid: int, spent: _Spent) -> int:
-    """Waits for a child and adds what it spent; its exit code."""
+    """Waits for a child, adds what it used and returns its exit code."""
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    # Ended but not yet reaped, its counters can still be read.
+    # Read the counters before reaping: the kernel drops them with the process.
     counters = _counters(pid)
     _, status, usage = os.wait4(pid, 0)
     spent.cpu_seconds += usage.ru_utime + usage.ru_stime
@@ -155,13 +155,13 @@ def _reap(pid: int, spent: _Spent) -> int:
 
 
 def _end_session(leader: int, spent: _Spent) -> None:
-    """Ends what the command left running, and adds what that spent."""
+    """Kills the processes that the command left running, and adds what they used."""
     while left := list(_session(leader)):
         _kill(left)
         for pid in left:
             if _parent(pid) == os.getpid():
                 _reap(pid, spent)
-        # One whose parent has not ended yet comes to this process a moment later.
+        # A process whose parent still runs is adopted a moment later.
         time.sleep(_POLL_SECONDS / 10)
 
 
@@ -174,7 +174,7 @@ def _kill(pids: Iterable[int]) -> None:
 
 
 def _session(leader: int) -> Iterator[int]:
-    """Processes of the session."""
+    """Ids of the processes of a session."""
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal() and _stat(int(folder.name))[3:4] == [str(leader)]:
             yield int(folder.name)
@@ -186,13 +186,13 @@ def _parent(pid: int) -> int | None:
 
 
 def _stat(pid: int) -> list[str]:
-    """Fields after the name: state, parent, group, session, ...; none where the process is gone."""
+    """Fields after the name: state, parent, group, session, ...; empty if the process is gone."""
     return _read(pid, "stat").rpartition(")")[2].split()
 
 
 def _memory_bytes(pid: int) -> int:
-    found = _numbers(_read(pid, "status"))
-    return (found.get("RssAnon", 0) + found.get("RssShmem", 0)) * _KILOBYTE
+    status = _numbers(_read(pid, "status"))
+    return (status.get("RssAnon", 0) + status.get("RssShmem", 0)) * _KILOBYTE
 
 
 def _counters(pid: int) -> dict[str, int]:
@@ -200,7 +200,7 @@ def _counters(pid: int) -> dict[str, int]:
 
 
 def _numbers(text: str) -> dict[str, int]:
-    """Numbers by name, of lines such as ``RssAnon:  12 kB``."""
+    """Numbers by name, from lines such as ``RssAnon:  12 kB``."""
     pairs = (line.partition(":") for line in text.splitlines())
     values = ((name, value.split()) for name, _, value in pairs)
     return {name: int(value[0]) for name, value in values if value and value[0].isdecimal()}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets the checkout up, then measures nights; arguments are those of the benchmark.
+# Sets up the checkout, then measures nights. All arguments go to the benchmark.
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/environment.sh"

@@ -1,8 +1,8 @@
-"""Proof that a contender's tables are right: against the truth of the input, and against another's tables.
+"""Proves a contender's tables right: against the truth of the input, and against another contender's tables.
 
-Figures are counts and sums by business date, chunk and currency; over them stands a digest of all rows, so
-that two lakes with the same figures hold the same lines in every column. Nothing here shares code with a
-contender: the tables are read by deltalake and summed by DuckDB, never by what wrote them.
+Figures are counts and sums by business date, chunk and currency, plus digests of all rows: two lakes with
+equal figures hold the same lines in every column. Nothing here shares code with a contender: deltalake lists
+the files and DuckDB sums the rows, never the code that wrote them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import duckdb
 from deltalake import DeltaTable
 from pyspark.sql.types import BooleanType, DataType, DateType, DecimalType, TimestampType
 
-from schemas.tables import CONFLICTS, DAILY_SALES, INVOICES, RECEIVED_SALES, SALES, Table
+from schemas.gold import DAILY_SALES, INVOICES
+from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES, Table
 
 Key = tuple[str, ...]
 Measures = tuple[Any, ...]
@@ -26,7 +27,7 @@ Figures = dict[str, dict[Key, Measures]]
 _SUMS = ("units", "gross_amount", "discount_amount", "net_amount", "returns_amount")
 _OUTCOMES = ("conflict", "late_duplicate", "late_conflict")
 _DIGEST = "digest of "
-# DuckDB takes most of the machine otherwise.
+# By default DuckDB takes most of the machine's memory.
 _MEMORY_LIMIT = "4GB"
 
 
@@ -36,14 +37,14 @@ def figures(lake: Path) -> Figures:
         database.execute("set timezone = 'UTC'")
         for table in (RECEIVED_SALES, SALES, CONFLICTS, DAILY_SALES, INVOICES):
             _open(database, table, lake)
-        found = {name: _fetch(database, query, keys) for name, (keys, query) in _queries().items()}
+        results = {name: _fetch(database, query, keys) for name, (keys, query) in _queries().items()}
         for table in (SALES, CONFLICTS, DAILY_SALES, INVOICES):
-            found[_DIGEST + table.name] = _fetch(database, _digest(table), 1)
-        return found
+            results[_DIGEST + table.name] = _fetch(database, _digest(table), 1)
+        return results
 
 
 def truth_figures(truth: Mapping[str, Any]) -> Figures:
-    """What the truth of the generated input tells of the same figures."""
+    """The same figures from the truth of the generated input."""
     cells = {
         (date, chunk, currency): cell
         for date, day in truth["dates"].items()
@@ -77,23 +78,23 @@ def truth_figures(truth: Mapping[str, Any]) -> Figures:
 
 
 def read_truth(path: Path) -> Figures:
-    """As :func:`truth_figures`, of a ``truth.json``."""
+    """Reads a ``truth.json``, see :func:`truth_figures`."""
     return truth_figures(json.loads(path.read_text(encoding="utf-8")))
 
 
-def first_difference(wanted: Figures, found: Figures) -> str | None:
-    """The first figure that differs, in words; None where all that is wanted is found, and nothing else."""
+def first_difference(wanted: Figures, actual: Figures) -> str | None:
+    """Describes the first wanted figure that differs; None if all are equal."""
     for name, rows in wanted.items():
-        others = found.get(name, {})
-        for key in sorted(rows.keys() | others.keys()):
-            if rows.get(key) != others.get(key):
+        actual_rows = actual.get(name, {})
+        for key in sorted(rows.keys() | actual_rows.keys()):
+            if rows.get(key) != actual_rows.get(key):
                 where = " ".join(key)
-                return f"{name}, {where}: {_shown(others.get(key))} instead of {_shown(rows.get(key))}"
+                return f"{name}, {where}: {_shown(actual_rows.get(key))} instead of {_shown(rows.get(key))}"
     return None
 
 
 def _queries() -> dict[str, tuple[int, str]]:
-    """Number of key columns and query, by name of the figures."""
+    """Number of key columns and SQL query of each figure."""
     sums = ", ".join(f"sum({name})" for name in _SUMS)
     outcomes = ", ".join(f"count(*) filter (outcome = '{outcome}')" for outcome in _OUTCOMES)
     return {
@@ -127,7 +128,7 @@ def _queries() -> dict[str, tuple[int, str]]:
 
 
 def _digest(table: Table) -> str:
-    """Lines and a digest by business date, over every column of the contract; the order does not matter."""
+    """SQL for lines and a digest of all columns by business date, in any order of the rows."""
     values = ", ".join(_plain(field.name, field.dataType) for field in table.schema.fields)
     return (
         f"""select business_date, count(*), sum(hash({values})) from {_view(table)} group by business_date"""
@@ -135,7 +136,7 @@ def _digest(table: Table) -> str:
 
 
 def _plain(name: str, data_type: DataType) -> str:
-    """A value in a form that does not depend on how its writer chose to store it."""
+    """SQL for a value in a form that does not depend on how it is stored."""
     if isinstance(data_type, TimestampType):
         return f"epoch_us({name}::timestamptz)"
     if isinstance(data_type, DecimalType):
@@ -164,18 +165,18 @@ def _fetch(database: duckdb.DuckDBPyConnection, query: str, keys: int) -> dict[K
 
 
 def _exact(value: Any) -> int | Decimal:
-    """A number that compares as a number: 2, 2.000 and "2.000" are one."""
+    """A number that compares by value: 2, 2.000 and "2.000" are equal."""
     return value if isinstance(value, int) else Decimal(value)
 
 
 def _left_out(truth: Mapping[str, Any]) -> dict[Key, Measures]:
-    found: dict[Key, Measures] = {}
+    left_out: dict[Key, Measures] = {}
     for date, day in truth["dates"].items():
         late = (day["late_duplicates"], day["late_conflicts"])
         outcomes = (day["conflicts"] - day["late_conflicts"], *late)
         if any(outcomes):
-            found[date,] = outcomes
-    return found
+            left_out[date,] = outcomes
+    return left_out
 
 
 def _shown(measures: Measures | None) -> str:

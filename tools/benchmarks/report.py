@@ -1,4 +1,4 @@
-"""What came out, for people and for programs: a Markdown table and JSON."""
+"""The results: Markdown for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _HEAD = (
     "|---|---:|---:|---:|---:|---:|---:|---:|---|"
 )
 _NOTES = """\
-Median of the runs that came out equal, lowest to highest in brackets; `wall` and `CPU` are multiples of ours.
-All read the same files, on the same cores and under the same memory limit, in turn, round after round; equal
-means: the figures of the input's truth, and the same lines in every column of every table. Memory is what the
-processes hold themselves, mapped files left out; bytes are those of read and write calls, page cache or not
-(files read through mappings do not count)."""
+Values are medians of the equal runs, with the lowest and highest in brackets; `wall` and `CPU` are multiples
+of ours. All contenders read the same files, on the same cores and under the same memory limit, in turn, round
+after round. A run is equal if it has the figures of the input's truth and the same lines in every column of
+every table. Memory is what the processes hold, without mapped files. Bytes are those of read and write calls,
+from the page cache or not; files read through mappings do not count."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Run:
         lines: size of the input.
         round: number of the round, from 1.
         contender: its name.
-        outcome: ``equal``, or what was wrong, in words.
-        measurement: what it took; None where it was not run.
+        outcome: ``equal``, or a description of the problem.
+        measurement: what it took; None if it was not run.
     """
 
     lines: int
@@ -56,11 +56,11 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Median and ends of some values."""
+        """Median, lowest and highest of the values."""
         return cls(statistics.median(values), min(values), max(values))
 
     def __str__(self) -> str:
-        """The median, and the ends where they differ from it."""
+        """The median, with the lowest and highest value if they differ."""
         digits = 1 if self.highest < 100 else 0
         median, lowest, highest = (f"{value:.{digits}f}" for value in asdict(self).values())
         return median if lowest == highest else f"{median} ({lowest} to {highest})"
@@ -71,8 +71,8 @@ class Summary:
     """All runs of a contender on one size of input.
 
     Attributes:
-        outcome: of the first run that was not equal, else ``equal``.
-        measures: over the equal runs, by name; empty where there are none.
+        outcome: outcome of the first run that was not equal, else ``equal``.
+        measures: measures over the equal runs, by name; empty if no run was equal.
     """
 
     lines: int
@@ -82,7 +82,7 @@ class Summary:
 
 
 def summarize(runs: Sequence[Run]) -> list[Summary]:
-    """One summary a size and contender, in the order in which they first ran."""
+    """One summary per size and contender, in the order of their first runs."""
     groups: dict[tuple[int, str], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.lines, run.contender), []).append(run)
@@ -90,7 +90,7 @@ def summarize(runs: Sequence[Run]) -> list[Summary]:
 
 
 def markdown(runs: Sequence[Run], machine: Mapping[str, str]) -> str:
-    """The report: a table of each size, the machine, and what each contender does not do."""
+    """The report: a table per size, what each contender does not do, and the machine."""
     summaries = summarize(runs)
     parts = []
     for lines in dict.fromkeys(summary.lines for summary in summaries):
@@ -102,13 +102,13 @@ def markdown(runs: Sequence[Run], machine: Mapping[str, str]) -> str:
     limits = "\n".join(f"- {CONTENDERS[name].title}: {CONTENDERS[name].limits}." for name in contenders)
     described = "\n".join(f"- {name}: {value}" for name, value in machine.items())
     return (
-        "\n\n".join([*parts, _NOTES, f"What each does not do, or does otherwise:\n\n{limits}", described])
+        "\n\n".join([*parts, _NOTES, f"What each does not do or does differently:\n\n{limits}", described])
         + "\n"
     )
 
 
 def as_json(runs: Sequence[Run], machine: Mapping[str, str], settings: Mapping[str, Any]) -> str:
-    """Every run, its summary, and where they were taken."""
+    """All runs and summaries, the machine and the settings."""
     content = {
         "machine": machine,
         "settings": settings,
@@ -124,11 +124,11 @@ def _summary(lines: int, contender: str, runs: Sequence[Run]) -> Summary:
     measures = {}
     if equal:
         measures = {
-            "wall_seconds": Spread.of([one.wall_seconds for one in equal]),
-            "cpu_seconds": Spread.of([one.cpu_seconds for one in equal]),
-            "peak_memory_gb": Spread.of([one.peak_memory_bytes / _GB for one in equal]),
-            "read_gb": Spread.of([one.read_bytes / _GB for one in equal]),
-            "written_gb": Spread.of([one.written_bytes / _GB for one in equal]),
+            "wall_seconds": Spread.of([taken.wall_seconds for taken in equal]),
+            "cpu_seconds": Spread.of([taken.cpu_seconds for taken in equal]),
+            "peak_memory_gb": Spread.of([taken.peak_memory_bytes / _GB for taken in equal]),
+            "read_gb": Spread.of([taken.read_bytes / _GB for taken in equal]),
+            "written_gb": Spread.of([taken.written_bytes / _GB for taken in equal]),
         }
     return Summary(lines, contender, outcome, measures)
 
@@ -137,7 +137,7 @@ def _row(summary: Summary, ours: Summary | None) -> str:
     names = ("wall_seconds", "cpu_seconds", "peak_memory_gb", "read_gb", "written_gb")
     values = [str(summary.measures.get(name, "")) for name in names]
     ratios = [_ratio(summary, ours, name) for name in names[:2]]
-    # A bar would end the cell.
+    # A bar would end the table cell.
     outcome = summary.outcome.replace("|", "/")
     return "| " + " | ".join([CONTENDERS[summary.contender].title, *values, *ratios, outcome]) + " |"
 

@@ -1,4 +1,4 @@
-"""The rounds: every contender in turn, then again, each run measured and its tables proven."""
+"""Each round runs every contender once, measures it and proves its tables."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Settings:
         lines: sizes of the input.
         repeat: rounds on each size.
         contenders: names, in the order of a round.
-        cores: that a contender may use.
-        memory_gb: that a contender may use.
-        hours: that a run may take.
+        cores: cores that a contender may use.
+        memory_gb: memory that a contender may use, in GB.
+        hours: time limit of a run.
         out: folder of inputs, tables, logs and results.
     """
 
@@ -44,7 +44,7 @@ class Settings:
 
     @property
     def runs(self) -> int:
-        """How many runs there are."""
+        """Number of runs."""
         return len(self.lines) * self.repeat * len(self.contenders)
 
 
@@ -55,7 +55,7 @@ class Rounds:
     Attributes:
         settings: what to measure.
         landed: the input.
-        tell: told what runs, its seconds and its bytes of memory.
+        tell: called with the name of what runs, its seconds and its bytes of memory.
     """
 
     settings: Settings
@@ -64,7 +64,7 @@ class Rounds:
     _reference: Figures | None = field(default=None, init=False)
 
     def run(self) -> Iterator[Run]:
-        """Runs every contender once a round; one that ran out of memory or time has no further round."""
+        """Runs every contender once per round. A contender that exceeded a limit is not run again."""
         truth = read_truth(self.landed.truth)
         lost: dict[str, str] = {}
         for number in range(1, self.settings.repeat + 1):
@@ -87,7 +87,7 @@ class Rounds:
         lake.mkdir(parents=True)
         log = settings.out / "logs" / f"{self.landed.lines}-{number}-{name}.log"
         task = Task(self.landed.landing, lake, settings.cores, settings.memory_gb)
-        # What another has written must not be on its way to the disk while this one is measured.
+        # Flush what the previous contender wrote, so that it does not slow down this one.
         os.sync()
         taken = measure(
             CONTENDERS[name].command(task),
@@ -97,11 +97,11 @@ class Rounds:
             environment=environment(task),
             tell=lambda seconds, memory: self.tell(name, seconds, memory),
         )
-        outcome = self._judge(taken, lake, log, truth)
+        outcome = self._prove(taken, lake, log, truth)
         shutil.rmtree(lake, ignore_errors=True)
         return Run(self.landed.lines, number, name, outcome, taken)
 
-    def _judge(self, taken: Measurement, lake: Path, log: Path, truth: Figures) -> str:
+    def _prove(self, taken: Measurement, lake: Path, log: Path, truth: Figures) -> str:
         if taken.exceeded == "memory":
             return f"out of memory at {self.settings.memory_gb:g} GB"
         if taken.exceeded == "time":
@@ -110,20 +110,20 @@ class Rounds:
             return f"failed with {taken.exit_code}: {last_line(log)}"
         self.tell("proof", 0.0, 0)
         try:
-            found = figures(lake)
+            actual = figures(lake)
         except (duckdb.Error, DeltaError) as error:
             return f"differs: its tables cannot be read: {str(error).splitlines()[0]}"
-        difference = first_difference(truth, found)
+        difference = first_difference(truth, actual)
         if difference is None and self._reference is not None:
-            difference = first_difference(self._reference, found)
+            difference = first_difference(self._reference, actual)
         if difference is not None:
             return f"differs: {difference}"
-        # What the truth does not tell, every column of every line, is held against the first that is right.
-        self._reference = self._reference or found
+        # The truth does not cover every column. So later runs are also compared with the first correct one.
+        self._reference = self._reference or actual
         return EQUAL
 
 
 def last_line(log: Path) -> str:
     """The last line of a log that is not blank."""
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
-    return next((line[:200] for line in reversed(lines) if line), "it said nothing")
+    return next((line[:200] for line in reversed(lines) if line), "no output")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets the checkout and the benchmark's own venv up, then measures; arguments are those of the benchmark.
+# Sets up the checkout and the benchmark's own venv, then measures. All arguments go to the benchmark.
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/environment.sh"
@@ -9,7 +9,7 @@ set_up
 
 bench=$root/var/bench/venv
 if ! cmp -s "$root/tools/benchmarks/requirements.txt" "$bench/installed.txt"; then
-    echo "set-up: installs what is compared into var/bench/venv (the first time takes minutes)" >&2
+    echo "set-up: installing the contenders into var/bench/venv (this takes minutes)" >&2
     "$python" -m venv --clear "$bench"
     "$bench/bin/python" -m pip install --quiet --disable-pip-version-check -r "$root/tools/benchmarks/requirements.txt" ||
         fail "cannot install the packages of tools/benchmarks/requirements.txt"

@@ -1,1 +1,1 @@
-"""Drills: the batch under faults, injected from outside of it, and the evidence of what was done again."""
+"""Drills: run the batch under injected faults and collect evidence of what ran again."""

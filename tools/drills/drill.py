@@ -1,4 +1,4 @@
-"""The drill: the batch healthy, then under each fault, each run a process of its own."""
+"""The drill: runs the batch healthy, then under each fault. Each run is its own process."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _RUNS_AT_MOST = 4
 
 @dataclass
 class Row:
-    """What a fault came to.
+    """The outcome of a fault.
 
     Attributes:
-        fault: name.
+        fault: name of the fault.
         text: what happened.
-        codes: exit codes, run after run of the same command, until it ended with 0.
-        seconds: wall time of all of them.
-        seconds_lost: against the healthy run.
-        repeats: what ran again in the run under fault.
-        equal: whether all tables are the healthy run's, line for line.
-        problem: what does not hold; None where all does.
-        skipped: why it was not tried; None where it was.
+        codes: exit codes of the same command, run until it ended with 0.
+        seconds: wall time of all these runs.
+        seconds_lost: their wall time minus that of the healthy run.
+        repeats: what ran again in the run under the fault.
+        equal: whether all tables equal those of the healthy run, line for line.
+        problem: expectation that failed; None if none did.
+        skipped: why the fault was not tried; None if it was.
     """
 
     fault: str
@@ -79,13 +79,13 @@ class Drill:
     """A drill in a folder of its own.
 
     Attributes:
-        spark: a session to copy and compare tables with; the runs have their own.
+        spark: session that copies and compares tables; the runs have their own sessions.
         runner: submits the runs.
-        root: folder, on storage that the workers reach, of landing and lakes.
+        root: folder of landing and lakes, on storage that the workers can reach.
         rows: lines to generate.
-        target_rows: lines of a Spark partition, as the runs are told.
-        stop_seconds: how long a stopped worker stays so.
-        tell: says what is being done now.
+        target_rows: lines per Spark partition, as set for the runs.
+        stop_seconds: how long a stopped worker stays stopped.
+        tell: reports the current step.
     """
 
     spark: SparkSession
@@ -104,10 +104,13 @@ class Drill:
         self._files = FileStore(self.spark, self.root)
 
     def run(self, requested: Collection[str]) -> list[Row]:
-        """Runs the batch healthy, then under each fault asked for (all where none is).
+        """Runs the batch healthy, then under each fault.
+
+        Args:
+            requested: names of faults; all faults if empty.
 
         Raises:
-            UsageError: the healthy run did not end well, so that nothing can be told.
+            UsageError: the healthy run failed, so there is nothing to compare with.
         """
         self.tell(f"generating {self.rows:,} lines")
         generated = self.runner.run(
@@ -124,7 +127,7 @@ class Drill:
         return rows
 
     def _run_healthy(self) -> tuple[list[Row], Aim]:
-        """The healthy run; then again from its bronze, as most runs under fault begin."""
+        """Runs the batch healthy, then again from its bronze, where most runs under a fault start."""
         self.tell("healthy: run_batch from the landed files")
         ran = self._batch("healthy")
         _expect(ran)
@@ -153,7 +156,7 @@ class Drill:
         return Aim(
             ingest_tasks=ingest.tasks,
             map_tasks=map_side.tasks,
-            spans=partition_spans(partitions, 1),  # one partition a partition: the spans, in their order
+            spans=partition_spans(partitions, 1),  # one line per partition: the spans of the run
             last_date=last,
             last_date_spans=partition_spans(self._lines_of(last), self.target_rows),
             stop_seconds=self.stop_seconds,
@@ -167,7 +170,7 @@ class Drill:
     def _run_fault(self, fault: Fault, spans: Mapping[str, PartitionSpan]) -> Row:
         row = Row(fault.name, fault.text)
         if fault.needs_workers and self.runner.target == "local":
-            row.skipped = "no worker here: a place with workers is needed"
+            row.skipped = "this place has no workers"
             return row
         self.tell(f"{fault.name}: {fault.text}")
         if not fault.from_landing:
@@ -188,7 +191,7 @@ class Drill:
             settings = {
                 f"spark.delta.logStore.{scheme}.impl": "cymbal.drill.HaltingLogStore",
                 "spark.hadoop.cymbal.fault.halt": point,
-                "spark.cores.max": "1",  # it is about the driver: one executor starts sooner than many
+                "spark.cores.max": "1",  # only the driver matters: one executor starts faster than many
             }
             ran = self._batch(row.fault, settings=settings)
             runs.append(ran)
@@ -199,7 +202,7 @@ class Drill:
         return row
 
     def _finish(self, row: Row, lake: str, runs: list[Ran], healthy_seconds: float) -> None:
-        """Runs the same command again, without fault, until it ends with 0; then compares."""
+        """Runs the same command again without a fault until it ends with 0, then compares the tables."""
         while runs[-1].code != 0 and len(runs) < len(DRIVER_KILLS) + _RUNS_AT_MOST:
             self.tell(f"{row.fault}: the same command again, after exit code {runs[-1].code}")
             runs.append(self._batch(lake))
@@ -215,20 +218,20 @@ class Drill:
             row.problem = f"the same command still ends with {row.codes[-1]}"
 
     def _batch(self, lake: str, settings: dict[str, str] | None = None) -> Ran:
-        where = ("--landing", self._path("landing"), "--lake", self._path(lake))
-        return self.runner.run("run_batch", *where, settings=settings)
+        folders = ("--landing", self._path("landing"), "--lake", self._path(lake))
+        return self.runner.run("run_batch", *folders, settings=settings)
 
     def _path(self, name: str) -> str:
         return f"{self.root.rstrip('/')}/{name}"
 
 
 def _problem(fault: Fault, row: Row, log: EventLog) -> str | None:
-    """What a fault should have shown and did not."""
+    """The expectation of a fault that failed; None if none did."""
     causes: Counter[str] = row.repeats.causes if row.repeats else Counter()
     if row.codes[0] != fault.code:
         return f"ended with {row.codes[0]}, not {fault.code}"
     if not causes and fault.code == 0:
-        return "nothing ran again: the fault was not met"
+        return "nothing ran again: the fault did not occur"
     if causes[UNEXPLAINED]:
         return f"{causes[UNEXPLAINED]} tasks ran again for no reason"
     if "killed" in fault.name and not (log.lost and causes[LOST]):
@@ -238,10 +241,9 @@ def _problem(fault: Fault, row: Row, log: EventLog) -> str | None:
 
 def _expect(ran: Ran) -> None:
     if ran.code != 0:
-        said = ran.terminal.strip().splitlines()
-        raise UsageError(
-            f"a run without fault ended with {ran.code}: {said[-1] if said else 'it said nothing'}"
-        )
+        output = ran.terminal.strip().splitlines()
+        last_line = output[-1] if output else "no output"
+        raise UsageError(f"a run without fault ended with {ran.code}: {last_line}")
 
 
 def write_rows(path: Path, rows: list[Row]) -> None:

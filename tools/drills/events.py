@@ -1,4 +1,4 @@
-"""What Spark's event log tells of a run: every attempt of every task, and the executors that were lost."""
+"""Reads Spark's event log of a run: every attempt of every task, and the lost executors."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Attempt:
 
     Attributes:
         partition: id of its partition.
-        executor: where it ran.
-        reason: ``Success``, or why not, in Spark's words (``ExecutorLostFailure``, ``FetchFailed``, ...).
-        detail: the failure's own text; empty for none.
+        executor: id of its executor.
+        reason: ``Success``, or Spark's name of the failure (``ExecutorLostFailure``, ``FetchFailed``, ...).
+        detail: text of the failure; empty for none.
         seconds: from launch to end.
-        speculative: whether it was a second copy of a slow one.
+        speculative: whether it was a second copy of a slow task.
     """
 
     partition: int
@@ -33,15 +33,15 @@ class Attempt:
 
 @dataclass
 class Stage:
-    """A stage over all its attempts.
+    """A stage with all its attempts.
 
     Attributes:
         number: stage id.
-        step: description of its job, as the run told it.
+        step: description of its job, as the run set it.
         tasks: number of its partitions.
-        attempts: of its tasks, in order of their end.
+        attempts: attempts of its tasks, in order of their end.
         written: bytes that its tasks wrote to a table.
-        shuffled: bytes that its tasks wrote for the stage after it.
+        shuffled: bytes that its tasks wrote for a later stage.
     """
 
     number: int
@@ -53,16 +53,19 @@ class Stage:
 
     def by_partition(self) -> dict[int, list[Attempt]]:
         """Attempts of each partition."""
-        found: dict[int, list[Attempt]] = defaultdict(list)
+        by_partition: dict[int, list[Attempt]] = defaultdict(list)
         for attempt in self.attempts:
-            found[attempt.partition].append(attempt)
-        return dict(found)
+            by_partition[attempt.partition].append(attempt)
+        return dict(by_partition)
 
     def repeated(self) -> dict[int, list[Attempt]]:
         """Attempts of the partitions that ran more than once."""
-        # A map output that was lost later ends a second time, as Resubmitted, without having run again.
-        ran = {p: [a for a in found if a.reason != "Resubmitted"] for p, found in self.by_partition().items()}
-        return {partition: found for partition, found in ran.items() if len(found) > 1}
+        # A task whose map output is lost later ends a second time, as Resubmitted, without running again.
+        ran = {
+            partition: [attempt for attempt in attempts if attempt.reason != "Resubmitted"]
+            for partition, attempts in self.by_partition().items()
+        }
+        return {partition: attempts for partition, attempts in ran.items() if len(attempts) > 1}
 
 
 @dataclass
@@ -71,29 +74,30 @@ class EventLog:
 
     Attributes:
         stages: by stage id.
-        lost: executors that were removed while the run went on, and why.
+        lost: executors that were removed during the run, with the reason.
     """
 
     stages: dict[int, Stage] = field(default_factory=dict)
     lost: dict[str, str] = field(default_factory=dict)
 
     def writing(self, step: str) -> Stage | None:
-        """The stage that wrote most of a step; None where nothing was written."""
-        found = [stage for stage in self.stages.values() if stage.step.startswith(step) and stage.written]
-        return max(found, key=lambda stage: stage.written, default=None)
+        """The stage of a step that wrote most to a table; None if none wrote."""
+        stages = [stage for stage in self.stages.values() if stage.step.startswith(step) and stage.written]
+        return max(stages, key=lambda stage: stage.written, default=None)
 
     def feeding(self, stage: Stage) -> Stage | None:
-        """The stage of the same step whose shuffle another stage reads; None where it reads none."""
-        # The parent that a stage names is, under adaptive execution, a copy that is never run.
+        """The stage of the same step whose shuffle ``stage`` reads; None if it reads none."""
+        # Under adaptive execution the parent that a stage names is a copy that never runs. So take the last
+        # stage before it that shuffled.
         before = [s for s in self.stages.values() if s.step == stage.step and s.number < stage.number]
-        return max((s for s in before if s.shuffled), key=lambda found: found.number, default=None)
+        return max((s for s in before if s.shuffled), key=lambda s: s.number, default=None)
 
 
 def read_event_logs(folder: Path) -> EventLog:
     """Reads the newest event log of a folder, whole or cut off by a crash.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: the folder has no event log.
     """
     files = sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime)
     if not files:
@@ -102,7 +106,7 @@ def read_event_logs(folder: Path) -> EventLog:
 
 
 def read_events(events: Iterable[Mapping[str, Any]]) -> EventLog:
-    """Puts events together."""
+    """Builds an event log from events."""
     log = EventLog()
     for event in events:
         kind = event["Event"]
@@ -119,7 +123,7 @@ def events_of(path: Path) -> Iterator[dict[str, Any]]:
     """Events of one uncompressed log, in order."""
     with path.open(encoding="utf-8") as lines:
         for line in lines:
-            if line.endswith("\n"):  # the last line of a killed driver may be half a line
+            if line.endswith("\n"):  # a killed driver may leave half a line at the end
                 yield json.loads(line)
 
 
@@ -127,7 +131,7 @@ def _add_stage(log: EventLog, event: Mapping[str, Any]) -> None:
     info = event["Stage Info"]
     step = (event.get("Properties") or {}).get("spark.job.description") or ""
     number = info["Stage ID"]
-    # Later attempts of a stage have only the tasks that are left.
+    # Later attempts of a stage contain only the tasks that are left: keep the first.
     log.stages.setdefault(number, Stage(number, step, info["Number of Tasks"]))
 
 

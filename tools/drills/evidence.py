@@ -1,4 +1,4 @@
-"""The evidence of a drill: what ran again, why, what was lost by it, and whether the tables are the same."""
+"""The evidence of a drill: what ran again, why, at what cost, and whether the tables are equal."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipeline.lake.tables import Lake
+from schemas.gold import GOLD_TABLES
 from schemas.partitions import PartitionSpan
-from schemas.tables import CONFLICTS, DAILY_SALES, INVOICES, RECEIVED_SALES, SALES
+from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES
 from tools.drills.events import Attempt, EventLog, Stage
 
-COMPARED = (RECEIVED_SALES, SALES, CONFLICTS, DAILY_SALES, INVOICES)
+COMPARED = (RECEIVED_SALES, SALES, CONFLICTS, *GOLD_TABLES)
 # Why an attempt was repeated, in the drill's words.
 LOST, FETCH, FAILED, COPY, UNEXPLAINED = (
     "on the lost executor",
@@ -32,12 +33,12 @@ class Repeats:
     """Tasks of a run that ran again.
 
     Attributes:
-        chunks: tasks of the write that ran again, by chunk; none for a chunk of which nothing did.
+        chunks: tasks of the write that ran again, by chunk; 0 if none did.
         partitions: tasks of the write, by chunk.
-        map_side: tasks of the publish's map side that ran again, and all of them.
+        map_side: tasks of the publish's map side: those that ran again, and all.
         elsewhere: tasks of other steps that ran again, by step.
-        causes: how many repeats there were, by cause.
-        seconds: task seconds of attempts that came to nothing.
+        causes: number of repeats, by cause.
+        seconds: task seconds of wasted attempts.
         task_seconds: task seconds of all attempts.
     """
 
@@ -51,13 +52,13 @@ class Repeats:
 
 
 def repeats_of(log: EventLog, spans: Mapping[str, PartitionSpan]) -> Repeats:
-    """What ran again in a run.
+    """Counts what ran again in a run.
 
     Args:
         log: its event log.
         spans: Spark partitions of the write by chunk, as planned.
     """
-    found = Repeats(partitions={chunk: span.count for chunk, span in spans.items()})
+    repeats = Repeats(partitions={chunk: span.count for chunk, span in spans.items()})
     size = sum(span.count for span in spans.values())
     publishing = [stage for stage in log.stages.values() if stage.step.startswith("publishing")]
     sized = [stage for stage in publishing if stage.tasks == size and log.feeding(stage)]
@@ -65,24 +66,24 @@ def repeats_of(log: EventLog, spans: Mapping[str, PartitionSpan]) -> Repeats:
     map_side = None if write is None else log.feeding(write)
     for stage in log.stages.values():
         repeated = stage.repeated()
-        _add_causes(found, log, stage, repeated)
+        _add_causes(repeats, log, stage, repeated)
         if stage is write:
-            found.chunks = {c: sum(p in span for p in repeated) for c, span in spans.items()}
+            repeats.chunks = {c: sum(p in span for p in repeated) for c, span in spans.items()}
         elif stage is map_side:
-            found.map_side = (len(repeated), stage.tasks)
+            repeats.map_side = (len(repeated), stage.tasks)
         elif repeated:
             step = stage.step.split(" ")[0]
-            found.elsewhere[step] = found.elsewhere.get(step, 0) + len(repeated)
-    return found
+            repeats.elsewhere[step] = repeats.elsewhere.get(step, 0) + len(repeated)
+    return repeats
 
 
-def _add_causes(found: Repeats, log: EventLog, stage: Stage, repeated: Mapping[int, list[Attempt]]) -> None:
-    found.task_seconds += sum(attempt.seconds for attempt in stage.attempts)
+def _add_causes(repeats: Repeats, log: EventLog, stage: Stage, repeated: Mapping[int, list[Attempt]]) -> None:
+    repeats.task_seconds += sum(attempt.seconds for attempt in stage.attempts)
     for attempts in repeated.values():
         kept = next((a for a in reversed(attempts) if a.reason == "Success"), attempts[-1])
         wasted = [attempt for attempt in attempts if attempt is not kept]
-        found.seconds += sum(attempt.seconds for attempt in wasted)
-        found.causes.update(_cause(attempt, log, attempts) for attempt in wasted)
+        repeats.seconds += sum(attempt.seconds for attempt in wasted)
+        repeats.causes.update(_cause(attempt, log, attempts) for attempt in wasted)
 
 
 def _cause(attempt: Attempt, log: EventLog, attempts: list[Attempt]) -> str:
@@ -98,17 +99,17 @@ def _cause(attempt: Attempt, log: EventLog, attempts: list[Attempt]) -> str:
 
 
 def digest(spark: SparkSession, lake: str) -> Digest:
-    """Lines of each table, and two sums over the hashes of whole lines: equal where the tables are."""
+    """Lines of each table and two sums over hashes of whole lines; equal if the tables are equal."""
     tables = Lake(spark, lake)
     return {table.name: _digest(tables.read(table)) for table in COMPARED}
 
 
 def _digest(rows: DataFrame) -> tuple[int, int, int]:
     line = F.xxhash64(*rows.columns)
-    # Two hashes of 64 bits, summed: lines in another order are the same, a line twice is not.
+    # Sums of two 64-bit hashes ignore the order of lines but notice a line that occurs twice.
     other = F.xxhash64(F.lit("other"), *rows.columns)
     sums = rows.select(
         F.count("*"), F.sum(line.cast("decimal(38,0)")), F.sum(other.cast("decimal(38,0)"))
     ).first()
-    assert sums is not None  # an aggregate always has its one row
+    assert sums is not None  # an aggregate always returns one row
     return int(sums[0]), int(sums[1] or 0), int(sums[2] or 0)

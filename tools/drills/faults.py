@@ -1,4 +1,4 @@
-"""The faults of a drill, each aimed by what a healthy run showed."""
+"""The faults of a drill. A healthy run shows where to aim each fault."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from schemas.partitions import PartitionSpan
 _WORKER = "w=$(cut -d' ' -f4 /proc/$PPID/stat)"
 KILL_WORKER = f"{_WORKER}; kill -KILL $w $PPID"
 KILL_EXECUTOR = "kill -KILL $PPID"
-# Fills the disk of an executor's own folder, where that is a small one; it is free when the executor ends.
+# Fills the disk of an executor's own folder if that disk is small. The space is freed when the executor ends.
 FILL_DISK = (
     'd=$(echo "$SPARK_EXECUTOR_DIRS" | cut -d: -f1); '
     'if [ "$(df -Pk "$d" | awk \'NR==2 {print $2}\')" -lt 1048576 ] && [ ! -e "$d/filled" ]; '
@@ -23,14 +23,14 @@ _ALWAYS = 100
 
 @dataclass(frozen=True)
 class Rule:
-    """When an executor is done harm, as ``ExecutorFaults`` reads it.
+    """When to harm an executor, in the form that ``ExecutorFaults`` reads.
 
     Attributes:
-        step: regular expression of the whole description of the Spark job.
-        tasks: tasks of the stage; 0 for any.
-        partitions: partitions that it meets; none for all.
-        action: ``raise``, ``hoard``, or a command of the shell.
-        attempts: attempts of a task that it meets.
+        step: regular expression that must match the whole description of the Spark job.
+        tasks: number of tasks of the stage; 0 for any.
+        partitions: partitions to harm; all if empty.
+        action: ``raise``, ``hoard``, or a shell command.
+        attempts: number of attempts of a task to harm.
     """
 
     step: str
@@ -40,7 +40,7 @@ class Rule:
     attempts: int = 1
 
     def __str__(self) -> str:
-        """The rule as the setting has it."""
+        """The rule as the Spark setting needs it."""
         partitions = ",".join(map(str, self.partitions))
         return f"{self.step}|{self.tasks}|{partitions}|{self.attempts}|{self.action}"
 
@@ -54,8 +54,8 @@ class Aim:
         map_tasks: tasks of the publish's map side.
         spans: partitions of the publish's write, by chunk.
         last_date: last business date of the window.
-        last_date_spans: partitions of a publication of that date alone.
-        stop_seconds: how long a stopped worker stays so.
+        last_date_spans: partitions of a publication of only that date.
+        stop_seconds: how long a stopped worker stays stopped.
     """
 
     ingest_tasks: int
@@ -77,7 +77,7 @@ class Aim:
 
     @property
     def largest_chunk(self) -> str:
-        """A chunk of as many partitions as any."""
+        """A chunk with the most partitions."""
         return max(self.spans, key=lambda chunk: self.spans[chunk].count)
 
 
@@ -86,12 +86,12 @@ class Fault:
     """One fault.
 
     Attributes:
-        name: for ``--fault``.
+        name: value of ``--fault``.
         text: what happens, for the table.
-        rules: when harm is done.
-        from_landing: whether the run starts from the landed files, not from a bronze that is there.
-        needs_workers: whether it takes a place with workers.
-        code: exit code that the run is to end with; the same command then ends with 0.
+        rules: when to harm executors.
+        from_landing: whether the run starts from the landed files instead of an existing bronze.
+        needs_workers: whether the place must have workers.
+        code: expected exit code of the run; the same command must then end with 0.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Fault:
 
     @property
     def settings(self) -> dict[str, str]:
-        """Spark settings that bring it about."""
+        """Spark settings that cause the fault."""
         return {"spark.cymbal.fault.rules": ";;".join(map(str, self.rules))}
 
 
@@ -123,9 +123,9 @@ NAMES = {
 
 
 def faults(aim: Aim) -> list[Fault]:
-    """Every fault that executors bring about; ``driver_killed`` is a series of its own."""
+    """Every fault in executors; ``driver_killed`` is a separate series of runs."""
     write, chunk = aim.write_tasks, aim.largest_chunk
-    # In the middle: some tasks are done, and those to come still need the map outputs of the lost worker.
+    # In the middle some tasks are done, and the others still need the map outputs of the lost worker.
     middle, partitions = write // 2, aim.of_chunk(chunk)
     publishing = "publishing .*"
     stop = f"{_WORKER}; kill -STOP $w $PPID; sleep {aim.stop_seconds}; kill -CONT $w $PPID"
@@ -148,8 +148,8 @@ def faults(aim: Aim) -> list[Fault]:
         _fault(
             "chunk_always_fails",
             [
-                # Aimed at the write alone, of the window and then of the one date: other stages of a step may
-                # have as many tasks.
+                # Aim only at the write, first of the window and then of the one date: other stages of a step
+                # may have as many tasks.
                 Rule(r"publishing \S+ to .*", write, partitions, RAISE, _ALWAYS),
                 Rule(f"publishing {aim.last_date} in .*", alone_tasks, list(of_date), RAISE, _ALWAYS),
             ],
@@ -166,8 +166,8 @@ def _fault(
     return Fault(name, NAMES[name], tuple(rules), from_landing, needs_workers, code)
 
 
-# Where a driver is killed, one after the other: each run goes on where the one before it was cut off. The
-# first commit of a process to ledger/runs tells its start; the second its end.
+# Where the driver is killed, in order: each run continues where the previous run was killed. The first commit
+# of a process to ledger/runs records its start, the second its end.
 DRIVER_KILLS: tuple[str, ...] = (
     "before:ledger/runs:1",
     "after:ledger/runs:1",

@@ -1,4 +1,4 @@
-"""The faults, compiled: a jar for Spark, made by the compiler that comes with Spark (no JDK is needed)."""
+"""Builds a jar of the faults with the Java compiler that Spark ships, so that no JDK is needed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def build_jar(spark: SparkSession, folder: Path) -> Path:
 
     Args:
         spark: a session, for its JVM.
-        folder: where the jar goes; it is made where it is not there.
+        folder: folder for the jar; it is created if missing.
     """
     jvm: Any = spark._jvm
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Runs of the batch as its users run it: scripts/submit.sh in a process of its own."""
+"""Runs the batch like its users do: with scripts/submit.sh, in its own process."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ KILLED = 128 + signal.SIGKILL
 
 @dataclass(frozen=True)
 class Ran:
-    """What a run came to.
+    """The outcome of a run.
 
     Attributes:
-        code: exit code; 137 where it was killed.
+        code: exit code; 137 if it was killed.
         seconds: wall time.
-        result: what it wrote as its result; empty where it was killed before.
+        result: its result; empty if it wrote none.
         events: folder of its event log.
-        terminal: what it said on stdout and stderr.
+        terminal: its output on stdout and stderr.
     """
 
     code: int
@@ -42,8 +42,8 @@ class Runner:
     """Submits jobs to a place.
 
     Attributes:
-        target: as ``scripts/submit.sh --target`` takes it.
-        folder: where results and event logs go.
+        target: value of ``scripts/submit.sh --place``.
+        folder: folder for results and event logs.
         settings: Spark settings of every run.
         arguments: arguments of every run.
         jars: jars of every run.
@@ -57,7 +57,7 @@ class Runner:
     _count: int = 0
 
     def run(self, job: str, *arguments: str, settings: Mapping[str, str] | None = None) -> Ran:
-        """Runs a job to its end, whatever that is."""
+        """Runs a job to its end, successful or not."""
         self._count += 1
         own = self.folder / f"{self._count:03d}-{job}"
         events = own / "events"
@@ -87,7 +87,7 @@ class Runner:
         return Ran(code, seconds, _result(own / "result.json"), events, finished.stdout)
 
     def _environment(self, settings: Mapping[str, str], log: Path) -> dict[str, str]:
-        # What spark-submit set for the drill itself is not the run's: it finds its own.
+        # Drop what spark-submit set for the drill itself: the run's own spark-submit sets it again.
         own = {name: value for name, value in os.environ.items() if not name.startswith(_OF_THIS_PROCESS)}
         extra = [f"--conf {shlex.quote(f'{name}={value}')}" for name, value in settings.items()]
         if self.jars:

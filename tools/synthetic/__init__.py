@@ -1,5 +1,5 @@
-"""Synthetic sales: drops of any size with every kind of dirt, and the truth about them.
+"""Synthetic sales: drops of any size with every kind of bad line, and the truth about them.
 
-A room of its own: it imports the landing contract from ``schemas`` and nothing else of the project,
-so that what it states as true owes nothing to the code it is used to test.
+The package imports the landing contract from ``schemas`` and nothing else of the project, so that its truth
+does not depend on the code that it tests.
 """

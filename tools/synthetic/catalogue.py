@@ -1,7 +1,7 @@
-"""Product names, and the chunk each belongs to.
+"""Product names, and the chunk of each name.
 
-The chunk of a name is found here in plain Python when the plan is read, once a name; lines only look
-it up. So the truth shares no code, and no engine, with the transforms that it is held against.
+Plain Python computes the chunk once per name when the plan is read; lines only look it up. So the truth
+shares no code and no engine with the transforms that it tests.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _LETTER_NAMES: tuple[tuple[str, ...], ...] = (
     ("Zucchini", "Ziti", "Zest", "Zinc Tablets", "Za'atar", "zwieback"),
 )
 
-# Names whose first letter carries a mark, or is another form of a Latin letter, and so belongs to it.
+# Names whose first letter has an accent or is another form of a Latin letter: they belong to that letter.
 _ACCENTED_NAMES: tuple[str, ...] = (
     "Éclair",
     "ábaco",
@@ -62,7 +62,7 @@ _ACCENTED_NAMES: tuple[str, ...] = (
     "\ufb01g rolls",  # fi as one ligature
 )
 
-# Names that start with no letter, with a letter that is not Latin or does not decompose, or are empty.
+# Names that are empty, or whose first character is not and does not decompose to a Latin letter.
 _OTHER_NAMES: tuple[str, ...] = (
     "",
     "7 Up",
@@ -93,7 +93,7 @@ class ChunkRange:
     Attributes:
         label: the range as written, and the name of its chunk.
         first: lowest prefix, upper case.
-        last: highest prefix, upper case; all that starts with it belongs to the range.
+        last: highest prefix, upper case; every key that starts with it is in the range.
     """
 
     label: str
@@ -101,7 +101,7 @@ class ChunkRange:
     last: str
 
     def holds(self, key: str) -> bool:
-        """Whether a name of this key is in the range."""
+        """Whether a name with this key is in the range."""
         return key >= self.first and key[: len(self.last)] <= self.last
 
 
@@ -118,7 +118,7 @@ def read_range(text: str) -> ChunkRange:
 
 
 def chunk_key(name: str) -> str:
-    """Trim, decompose (NFKD), take the accents off, upper case."""
+    """The key of a name: trimmed, decomposed (NFKD), without accents, upper case."""
     decomposed = unicodedata.normalize("NFKD", name.strip())
     bare = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
     return bare.upper()
@@ -127,12 +127,12 @@ def chunk_key(name: str) -> str:
 def chunk_of(name: str, ranges: tuple[ChunkRange, ...]) -> str:
     """The label of the range that holds ``name``, else ``other``."""
     key = chunk_key(name)
-    return next((one.label for one in ranges if one.holds(key)), OTHER)
+    return next((chunk.label for chunk in ranges if chunk.holds(key)), OTHER)
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Every product name of a plan, in one row: six a letter, then the accented, then the others.
+    """Every product name of a plan: first six per letter, then the accented names, then the others.
 
     Attributes:
         names: the names.
@@ -150,7 +150,7 @@ class Catalogue:
     @classmethod
     def of(cls, ranges: tuple[str, ...]) -> Catalogue:
         """All names, with their chunks by these ranges."""
-        read = tuple(read_range(one) for one in ranges)
+        parsed = tuple(read_range(text) for text in ranges)
         plain = tuple(name for names in _LETTER_NAMES for name in names)
         names = plain + _ACCENTED_NAMES + _OTHER_NAMES
-        return cls(names, tuple(chunk_of(name, read) for name in names))
+        return cls(names, tuple(chunk_of(name, parsed) for name in names))

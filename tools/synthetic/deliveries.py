@@ -1,9 +1,9 @@
-"""Which lines are delivered, when, and in which file: the narrow table all else is drawn from.
+"""Decides which lines are delivered, when, and in which file: the narrow table that all else follows from.
 
-A base line has one fate: plain, rejected, or delivered again as a duplicate, a conflict or a late
-resend. Its lateness is drawn apart from its fate, so an adjustment may have a duplicate, too. Copies
-are placed so that the truth needs no tie rule: a copy with another payload comes in a later drop, or
-in a later file of the same drop, than the line it disagrees with.
+A base line has one fate: plain, rejected, or delivered again as a duplicate, a conflict or a late resend. Its
+lateness is drawn independently of its fate, so an adjustment may also have a duplicate. The truth needs no
+rule for ties: a copy with another payload comes in a later drop than the line that it contradicts, or in a
+later file of the same drop.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from tools.synthetic.plan import SyntheticPlan
 # Fates of a base line.
 PLAIN, REJECTED, DUPLICATED, CONTRADICTED, RESENT = range(5)
 
-# Transactions of 1, 2, 3 and 6 lines, again and again: for each line of a block of 12, the
-# transaction within the block and the number of the line within its transaction.
+# Each block of 12 lines holds transactions of 1, 2, 3 and 6 lines. For each line of a block: its transaction
+# within the block, and its number within the transaction.
 _BLOCK_TRANSACTION = (0, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3, 3)
 _BLOCK_LINE = (1, 1, 2, 1, 2, 3, 1, 2, 3, 4, 5, 6)
 _TRANSACTIONS_PER_BLOCK = 4
@@ -40,7 +40,7 @@ def day_number(day: date) -> int:
 
 
 def with_fate(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
-    """Add transaction, line_number, sale_day and fate: what every copy of a line shares."""
+    """Add transaction, line_number, sale_day and fate: the columns that all copies of a line share."""
     draws = Draws(plan.seed)
     line = F.col("id")
     shares = (plan.reject_share, plan.duplicate_share, plan.conflict_share, plan.late_resend_share)
@@ -63,9 +63,9 @@ def with_fate(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
 
 
 def with_lateness(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
-    """Add first_lateness and lateness, in days: of the line's first delivery, and of this one.
+    """Add first_lateness and lateness, in days: of the line's first delivery and of this delivery.
 
-    Lateness is null where this delivery has no drop left to come in.
+    Lateness is null if this delivery would come after the last drop.
     """
     draws = Draws(plan.seed)
     line, copy, fate = F.col("id"), F.col("copy"), F.col("fate")
@@ -82,17 +82,15 @@ def with_lateness(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
     )
     last_in_time = F.least(room, F.lit(plan.late_days).cast("long"))
     can_follow = first < last_in_time
-    track_progress = (
-        first + 1 + draws.below("copy late by", F.greatest(last_in_time - first, F.lit(1)), line, copy)
-    )
+    later = first + 1 + draws.below("copy late by", F.greatest(last_in_time - first, F.lit(1)), line, copy)
     duplicate = F.when(
-        can_follow & draws.chance("duplicate in a later drop", 1 / 3, line, copy), track_progress
+        can_follow & draws.chance("duplicate in a later drop", 1 / 3, line, copy), later
     ).otherwise(first)
-    conflict = F.when(can_follow & draws.chance("conflict in a later drop", 2 / 3, line), track_progress)
+    conflict = F.when(can_follow & draws.chance("conflict in a later drop", 2 / 3, line), later)
     if plan.files > 1:
         conflict = conflict.otherwise(first)
     elif plan.files == 1:
-        conflict = F.when(can_follow, track_progress)
+        conflict = F.when(can_follow, later)
     resend = F.greatest(first, F.lit(plan.late_days).cast("long")) + 1
     resend = resend + draws.below("resend late by", _LONGEST_VERY_LATE_SPREAD, line)
     lateness = (
@@ -110,7 +108,7 @@ def with_lateness(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
 
 
 def with_file(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
-    """Add drop_day, file and position: where in the landing this delivery is."""
+    """Add drop_day, file and position: where this delivery is in the landing."""
     draws = Draws(plan.seed)
     line, copy, fate = F.col("id"), F.col("copy"), F.col("fate")
     files = plan.files
@@ -128,7 +126,7 @@ def with_file(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
             .when(copy > 0, copied)
             .otherwise(first_file)
         )
-    # Spread within the file, so that copies do not stand next to each other.
+    # Spread copies over the file, so that they are not next to their line.
     position = F.when(copy == 0, line).otherwise(draws.below("position", max(plan.rows, 1), line, copy))
     return lines.withColumns(
         {
@@ -140,7 +138,7 @@ def with_file(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
 
 
 def deliveries(spark: SparkSession, plan: SyntheticPlan, partitions: int | None = None) -> DataFrame:
-    """Every delivered line: id, copy, position, drop_day, file and what they follow from.
+    """Every delivered line: id, copy, position, drop_day, file and the columns that decide them.
 
     Args:
         spark: session.

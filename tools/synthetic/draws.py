@@ -1,6 +1,6 @@
-"""Numbers that look random and are a pure function of the seed, a purpose and a line.
+"""Pseudo-random numbers: a pure function of the seed, a purpose and a line.
 
-No state and no ``rand()``: a line comes out the same on every attempt of a task, in any partition.
+There is no state and no ``rand()``: every attempt of a task draws the same line, in any partition.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Draws:
         return F.pmod(self._bits(purpose, of), bound)
 
     def unit(self, purpose: str, *of: Column) -> Column:
-        """A number from 0 to below 1."""
+        """A number from 0 to less than 1."""
         return F.shiftrightunsigned(self._bits(purpose, of), 11) * F.lit(2.0**-53)
 
     def chance(self, purpose: str, share: float, *of: Column) -> Column:
@@ -45,7 +45,7 @@ class Draws:
         return at(values, self.below(purpose, len(values), *of))
 
     def weighted(self, purpose: str, weights: Sequence[float], *of: Column) -> Column:
-        """An index into ``weights``, each as often as its weight says."""
+        """An index into ``weights``, drawn in proportion to the weights."""
         total = sum(weights)
         draw = self.unit(purpose, *of)
         index = F.lit(len(weights) - 1)

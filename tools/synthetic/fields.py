@@ -1,4 +1,4 @@
-"""What a line says, as the text of its fields: tidy, untidy, or spoilt in the way its kind demands."""
+"""The text of a line's fields: tidy, untidy, or invalid in the way that its kind demands."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ _OPENS = 6 * _HOUR
 _OPEN_SECONDS = 17 * _HOUR
 _MIDNIGHT_SHARE = 0.01
 
-# Letters in another encoding than UTF-8: reading them as UTF-8 gives the replacement character.
+# Latin-1 text: decoding it as UTF-8 gives the replacement character.
 _NOT_UTF8 = b"Caf\xe9"
 
 
 def with_fields(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
-    """Add one text column a received column, with an empty text for an empty field."""
+    """Add one text column per received column; an empty field is an empty text."""
     draws = Draws(plan.seed)
     line, copy = F.col("id"), F.col("copy")
     lines = _with_clock(lines, plan)
-    # The first sign of a text is no part of its value: a copy may be written otherwise.
+    # Padding and a plus sign do not change a value, so each copy draws its own.
     untidy = draws.chance("untidy", plan.untidy_share, line, copy)
     lines = lines.withColumn(
         "untidy", F.when(untidy, draws.below("untidiness", 4, line, copy)).otherwise(F.lit(-1))
@@ -74,7 +74,7 @@ def with_fields(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
         "payment_method": draws.choice("payment method", PAYMENT_METHODS, F.col("transaction")),
         "channel": draws.choice("channel", CHANNELS, F.col("transaction")),
     }
-    spoilt = {name: _spoilt(name, tidy[name], plan) for name in RECEIVED_NAMES}
+    spoilt = {name: _spoilt(name, tidy.get(name, F.lit("")), plan) for name in RECEIVED_NAMES}
     untidiness = F.col("untidy")
     for number, name in enumerate(("product_name", "quantity", "currency")):
         padded = F.concat(F.lit("  "), spoilt[name], F.lit(" "))
@@ -83,7 +83,7 @@ def with_fields(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
 
 
 def _spoilt(name: str, tidy: Column, plan: SyntheticPlan) -> Column:
-    """The field's text, or what a line rejected as missing or bad in it has there."""
+    """The field's text, or an invalid one if the line must be rejected for this field."""
     line = F.col("id")
     draws = Draws(plan.seed)
     text = tidy
@@ -104,8 +104,7 @@ def _padded(number: Column, width: int) -> Column:
 def _with_clock(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
     """Add local_seconds and utc_seconds of the sale.
 
-    Wall times are from 6 to 23 o'clock, and some at 23:59 and 00:01: none that clocks skip or show
-    twice on the days they change.
+    Local times are from 6 to 23 o'clock, some at 23:59 and 00:01. Clock changes skip or repeat none of them.
     """
     draws = Draws(plan.seed)
     line, transaction = F.col("id"), F.col("transaction")
@@ -125,7 +124,7 @@ def _with_clock(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
 
 
 def _sold_at(plan: SyntheticPlan) -> Column:
-    """The instant with an offset or a Z, in the several forms that the contract allows."""
+    """The time of sale with an offset or a Z, in the forms that the contract allows."""
     draws = Draws(plan.seed)
     line, copy = F.col("id"), F.col("copy")
     form = draws.below("form of time", 10, line, copy)
@@ -177,12 +176,12 @@ def _product_name(plan: SyntheticPlan) -> Column:
     return F.when(is_kind("malformed_line") & (spoiling(plan) == NOT_UTF8), not_utf8).otherwise(whole)
 
 
-# How a malformed line is spoilt.
+# Ways in which a malformed line is corrupted.
 CUT, LONG, NOT_UTF8 = range(3)
 
 
 def spoiling(plan: SyntheticPlan) -> Column:
-    """How a malformed line is spoilt."""
+    """How a malformed line is corrupted: CUT, LONG or NOT_UTF8."""
     return Draws(plan.seed).below("spoiling", 3, F.col("id"))
 
 
@@ -191,7 +190,7 @@ def _scale_of(plan: SyntheticPlan) -> Column:
 
 
 def _amount(milli: Column, plan: SyntheticPlan) -> Column:
-    """A text with as many decimals as the currency has."""
+    """An amount as text, with the decimals of its currency."""
     scale = _scale_of(plan)
     size = F.abs(milli)
     rest = F.substring(F.lpad(F.pmod(size, F.lit(1_000)).cast("string"), 3, "0"), F.lit(1), scale)
@@ -202,7 +201,7 @@ def _amount(milli: Column, plan: SyntheticPlan) -> Column:
 
 
 def _sign_fault(plan: SyntheticPlan, fault: int) -> Column:
-    """Whether the line's signs disagree in this way: 0 quantity, 1 gross, 2 discount."""
+    """Whether this field of the line has the wrong sign: 0 quantity, 1 gross, 2 discount."""
     return is_kind("sign_mismatch") & (Draws(plan.seed).below("sign fault", 3, F.col("id")) == fault)
 
 
@@ -227,7 +226,7 @@ def _quantity(plan: SyntheticPlan) -> Column:
 
 def _gross(plan: SyntheticPlan) -> Column:
     excess = F.concat(F.lit("0.0"), F.repeat(F.lit("0"), _scale_of(plan)))
-    # Another currency is written without decimals: right for any scale.
+    # A currency that is not allowed is written without decimals, which is valid for any scale.
     whole = _div(F.abs(F.col("gross_milli")), 1_000).cast("string")
     whole = F.when(F.col("is_return"), F.concat(F.lit("-"), whole)).otherwise(whole)
     return (
@@ -238,7 +237,7 @@ def _gross(plan: SyntheticPlan) -> Column:
 
 
 def written_gross(plan: SyntheticPlan) -> Column:
-    """The gross amount as written: with the wrong sign where that is the line's fault."""
+    """The gross amount as written: with the wrong sign if the line has that fault."""
     return F.when(_sign_fault(plan, 1), -F.col("gross_milli")).otherwise(F.col("gross_milli"))
 
 
@@ -246,14 +245,14 @@ def _discount(plan: SyntheticPlan) -> Column:
     draws = Draws(plan.seed)
     scale = _scale_of(plan)
     sign = F.when(F.col("is_return"), F.lit("-")).otherwise(F.lit(""))
-    # Less than any amount but 0, so that it is wrong in its decimals only.
+    # Smaller than any amount except 0, so that only its decimals are wrong.
     excess = F.concat(sign, F.lit("0."), F.repeat(F.lit("0"), scale), F.lit("1"))
     against = F.when(F.col("is_return"), F.col("unit")).otherwise(-F.col("unit"))
-    none = draws.choice("no discount", ("", "0"), F.col("id"))
+    no_discount = draws.choice("no discount", ("", "0"), F.col("id"))
     return (
         F.when(is_kind("excess_scale_discount_amount"), excess)
         .when(_sign_fault(plan, 2), _amount(against, plan))
-        .when(F.col("discount_milli") == 0, none)
+        .when(F.col("discount_milli") == 0, no_discount)
         .otherwise(_amount(F.col("discount_milli"), plan))
     )
 

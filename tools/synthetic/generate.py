@@ -21,7 +21,7 @@ from tools.synthetic.values import with_values
 
 TRUTH_NAME = "truth.json"
 
-# Hidden from every reader of the landing, and on its file system, so that moving a file copies nothing.
+# Readers of the landing ignore this folder. It is on the same file system, so that moving a file is a rename.
 _WORKING_FOLDER = "_generating"
 
 _ROWS_PER_TASK = 250_000
@@ -46,8 +46,8 @@ def generate(
         spark: session.
         plan: what to write.
         landing: folder of the drops.
-        truth_path: where the truth goes; ``truth.json`` beside the landing unless given.
-        overwrite: delete the drops that the landing holds; otherwise they are an error.
+        truth_path: path of the truth; ``truth.json`` beside the landing by default.
+        overwrite: whether to delete the drops in the landing; otherwise they are an error.
         partitions: Spark partitions to draw the lines in; the files do not depend on it.
 
     Returns:
@@ -91,7 +91,7 @@ def _make_room(storage: Storage, landing: str, overwrite: bool) -> None:
     if present and not overwrite:
         raise FileExistsError(
             f"{landing} holds {len(present)} drops already, {present[0]} the first; "
-            "generate into an empty folder, or ask for them to be replaced"
+            "generate into an empty folder, or set overwrite"
         )
     for name in present:
         storage.delete(f"{landing}/{name}")
@@ -100,10 +100,10 @@ def _make_room(storage: Storage, landing: str, overwrite: bool) -> None:
 
 @contextmanager
 def _small_methods(spark: SparkSession) -> Iterator[None]:
-    """Generated code in methods small enough for the JVM to compile.
+    """Keeps generated methods small enough for the JVM to compile.
 
-    Many columns of many draws make one method of a stage larger than 8,000 bytes of bytecode, which
-    the JVM only ever interprets: five times slower than leaving the stage to smaller methods.
+    Many columns of many draws make one method of a stage larger than 8,000 bytes of bytecode. The JVM only
+    interprets such a method: it is five times slower than running the stage in smaller methods.
     """
     before = spark.conf.get(_METHOD_LIMIT)
     spark.conf.set(_METHOD_LIMIT, "8000")
@@ -133,10 +133,10 @@ def _write_drops(
 def _write_files(
     lines: DataFrame, plan: SyntheticPlan, form: Format, rows: Mapping[FileKey, int], folder: str
 ) -> None:
-    """Write the files of one format: each by one task, its lines in order, the header first.
+    """Write the files of one format. One task writes each file: first the header, then its lines in order.
 
-    Only ids and places are shuffled and sorted; what the lines say is drawn after that, so that the
-    shuffle stays narrow.
+    Only ids and positions are shuffled and sorted. The fields are drawn afterwards, so that the shuffle stays
+    narrow.
     """
     first_day = day_number(plan.first_date)
     numbers, count = _task_of_file(plan, rows)
@@ -152,29 +152,29 @@ def _write_files(
         .sortWithinPartitions("drop_day", "file", "position", "id", "copy")
         .select("id", "copy", "drop_day", "file")
     )
-    said = with_fields(with_values(with_fate(ordered, plan), plan), plan)
+    filled = with_fields(with_values(with_fate(ordered, plan), plan), plan)
     if form == "json":
         text = json_line(plan)
     else:
         text = F.when(F.col("id") == _HEADER_ID, F.lit(CSV_HEADER)).otherwise(csv_line(plan))
-    writer = said.select("drop_day", "file", text.alias("value")).write.mode("overwrite")
+    writer = filled.select("drop_day", "file", text.alias("value")).write.mode("overwrite")
     compression = "gzip" if form.endswith(".gz") else "none"
-    # A session's limit on rows a file would split one.
+    # A session's limit on rows per file would split a file.
     writer.option("maxRecordsPerFile", 0).option("compression", compression).partitionBy(
         "drop_day", "file"
     ).text(folder)
 
 
 def _task_of_file(plan: SyntheticPlan, rows: Mapping[FileKey, int]) -> tuple[list[int], int]:
-    """For every file a drop could have, the task that writes it, or -1; and the number of tasks.
+    """For every possible file of a drop, the task that writes it, or -1; and the number of tasks.
 
-    The largest files are dealt out first, each to the task with the least to write.
+    The largest files are assigned first, each to the task with the fewest rows.
     """
     count = max(1, min(len(rows), -(-sum(rows.values()) // _ROWS_PER_TASK)))
     load = [0] * count
     first_day = day_number(plan.first_date)
     numbers = [-1] * (len(plan.drops) * plan.files)
-    for key in sorted(rows, key=lambda one: (-rows[one], one.drop_day, one.file)):
+    for key in sorted(rows, key=lambda k: (-rows[k], k.drop_day, k.file)):
         task = load.index(min(load))
         load[task] += rows[key]
         numbers[(key.drop_day - first_day) * plan.files + key.file] = task
@@ -182,11 +182,11 @@ def _task_of_file(plan: SyntheticPlan, rows: Mapping[FileKey, int]) -> tuple[lis
 
 
 def _headers(spark: SparkSession, rows: Mapping[FileKey, int]) -> DataFrame:
-    places = [
+    headers = [
         (_HEADER_ID, 0, key.drop_day, key.file, -1)
         for key in sorted(rows, key=lambda k: (k.drop_day, k.file))
     ]
-    return spark.createDataFrame(places, "id long, copy int, drop_day long, file int, position long")
+    return spark.createDataFrame(headers, "id long, copy int, drop_day long, file int, position long")
 
 
 def _move_files(

@@ -1,4 +1,4 @@
-"""The plan of a synthetic landing: what it holds, in shares, and what makes a plan valid."""
+"""The plan of a synthetic landing: the share of each kind of line, and the checks of a plan."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ CURRENCY_SCALES: dict[str, int] = {
     "OMR": 3, "PLN": 2, "SEK": 2, "SGD": 2, "TND": 3, "TRY": 2, "USD": 2, "VND": 0, "ZAR": 2,
 }  # fmt: skip
 
-_JUDGED_NUMBERS = ("integer", "timestamp", "line_type", "quantity", "amount", "currency")
+_KINDS_WITH_FORM = ("integer", "timestamp", "line_type", "quantity", "amount", "currency")
 
 REJECT_REASONS: tuple[str, ...] = (
     "malformed_line",
     *(f"missing_{column.name}" for column in RECEIVED_COLUMNS if column.required),
-    *(f"bad_{column.name}" for column in RECEIVED_COLUMNS if column.kind in _JUDGED_NUMBERS),
+    *(f"bad_{column.name}" for column in RECEIVED_COLUMNS if column.kind in _KINDS_WITH_FORM),
     *(f"excess_scale_{column.name}" for column in RECEIVED_COLUMNS if column.kind in ("quantity", "amount")),
     "zero_quantity",
     "sign_mismatch",
@@ -35,7 +35,7 @@ REJECT_REASONS: tuple[str, ...] = (
     "currency_not_allowed",
 )
 
-# Lines with two reasons at once; a plus joins them.
+# Lines with two reasons at once, joined by a plus.
 REJECT_PAIRS: tuple[str, ...] = (
     "missing_store_id+zero_quantity",
     "bad_quantity+currency_not_allowed",
@@ -56,43 +56,43 @@ def _default_rejects() -> dict[str, float]:
 
 
 class SyntheticPlan(BaseModel):
-    """What to generate. Every share is a probability drawn by line, so a run comes close to it.
+    """What to generate. Each share is a probability drawn per line, so the actual share is close to it.
 
-    The same plan gives the same bytes, whatever the machine and the number of partitions.
+    The same plan gives the same bytes on any machine and with any number of partitions.
 
     Attributes:
-        seed: another seed, other lines.
-        rows: base lines: each is delivered once, rejected or not; copies come on top.
+        seed: seed of all draws; another seed gives other lines.
+        rows: base lines; each is delivered once, rejected or not. Copies are additional.
         first_date: first sale date.
         last_date: last sale date.
-        last_drop_date: last drop; ``last_date`` unless set. A delivery that would come later comes on
-            time instead, and a copy that would come later does not come. Set it later to get drops
-            with nothing but late lines: a large part of those are conflicts, which an audit may stop.
+        last_drop_date: date of the last drop; ``last_date`` unless set. A delivery that would come later
+            comes on time instead, and a copy that would come later is left out. A later date gives drops
+            with only late lines: many of these are conflicts, so an audit may block them.
         timezone: zone whose date of ``sold_at`` is the sale date.
         stores: number of stores; transaction numbers repeat from store to store.
-        customers: number of customers that are no walk-ins.
+        customers: number of customers, not counting walk-ins.
         walk_in_share: share of transactions without a customer.
-        hot_customer_share: share of transactions by one and the same customer.
-        letter_skew: share of lines whose product's name starts with ``hot_letter``.
+        hot_customer_share: share of transactions by one hot customer.
+        letter_skew: share of lines whose product name starts with ``hot_letter``.
         hot_letter: the hot letter.
-        hot_product_share: share of lines of one and the same product; part of ``letter_skew``.
-        other_share: share of names that are empty or start with a digit, a sign or no Latin letter.
-        accented_share: share of names whose first letter carries an accent or is in another form.
+        hot_product_share: share of lines of one hot product; part of ``letter_skew``.
+        other_share: share of names that are empty or do not start with a Latin letter.
+        accented_share: share of names whose first letter has an accent or another form.
         quoted_share: share of names with commas and quotes inside.
-        ranges: chunk ranges that the truth is told by.
-        reject_share: share of base lines that are to be rejected.
+        ranges: chunk ranges of the truth.
+        reject_share: share of base lines that must be rejected.
         rejects: weight of each kind of rejected line: a reason, or two joined by ``+``.
         duplicate_share: share of base lines delivered again, equal, within ``late_days``.
         conflict_share: share of base lines delivered again with another payload within ``late_days``.
         late_share: share delivered 1 to ``late_days`` days after the sale.
         very_late_share: share first delivered later than that: adjustments.
         late_resend_share: share delivered again later than ``late_days`` after the sale.
-        late_resend_changed_share: share of those whose payload is another.
-        late_days: lateness up to which a line still belongs to its sale date.
+        late_resend_changed_share: share of late resends with another payload.
+        late_days: days after the sale up to which a line still belongs to its sale date.
         return_share: share of lines that are returns.
         discount_share: share of lines with a discount.
         currencies: weight of each currency.
-        files_per_drop: files a drop is split into; 0: by its size, at least 2.
+        files_per_drop: files per drop; 0: by its size, at least 2.
         formats: formats of the files, in turn.
         untidy_share: share of lines with padded fields or a plus sign.
         manifests: whether each drop gets a ``manifest.json``.
@@ -155,8 +155,8 @@ class SyntheticPlan(BaseModel):
     @field_validator("ranges")
     @classmethod
     def _ordered_ranges(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        read = [read_range(one) for one in value]
-        for before, after in itertools.pairwise(read):
+        ranges = [read_range(text) for text in value]
+        for before, after in itertools.pairwise(ranges):
             if before.holds(after.first) or after.first <= before.first:
                 raise ValueError(f"{before.label!r} and {after.label!r} overlap or are out of order")
         return value
@@ -204,7 +204,7 @@ class SyntheticPlan(BaseModel):
         if self.reject_share > 0 and not any(self.rejects.values()):
             raise ValueError("rejects gives no kind a weight above 0, but reject_share is above 0")
         if self.late_share > 0 and self.late_days == 0:
-            raise ValueError("late_share must be 0 where late_days is 0: no line can be late within 0 days")
+            raise ValueError("late_share must be 0 if late_days is 0: no line can be late within 0 days")
         return self
 
     @property
@@ -226,7 +226,7 @@ class SyntheticPlan(BaseModel):
 
     @property
     def files(self) -> int:
-        """Files of a drop."""
+        """Number of files per drop."""
         if self.files_per_drop:
             return self.files_per_drop
         return min(1000, max(2, -(-self.rows // (self.days * _LINES_PER_AUTOMATIC_FILE))))
@@ -245,5 +245,5 @@ class SyntheticPlan(BaseModel):
         return self.formats[(drop_day + file) % len(self.formats)]
 
     def file_name(self, drop_day: int, file: int) -> str:
-        """The name of a file: names in order of their numbers."""
+        """The name of a file; names sort by file number."""
         return f"sales-{file:03d}.{self.format_of(drop_day, file)}"

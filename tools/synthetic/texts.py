@@ -1,4 +1,4 @@
-"""The text of a line: CSV as RFC 4180 has it, or JSON."""
+"""The text of a line: CSV according to RFC 4180, or JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _JUNK = "~~ printer test page ~~"
 
 
 def csv_line(plan: SyntheticPlan) -> Column:
-    """The line as CSV; a malformed one has fields too few or too many."""
+    """The line as CSV; a malformed line has too few or too many fields."""
     fields = [_csv_field(name) if name in _FREE_TEXT else F.col(name) for name in RECEIVED_NAMES]
     whole = F.concat_ws(",", *fields)
     cut = F.when(F.pmod(F.col("id"), F.lit(4)) == 0, F.lit(_JUNK)).otherwise(F.concat_ws(",", *fields[:-2]))
@@ -31,9 +31,9 @@ def csv_line(plan: SyntheticPlan) -> Column:
 
 
 def json_line(plan: SyntheticPlan) -> Column:
-    """The line as JSON, its numbers as texts or, in half of the lines, as numbers.
+    """The line as JSON. Numbers are JSON numbers in half of the lines, else texts.
 
-    A malformed one is cut short.
+    A malformed line is cut short.
     """
     draws = Draws(plan.seed)
     line, copy = F.col("id"), F.col("copy")

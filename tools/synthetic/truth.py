@@ -1,4 +1,4 @@
-"""The truth about a synthetic landing: what a right run must find, counted from the plan's own roles."""
+"""The truth about a synthetic landing: what a correct run must find, counted from the fates of its lines."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Part(BaseModel):
 
 
 class Counts(_Part):
-    """Received = published + duplicates + conflicts, in lines, in gross, and in gross regardless of sign."""
+    """Received = published + duplicates + conflicts, in lines, gross and absolute gross."""
 
     received: int = 0
     published: int = 0
@@ -54,16 +54,16 @@ class Counts(_Part):
     absolute_gross_duplicates: Money = _ZERO
     absolute_gross_conflicts: Money = _ZERO
 
-    def add(self, what: str, lines: int, gross: Decimal) -> None:
-        """Count lines as received and as ``what`` became of them."""
-        for name in (what, "received"):
+    def add(self, outcome: str, lines: int, gross: Decimal) -> None:
+        """Count lines as received and under their outcome."""
+        for name in (outcome, "received"):
             setattr(self, name, getattr(self, name) + lines)
             for field, amount in ((f"gross_{name}", gross), (f"absolute_gross_{name}", abs(gross))):
                 setattr(self, field, getattr(self, field) + amount)
 
 
 class Amounts(_Part):
-    """Sums over published lines of one currency; ``invoiced`` leaves the walk-ins out."""
+    """Sums over published lines of one currency; ``invoiced`` excludes walk-ins."""
 
     lines: int = 0
     units: Money = _ZERO
@@ -97,13 +97,13 @@ class DateTruth(_Part):
 
     Attributes:
         lines: published lines.
-        adjustments: those among them that came too late for their sale date.
-        late_duplicates: late resends equal to the line kept; among the duplicates of the chunks.
-        late_conflicts: late resends with another payload; among the conflicts of the chunks.
+        adjustments: published lines that came too late for their sale date.
+        late_duplicates: late resends equal to the kept line; included in the duplicates of the chunks.
+        late_conflicts: late resends with another payload; included in the conflicts of the chunks.
         invoices: pairs of customer and currency among published lines.
         customers: customers among published lines.
-        chunks: by chunk and currency.
-        amounts: by currency.
+        chunks: counts by chunk and currency.
+        amounts: amounts by currency.
     """
 
     received: int = 0
@@ -140,7 +140,7 @@ class Totals(_Part):
 
 
 class Truth(_Part):
-    """What a right run must find; every key in order of dates and names."""
+    """What a correct run must find; all keys are in order of dates and names."""
 
     plan: SyntheticPlan
     drops: dict[str, DropTruth]
@@ -148,7 +148,7 @@ class Truth(_Part):
     totals: Totals
 
     def to_json(self) -> str:
-        """The truth as a file holds it."""
+        """The truth as the text of its file."""
         return self.model_dump_json(indent=1) + "\n"
 
 
@@ -161,7 +161,7 @@ class FileKey:
 
 
 def day_of(number: int) -> date:
-    """The date so many days after 1970-01-01."""
+    """The date ``number`` days after 1970-01-01."""
     return _EPOCH + timedelta(days=number)
 
 
@@ -181,16 +181,18 @@ def find_truth(lines: DataFrame, plan: SyntheticPlan) -> tuple[Truth, dict[FileK
         for file in drop.files.values():
             file.gross_amount = dict(sorted(file.gross_amount.items()))
     dates: dict[str, DateTruth] = defaultdict(DateTruth)
-    judged = _judged(valued, plan)
-    for row in _date_counts(judged).collect():
+    accepted = _accepted(valued, plan)
+    for row in _date_counts(accepted).collect():
         _add_outcome(dates[day_of(row["business_day"]).isoformat()], row, plan)
-    for row in _invoice_counts(judged).collect():
-        one = dates[day_of(row["business_day"]).isoformat()]
-        one.invoices, one.customers = row["invoices"], row["customers"]
+    for row in _invoice_counts(accepted).collect():
+        date_truth = dates[day_of(row["business_day"]).isoformat()]
+        date_truth.invoices, date_truth.customers = row["invoices"], row["customers"]
     labels = (*plan.ranges, OTHER)
-    for one in dates.values():
-        one.chunks = {label: _by_name(one.chunks[label]) for label in labels if label in one.chunks}
-        one.amounts = _by_name(one.amounts)
+    for date_truth in dates.values():
+        date_truth.chunks = {
+            label: _by_name(date_truth.chunks[label]) for label in labels if label in date_truth.chunks
+        }
+        date_truth.amounts = _by_name(date_truth.amounts)
     ordered_drops, ordered_dates = _by_name(drops), _by_name(dates)
     truth = Truth(
         plan=plan, drops=ordered_drops, dates=ordered_dates, totals=_totals(ordered_drops, ordered_dates)
@@ -242,7 +244,7 @@ def _add_rejects(drop: DropTruth, row: Row) -> None:
 
 
 def _outcome() -> Column:
-    """What becomes of an accepted delivery."""
+    """The outcome of an accepted delivery."""
     late_resend = F.when(F.col("change") == UNCHANGED, F.lit(LATE_DUPLICATE)).otherwise(F.lit(LATE_CONFLICT))
     return (
         F.when(F.col("copy") == 0, F.lit(PUBLISHED))
@@ -252,7 +254,7 @@ def _outcome() -> Column:
     )
 
 
-def _judged(valued: DataFrame, plan: SyntheticPlan) -> DataFrame:
+def _accepted(valued: DataFrame, plan: SyntheticPlan) -> DataFrame:
     """Accepted deliveries with business_day, outcome and chunk (an index)."""
     labels = (*plan.ranges, OTHER)
     chunk_numbers = [labels.index(chunk) for chunk in Catalogue.of(plan.ranges).chunks]
@@ -272,8 +274,8 @@ def _judged(valued: DataFrame, plan: SyntheticPlan) -> DataFrame:
     )
 
 
-def _date_counts(judged: DataFrame) -> DataFrame:
-    return judged.groupBy(
+def _date_counts(accepted: DataFrame) -> DataFrame:
+    return accepted.groupBy(
         "business_day", "outcome", "chunk", "currency", "is_return", "adjusts", "invoiced"
     ).agg(
         F.count(F.lit(1)).alias("lines"),
@@ -283,18 +285,18 @@ def _date_counts(judged: DataFrame) -> DataFrame:
     )
 
 
-def _add_outcome(one: DateTruth, row: Row, plan: SyntheticPlan) -> None:
+def _add_outcome(date_truth: DateTruth, row: Row, plan: SyntheticPlan) -> None:
     chunk = (*plan.ranges, OTHER)[row["chunk"]]
     currency = tuple(plan.currencies)[row["currency"]]
     lines, outcome = row["lines"], row["outcome"]
     gross, discount = row["gross"] * _MILLI, row["discount"] * _MILLI
-    counts = one.chunks.setdefault(chunk, {}).setdefault(currency, Counts())
-    one.received += lines
+    counts = date_truth.chunks.setdefault(chunk, {}).setdefault(currency, Counts())
+    date_truth.received += lines
     if outcome == PUBLISHED:
         counts.add("published", lines, gross)
-        one.lines += lines
-        one.adjustments += lines if row["adjusts"] else 0
-        amounts = one.amounts.setdefault(currency, Amounts())
+        date_truth.lines += lines
+        date_truth.adjustments += lines if row["adjusts"] else 0
+        amounts = date_truth.amounts.setdefault(currency, Amounts())
         amounts.lines += lines
         amounts.units += row["units"] * _MILLI
         amounts.gross_amount += gross
@@ -307,16 +309,16 @@ def _add_outcome(one: DateTruth, row: Row, plan: SyntheticPlan) -> None:
             amounts.invoiced_net_amount += gross - discount
     elif outcome in (DUPLICATE, LATE_DUPLICATE):
         counts.add("duplicates", lines, gross)
-        one.duplicates += lines
-        one.late_duplicates += lines if outcome == LATE_DUPLICATE else 0
+        date_truth.duplicates += lines
+        date_truth.late_duplicates += lines if outcome == LATE_DUPLICATE else 0
     else:
         counts.add("conflicts", lines, gross)
-        one.conflicts += lines
-        one.late_conflicts += lines if outcome == LATE_CONFLICT else 0
+        date_truth.conflicts += lines
+        date_truth.late_conflicts += lines if outcome == LATE_CONFLICT else 0
 
 
-def _invoice_counts(judged: DataFrame) -> DataFrame:
-    billed = judged.where((F.col("outcome") == PUBLISHED) & F.col("invoiced"))
+def _invoice_counts(accepted: DataFrame) -> DataFrame:
+    billed = accepted.where((F.col("outcome") == PUBLISHED) & F.col("invoiced"))
     per_customer = billed.groupBy("business_day", "customer").agg(
         F.bit_or(F.expr("shiftleft(1L, currency)")).alias("currencies")
     )
@@ -333,16 +335,16 @@ def _totals(drops: dict[str, DropTruth], dates: dict[str, DateTruth]) -> Totals:
         accepted=sum(drop.accepted for drop in drops.values()),
         rejected=sum(drop.rejected for drop in drops.values()),
         dates=len(dates),
-        published=sum(one.lines for one in dates.values()),
+        published=sum(date_truth.lines for date_truth in dates.values()),
     )
     for name in ("duplicates", "conflicts", "adjustments", "late_duplicates", "late_conflicts", "invoices"):
-        setattr(totals, name, sum(getattr(one, name) for one in dates.values()))
+        setattr(totals, name, sum(getattr(date_truth, name) for date_truth in dates.values()))
     reasons: dict[str, int] = defaultdict(int)
     for drop in drops.values():
         for reason, lines in drop.rejected_by_reason.items():
             reasons[reason] += lines
     totals.rejected_by_reason = _by_name(reasons)
-    totals.amounts = _summed(one.amounts for one in dates.values())
+    totals.amounts = _summed(date_truth.amounts for date_truth in dates.values())
     return totals
 
 

@@ -1,7 +1,7 @@
-"""What a line says, as values: the generator's own knowledge, from which text and truth are made.
+"""The values of a line, from which its text and the truth are made.
 
-Amounts are whole thousandths of the currency's unit, quantities whole thousandths: sums of long
-integers, exact, with no decimal arithmetic shared with the code under test.
+Amounts and quantities are whole thousandths. Sums of long integers are exact and share no decimal arithmetic
+with the code under test.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def kind_numbers(part: str) -> tuple[int, ...]:
 
 
 def is_kind(*parts: str) -> Column:
-    """Whether the line is to be rejected for one of these reasons."""
+    """Whether the line must be rejected for one of these reasons."""
     numbers = sorted({number for part in parts for number in kind_numbers(part)})
     return F.col("kind").isin(*numbers)
 
@@ -87,7 +87,7 @@ def with_product(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
 
 
 def with_party(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
-    """Add customer and currency (an index): what the lines of a transaction share."""
+    """Add customer and currency (an index), which the lines of a transaction share."""
     draws = Draws(plan.seed)
     transaction = F.col("transaction")
     draw = draws.unit("customer group", transaction)
@@ -114,9 +114,9 @@ def with_amounts(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
         1_000 * (1 + draws.below("quantity", 5, line))
     )
     quantity = quantity + F.when(change == CHANGED_QUANTITY, F.lit(1_000)).otherwise(F.lit(0))
-    # Amounts that are rejected as excess or malformed are 0, so that control totals are the same
-    # whether or not such a line counts among those that parse.
-    nothing = is_kind("excess_scale_gross_amount", "malformed_line")
+    # Lines rejected for excess decimals or as malformed have an amount of 0, so that control totals do not
+    # depend on whether such a line counts as parsed.
+    is_zero = is_kind("excess_scale_gross_amount", "malformed_line")
     free = ~rejected & draws.chance("free", _ZERO_AMOUNT_SHARE, line)
     priced = (
         (1 + draws.below("price", _HIGHEST_PRICE, line))
@@ -124,7 +124,7 @@ def with_amounts(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
         * F.col("unit")
     )
     whole = 1_000 * (1 + draws.below("price", _HIGHEST_PRICE, line))
-    gross = F.when(nothing | free, F.lit(0)).when(is_kind("currency_not_allowed"), whole).otherwise(priced)
+    gross = F.when(is_zero | free, F.lit(0)).when(is_kind("currency_not_allowed"), whole).otherwise(priced)
     gross = gross + F.when(change == CHANGED_AMOUNT, F.col("unit")).otherwise(F.lit(0))
     no_discount = is_kind(
         "missing_gross_amount", "bad_gross_amount", "excess_scale_gross_amount", "malformed_line",
@@ -158,7 +158,7 @@ def with_amounts(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
 
 
 def with_values(lines: DataFrame, plan: SyntheticPlan) -> DataFrame:
-    """Add everything a delivery says, as values."""
+    """Add all values of a delivery."""
     for step in (with_kind, with_change, with_product, with_party, with_amounts):
         lines = step(lines, plan)
     return lines

@@ -1,1 +1,1 @@
-"""What the DAGs of the sales batch are made of: settings, sensor, operator, alerts."""
+"""Settings, sensor, operator and alerts for the DAGs of the sales batch."""

@@ -1,4 +1,4 @@
-"""Who is told of a failed task, and of a run that is not done by its deadline."""
+"""Alerts for a failed task, and for a run that misses its deadline."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ _FAILED = "{{ ti.dag_id }}.{{ ti.task_id }} failed: {{ run_id }}"
 
 
 def deadline_alerts(times: Times) -> list[DeadlineAlert]:
-    """The deadline of a night; none where none is set."""
+    """Returns the alert for the nightly deadline; empty if no deadline is set."""
     if times.deadline is None:
         return []
-    # Synchronous: it runs in the executor, which finds the DAGs' own modules; the triggerer does not.
+    # A synchronous callback runs in the executor, which can import the DAGs' modules. The triggerer cannot.
     callback = SyncCallback(tell_late)
     if times.alert_email:
-        said = {"to": times.alert_email, "subject": _LATE, "html_content": "due {{ deadline.deadline_time }}"}
-        callback = SyncCallback(SmtpNotifier, kwargs=said)
+        mail = {"to": times.alert_email, "subject": _LATE, "html_content": "due {{ deadline.deadline_time }}"}
+        callback = SyncCallback(SmtpNotifier, kwargs=mail)
     # A run's logical date is the start of its data interval, a day before it is due to start.
     allowed = _DAY + times.deadline
     return [DeadlineAlert(DeadlineReference.DAGRUN_LOGICAL_DATE, allowed, callback, name="night")]
 
 
 def failure_notifiers(times: Times) -> list[SmtpNotifier]:
-    """Mail for a task that has failed for good; none where nobody is to be told."""
+    """Returns the mail for a task that failed after its last retry; empty if no address is set."""
     if not times.alert_email:
         return []
     return [SmtpNotifier(to=times.alert_email, subject=_FAILED, html_content="{{ exception }}")]
 
 
-def tell_late(**named: Any) -> None:
-    """Puts a missed deadline into the log of the callback."""
-    context = named["context"]
+def tell_late(**arguments: Any) -> None:
+    """Logs a missed deadline. Airflow calls this with the context of the run and the deadline."""
+    context = arguments["context"]
     run, deadline = context["dag_run"], context["deadline"]
     logging.getLogger(__name__).warning(
         "%s is late: %s was due %s", run["dag_id"], run["dag_run_id"], deadline["deadline_time"]

@@ -1,4 +1,4 @@
-"""Runs a job of the batch through the Spark provider, and judges how it ended by its result file."""
+"""Runs a job of the batch through the Spark provider, and reads its outcome from its result file."""
 
 from __future__ import annotations
 
@@ -15,68 +15,68 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from cymbal_airflow.outcome import FINAL, in_words, read_result
 from cymbal_airflow.settings import Site
 
-# Places whose master the Spark connection or CYMBAL_MASTER says; the others are a master by their name.
+# For these places the Spark connection or CYMBAL_MASTER gives the master. For others the name is the master.
 _MASTER_FORMS = {"standalone": "spark://", "kubernetes": "k8s://"}
 
 
 class SalesJobHook(SparkSubmitHook):
-    """Hands a job to ``scripts/submit.sh``, the one home of how this project calls spark-submit.
+    """Runs a job through ``scripts/submit.sh``, the only code that calls spark-submit.
 
-    Master, deploy mode and whatever else the connection, the operator or OpenLineage say go with it.
+    Passes on the master, the deploy mode and other settings of the connection, the operator and OpenLineage.
     """
 
-    def __init__(self, site: Site, result: Path, **more: Any) -> None:
-        """Takes the site, where the result will be, and the arguments of the provider's own hook."""
+    def __init__(self, site: Site, result: Path, **hook_arguments: Any) -> None:
+        """Takes the site, the path of the result, and the arguments of the provider's hook."""
         self._site = site
         self._result = result
-        super().__init__(**more)
+        super().__init__(**hook_arguments)
 
     @property
     def exit_code(self) -> int | None:
-        """How the last command ended; None where none did."""
+        """Exit code of the last command; None if no command has ended."""
         return None if self._submit_sp is None else self._submit_sp.returncode
 
-    def submit(self, application: str = "", **more: Any) -> str | None:
+    def submit(self, application: str = "", **popen_arguments: Any) -> str | None:
         """Runs a job.
 
         Args:
-            application: its name.
-            more: arguments for ``subprocess.Popen``.
+            application: name of the job.
+            popen_arguments: arguments for ``subprocess.Popen``.
 
         Returns:
-            None: no driver is tracked.
+            None, because the hook tracks no driver.
 
         Raises:
-            AirflowException: it ended with another exit code than 0.
+            AirflowException: the exit code is not 0.
         """
-        # A result of an earlier try must not be taken for this one's.
+        # The result of an earlier try must not pass for this one's.
         self._result.unlink(missing_ok=True)
-        return super().submit(application, **more)
+        return super().submit(application, **popen_arguments)
 
     def _resolve_should_track_driver_status(self) -> bool:
-        # In cluster mode submit.sh waits for the driver itself, and fetches its result.
+        # In cluster mode submit.sh itself waits for the driver and copies its result.
         return False
 
     def _resolve_connection(self) -> dict[str, Any]:
-        found = super()._resolve_connection()
+        connection = super()._resolve_connection()
         form = _MASTER_FORMS.get(self._site.place)
         if form is None:
-            found["master"] = self._site.place
-        elif not found["master"].startswith(form):
-            found["master"] = os.environ.get("CYMBAL_MASTER", form)  # submit.sh says so where it is not whole
-        return found
+            connection["master"] = self._site.place
+        elif not connection["master"].startswith(form):
+            connection["master"] = os.environ.get("CYMBAL_MASTER", form)
+        return connection
 
     def _build_spark_submit_command(self, application: str) -> list[str]:
-        _, master, *more = self._build_spark_common_args()
+        _, master, *arguments = self._build_spark_common_args()
         command = [str(self._site.home / "scripts" / "submit.sh"), "--place", self._site.place]
-        if "--deploy-mode" in more:
-            at = more.index("--deploy-mode")
-            command += more[at : at + 2]
-            del more[at : at + 2]
+        if "--deploy-mode" in arguments:
+            index = arguments.index("--deploy-mode")
+            command += arguments[index : index + 2]
+            del arguments[index : index + 2]
         self._env = {
             **(self._env or {}),
             "CYMBAL_MASTER": master,
-            "CYMBAL_SPARK_ARGS": f"{os.environ.get('CYMBAL_SPARK_ARGS', '')} {shlex.join(more)}".strip(),
+            "CYMBAL_SPARK_ARGS": f"{os.environ.get('CYMBAL_SPARK_ARGS', '')} {shlex.join(arguments)}".strip(),
         }
         command += [application, *(self._application_args or [])]
         self.log.info("command: %s", self._mask_cmd(command))
@@ -84,20 +84,20 @@ class SalesJobHook(SparkSubmitHook):
 
 
 class SalesJobOperator(SparkSubmitOperator):
-    """Runs a job; its exit code decides whether the task is tried again.
+    """Runs a job. Its exit code decides whether Airflow retries the task.
 
-    Exit codes 2, 3, 4 and 5 fail the task at once, whatever ``retries`` says: the same command would come to
-    the same. All else that is not 0 may be tried again: 75 (another run was first, or workers were lost), 1,
-    and a run that left no result, since its driver was killed. The same command takes up what is left.
+    Exit codes 2, 3, 4 and 5 fail the task at once, whatever ``retries`` is: a rerun of the same command
+    cannot fix them. Every other failure may be retried: 75 (another run had the lake, or workers were lost),
+    1, and a run without a result because its driver was killed. The same command resumes the work.
 
-    ``jars``, ``properties_file`` and the like are the place's (``configs/places``); ``conf`` and the
-    connection's settings go on top of them.
+    ``jars``, ``properties_file`` and similar settings come from the place (``configs/places``). ``conf`` and
+    the connection's settings override them.
     """
 
-    def __init__(self, *, job: str, arguments: Sequence[str] = (), **more: Any) -> None:
-        """Takes the job's name, its options (templated) and what the provider's operator takes."""
-        more.setdefault("durable", False)  # nothing to find again: submit.sh waits for a driver elsewhere
-        super().__init__(application=job, application_args=list(arguments), name="", **more)
+    def __init__(self, *, job: str, arguments: Sequence[str] = (), **operator_arguments: Any) -> None:
+        """Takes the job's name, its options (templated) and the arguments of the provider's operator."""
+        operator_arguments.setdefault("durable", False)  # no driver to find again: submit.sh waits for it
+        super().__init__(application=job, application_args=list(arguments), name="", **operator_arguments)
         self._site: Site | None = None
         self._result: Path | None = None
 
@@ -105,15 +105,15 @@ class SalesJobOperator(SparkSubmitOperator):
         """Runs the job.
 
         Returns:
-            Its result in short: run_id, status, exit_code, and where the whole of it is.
+            A summary of its result: run_id, status, exit_code, and the path of the full result.
 
         Raises:
-            AirflowFailException: it failed, and would again.
-            AirflowException: it failed, and another try may end well.
+            AirflowFailException: the job failed, and a retry cannot help.
+            AirflowException: the job failed, and a retry may succeed.
         """
         site = Site.current()
         instance = context["ti"]
-        result = site.results / instance.dag_id / _as_name(instance.run_id) / f"{instance.task_id}.json"
+        result = site.results / instance.dag_id / _folder_name(instance.run_id) / f"{instance.task_id}.json"
         self._site, self._result = site, result
         self.application_args = [*(self.application_args or []), *site.options, "--result", str(result)]
         error = None
@@ -121,25 +121,25 @@ class SalesJobOperator(SparkSubmitOperator):
             super().execute(context)
         except (AirflowException, RuntimeError) as raised:
             error = raised
-        return self._judged(result, error)
+        return self._check_outcome(result, error)
 
-    def _judged(self, path: Path, error: Exception | None) -> dict[str, Any]:
+    def _check_outcome(self, path: Path, error: Exception | None) -> dict[str, Any]:
         result = read_result(path)
         hook = self._hook
         code = result["exit_code"] if result else hook.exit_code if isinstance(hook, SalesJobHook) else None
-        told = in_words(result) if result else f"no result was left; exit code {code}"
-        self.log.info("%s\nresult: %s", told, path)
-        # The result is a run's last act: with it, what Spark said while it went down is of no weight.
+        summary = in_words(result) if result else f"the run left no result; exit code {code}"
+        self.log.info("%s\nresult: %s", summary, path)
+        # A run writes its result last: if there is one, errors from Spark's shutdown do not matter.
         if code == 0 if result else error is None:
-            kept = ("run_id", "status", "exit_code")
-            return {"result": str(path), **{name: (result or {}).get(name) for name in kept}}
+            fields = ("run_id", "status", "exit_code")
+            return {"result": str(path), **{name: (result or {}).get(name) for name in fields}}
         if code in FINAL:
-            raise AirflowFailException(f"{FINAL[code]}: {told}") from None
-        raise AirflowException(f"may end well when tried again: {told}") from error
+            raise AirflowFailException(f"{FINAL[code]}: {summary}") from None
+        raise AirflowException(f"a retry may succeed: {summary}") from error
 
     def _get_hook(self) -> SparkSubmitHook:
         if self._site is None or self._result is None:
-            raise RuntimeError("a job's site is known once it runs")
+            raise RuntimeError("the hook is available only while the job runs")
         return SalesJobHook(
             self._site,
             self._result,
@@ -158,6 +158,6 @@ class SalesJobOperator(SparkSubmitOperator):
         )
 
 
-def _as_name(run_id: str) -> str:
-    """A run's id as the name of a folder on any file system."""
+def _folder_name(run_id: str) -> str:
+    """Turns a run's id into a folder name that any file system accepts."""
     return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in run_id)

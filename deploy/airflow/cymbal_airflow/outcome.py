@@ -1,4 +1,4 @@
-"""What a run came to: its result file, and whether another try could end better; knows no Airflow."""
+"""The outcome of a run: its result file, and whether a retry could succeed. Does not need Airflow."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-# The same command would come to the same: a person has to look first.
+# A rerun of the same command cannot fix these: a person has to look first.
 FINAL = {
     2: "the command or the config is wrong",
     3: "some dates failed, the others are published",
     4: "an audit stopped it",
-    5: "the input is not there, or not whole",
+    5: "the input is not there, or not complete",
 }
 
 
 def read_result(path: Path) -> dict[str, Any] | None:
-    """The result that a run left; None where it left none: it never began, was killed, or lost its disk."""
+    """Reads the result of a run; None if there is none: the run never began, was killed, or lost its disk."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -26,8 +26,8 @@ def read_result(path: Path) -> dict[str, Any] | None:
 
 
 def in_words(result: dict[str, Any]) -> str:
-    """A result in one line."""
+    """Describes a result in one line."""
     states = Counter(date["status"] for date in result["dates"])
     dates = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none"
-    told = f"{result['job']} {result['status']}, exit code {result['exit_code']}; business dates: {dates}"
-    return f"{told}; {result['error']}" if result["error"] else told
+    line = f"{result['job']} {result['status']}, exit code {result['exit_code']}; business dates: {dates}"
+    return f"{line}; {result['error']}" if result["error"] else line

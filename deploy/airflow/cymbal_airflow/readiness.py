@@ -1,7 +1,7 @@
-"""Whether a drop can be read, judged from a listing of its folder and its manifest; knows no Airflow.
+"""Decides from a drop's folder listing and manifest whether it can be read. Does not need Airflow.
 
-The ingest answers 5 (input not ready) by the same rule, which lives in ``pipeline/planning/readiness.py``. A
-test holds the two together. The ingest also opens each file, and answers 5 for a file without a line.
+The ingest ends with 5 (input not ready) by the same rule, in ``pipeline/planning/readiness.py``. A test
+compares the two. The ingest also opens each file, and ends with 5 for a file without a line.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ def why_not_ready(names: Collection[str], manifest: str | None) -> str | None:
     """Says what a drop still lacks.
 
     Args:
-        names: file names in the drop's folder; empty where there is no folder.
-        manifest: text of its manifest, None where there is none.
+        names: file names in the drop's folder; empty if there is no folder.
+        manifest: text of its manifest; None if there is none.
 
     Returns:
-        The reason in words, or None where the ingest can take it up: to read it, or to say what is wrong
-        with it, which no waiting would mend.
+        The reason; None if the ingest can start, either to read the drop or to report an error in it that
+        no waiting would fix.
     """
-    there = {name for name in names if not name.startswith((".", "_"))}
+    visible = {name for name in names if not name.startswith((".", "_"))}
     content = _content_of(manifest)
     if manifest is not None and content is None:
         return None
     is_closed, listed = content or (False, None)
-    files = sorted(there - {MANIFEST_NAME})
-    missing = [name for name in listed or [] if name not in there]
+    files = sorted(visible - {MANIFEST_NAME})
+    missing = [name for name in listed or [] if name not in visible]
     if missing:
         return f"file {missing[0]} of the manifest is not there"
     left_out = _file_left_out(files, is_closed, listed)
@@ -53,7 +53,7 @@ def _file_left_out(files: list[str], is_closed: bool, listed: list[str] | None) 
 
 
 def _content_of(manifest: str | None) -> tuple[bool, list[str] | None] | None:
-    """Whether a manifest says closed, and the files it lists if it does; None where it is not of its form."""
+    """Returns closed and the listed files (None without a list); None for a manifest that is not valid."""
     try:
         content: Any = json.loads(manifest or "")
         closed = content.get("closed", False)

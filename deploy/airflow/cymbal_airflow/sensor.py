@@ -14,42 +14,42 @@ from cymbal_airflow.settings import Site
 class DropReadySensor(BaseSensorOperator):
     """Succeeds once a drop's folder can be ingested.
 
-    It lists the one folder and reads its manifest, through fsspec: a request or two a look on any store,
-    where the ``status`` job would start Spark each time. ``mode="reschedule"`` takes no slot between two
-    looks, and needs no code of this project in the triggerer.
+    Each check lists the folder and reads its manifest through fsspec: one or two requests on any store. The
+    ``status`` job would start Spark each time. ``mode="reschedule"`` takes no slot between two checks, and
+    needs no code of this project in the triggerer.
     """
 
     template_fields = ("drop_date",)
 
-    def __init__(self, *, drop_date: str, **more: Any) -> None:
-        """Takes the drop date (YYYY-MM-DD, templated)."""
-        super().__init__(**more)
+    def __init__(self, *, drop_date: str, **operator_arguments: Any) -> None:
+        """Takes the drop date (YYYY-MM-DD, templated) and the arguments of every sensor."""
+        super().__init__(**operator_arguments)
         self.drop_date = drop_date
 
     def poke(self, context: Any) -> bool:
-        """Looks once.
+        """Checks once whether the drop is ready.
 
         Raises:
-            AirflowFailException: it is not told where the landing is.
+            AirflowFailException: the landing is not set.
         """
         landing = Site.current().landing
         if landing is None:
             raise AirflowFailException(
-                "where is the landing? Set the Variable cymbal_landing, or CYMBAL_LANDING"
+                "the landing is not set: set the Variable cymbal_landing, or CYMBAL_LANDING"
             )
-        # fsspec knows the store by this name, Hadoop by the other.
+        # fsspec calls S3 by this scheme, Hadoop by the other.
         folder = ObjectStoragePath(landing.replace("s3a://", "s3://", 1)) / f"drop_date={self.drop_date}"
-        reason = _look(folder)
+        reason = _check(folder)
         self.log.info("%s: %s", folder, reason or "ready")
         return reason is None
 
 
-def _look(folder: ObjectStoragePath) -> str | None:
+def _check(folder: ObjectStoragePath) -> str | None:
     try:
         names = {path.name for path in folder.iterdir()}
         manifest = (folder / MANIFEST_NAME).read_text() if MANIFEST_NAME in names else None
     except FileNotFoundError:
         return "no such folder, or its files were moved just now"
     except UnicodeDecodeError:
-        return None  # the ingest says what is wrong with the manifest
+        return None  # the ingest reports what is wrong with the manifest
     return why_not_ready(names, manifest)

@@ -1,4 +1,4 @@
-"""What the DAGs are told from outside: when to run, by the environment; where to work, by Variables too."""
+"""Settings of the DAGs: when to run, from the environment; where to work, also from Airflow Variables."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import Variable
 
-# As long as a killed run's sign of life counts in the lake (two minutes), and a little more.
+# A little longer than the two minutes after which the lake's lock of a killed run expires.
 _RETRY_SECONDS = 150.0
 
 
 @dataclass(frozen=True)
 class Times:
-    """What Airflow must know when it reads the DAGs: of the environment alone, for no database is asked then.
+    """The settings that Airflow needs to read the DAGs. The environment alone gives them, without a database.
 
     Attributes:
-        zone: time zone of the schedules, and of the day that a drop is of.
-        first_date: first drop date that a run is made for.
-        nightly: cron expression of the nightly DAG: when the day before is worked.
+        zone: time zone of the schedules and of the drop dates.
+        first_date: first drop date that gets a run.
+        nightly: cron expression of the nightly DAG, which processes the day before.
         weekly: cron expression of the maintenance.
-        deadline: how long after it is due to start a night must have ended; None for no deadline.
+        deadline: time from the scheduled start of a night to its latest end; None for no deadline.
         pool: pool of all Spark runs.
-        by_stage: whether each stage of a night is a task of its own.
-        retry_delay: wait before another try.
-        look_every: wait between two looks for a drop.
+        by_stage: whether each stage of a night is its own task.
+        retry_delay: wait before a retry.
+        look_every: wait between two checks for a drop.
         wait_at_most: wait for a drop before the sensor fails.
-        alert_email: who is told of a failed task and of a missed deadline; empty for nobody.
+        alert_email: address for failed tasks and missed deadlines; empty for no mail.
     """
 
     zone: str
@@ -47,10 +47,10 @@ class Times:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Times:
-        """Reads them.
+        """Reads the settings from environment variables.
 
         Raises:
-            ValueError: one is missing or not of its form; it names it.
+            ValueError: a variable is missing or invalid; the message names it.
         """
         deadline = _number(environment, "CYMBAL_DEADLINE_HOURS", 0)
         return cls(
@@ -69,20 +69,20 @@ class Times:
 
     @property
     def start(self) -> dt.datetime:
-        """The first moment of the first drop's day."""
+        """Start of the first drop date, in the time zone of the schedules."""
         return dt.datetime.combine(self.first_date, dt.time(), ZoneInfo(self.zone))
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where a run works; looked up when a task runs, so that a changed Variable counts at once.
+    """Where a run works. Read when a task runs, so that a changed Variable takes effect at once.
 
     Attributes:
         home: the checkout.
         place: name of a file in ``configs/places``.
-        landing: folder or URI of the drops; None for the config's.
-        lake: folder or URI of the tables; None for the config's.
-        config: YAML file over ``configs/cymbal.yaml``; None for none.
+        landing: folder or URI of the drops; None to use the config's.
+        lake: folder or URI of the tables; None to use the config's.
+        config: YAML file that overrides ``configs/cymbal.yaml``; None for none.
         results: folder of the runs' result files.
     """
 
@@ -95,32 +95,32 @@ class Site:
 
     @classmethod
     def current(cls) -> Site:
-        """Reads each from the Variable ``cymbal_x``, else from the environment as ``CYMBAL_X``."""
-        # Where the DAGs are read from a checkout, it is this one.
-        home = Path(_said("home") or Path(__file__).resolve().parents[3])
-        results = _said("results")
+        """Reads each value from the Variable ``cymbal_x``, else from ``CYMBAL_X`` in the environment."""
+        # The default is the checkout that holds this file.
+        home = Path(_configured("home") or Path(__file__).resolve().parents[3])
+        results = _configured("results")
         return cls(
             home=home,
-            place=_said("place") or "local",
-            landing=_absolute(_said("landing"), home),
-            lake=_absolute(_said("lake"), home),
-            config=_absolute(_said("config"), home),
+            place=_configured("place") or "local",
+            landing=_absolute(_configured("landing"), home),
+            lake=_absolute(_configured("lake"), home),
+            config=_absolute(_configured("config"), home),
             results=Path(_absolute(results, home) or home / "var" / "airflow" / "results"),
         )
 
     @property
     def options(self) -> list[str]:
-        """The options that tell a job the same."""
-        given = {"--landing": self.landing, "--lake": self.lake, "--config": self.config}
-        return [part for option, value in given.items() if value for part in (option, value)]
+        """The options that pass these values to a job."""
+        values = {"--landing": self.landing, "--lake": self.lake, "--config": self.config}
+        return [part for option, value in values.items() if value for part in (option, value)]
 
 
-def _said(name: str) -> str | None:
+def _configured(name: str) -> str | None:
     return Variable.get(f"cymbal_{name}", default=None) or os.environ.get(f"CYMBAL_{name.upper()}")
 
 
 def _absolute(path: str | None, home: Path) -> str | None:
-    """A task's own working folder is nowhere in particular: a relative path is one below the checkout."""
+    """Resolves a relative path below the checkout, because a task may run in any working folder."""
     return path if path is None or "://" in path else str(home / path)
 
 
@@ -130,7 +130,7 @@ def _first_date(environment: Mapping[str, str]) -> dt.date:
         return dt.date.fromisoformat(text)
     except ValueError:
         raise ValueError(
-            f"CYMBAL_START_DATE={text}: the first drop date to work is needed, as 2026-11-27"
+            f"CYMBAL_START_DATE={text}: the first drop date to process is needed, for example 2026-11-27"
         ) from None
 
 

@@ -128,7 +128,7 @@ def test_a_deadline_counts_from_the_hour_a_night_is_due_to_start(tmp_path: Path)
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("CYMBAL_START_DATE", "", "the first drop date to work is needed, as 2026-11-27"),
+        ("CYMBAL_START_DATE", "", "the first drop date to process is needed, for example 2026-11-27"),
         ("CYMBAL_TASKS", "four", "one of run_batch, stages"),
         ("CYMBAL_DEADLINE_HOURS", "06:00", "a number of at least 0 is needed"),
     ],

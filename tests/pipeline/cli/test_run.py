@@ -9,7 +9,8 @@ from jobs.build_daily_sales import JOB as BUILD_DAILY_SALES
 from jobs.ingest_sales import JOB as INGEST_SALES
 from jobs.publish_sales import JOB as PUBLISH_SALES
 from jobs.verify_sales import JOB as VERIFY_SALES
-from schemas.tables import DAILY_SALES, INVOICES, LEDGER_RUNS, LEDGER_TASKS
+from schemas.gold import DAILY_SALES, INVOICES
+from schemas.tables import LEDGER_RUNS, LEDGER_TASKS
 from tests.jobs.shop import Shop, line
 
 CONTRACT_KEYS = {"run_id", "job", "status", "exit_code", "drops", "dates", "chunks", "rejected", "error"}

@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 import pipeline.lake.session
 from pipeline.lake.session import REQUIRED, open_session, overridden_settings, wrong_settings
 from schemas.errors import UsageError
-from schemas.tables import TABLES
+from schemas.lake import TABLES
 from tests.jobs.shop import Shop, line
 from tests.support.landing import csv_text
 from tests.support.tables import table_path

@@ -16,7 +16,8 @@ from pyspark.sql import functions as F
 from pipeline.lake.frames import local_frame
 from pipeline.lake.tables import Lake
 from schemas.errors import TryAgainError, UsageError
-from schemas.tables import DAILY_SALES, LEDGER_RUNS
+from schemas.gold import DAILY_SALES
+from schemas.tables import LEDGER_RUNS
 
 pytestmark = pytest.mark.usefixtures("interpreted")
 

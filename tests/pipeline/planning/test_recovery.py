@@ -73,7 +73,7 @@ def test_tasks_of_two_publications_add_up() -> None:
         ),
         ([attempt(0, "FAILED", "FetchFailed(...)")], {}),
         ([attempt(0, "KILLED", "another attempt succeeded")], {}),
-        ([attempt(1, "FAILED", "x"), attempt(2, "FAILED", None)], {"A-G": "x", "H-N": "no cause was told"}),
+        ([attempt(1, "FAILED", "x"), attempt(2, "FAILED", None)], {"A-G": "x", "H-N": "no cause given"}),
     ],
 )
 def test_the_chunk_that_spark_gave_up(attempts: list[TaskAttempt], expected: dict[str, str]) -> None:
@@ -112,7 +112,7 @@ def test_doubling_moves_the_chunks_behind() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "no cause was told"),
+        ("", "no cause given"),
         ("one line", "one line"),
         ("java.Outer: x\n\tat a.b\nCaused by: java.Inner: y\n\tat c.d", "java.Inner: y"),
         ("a" * 900, "a" * 300),

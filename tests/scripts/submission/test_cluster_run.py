@@ -137,7 +137,7 @@ def test_told_to_end_it_waits_no_longer_and_leaves_no_process_behind(cluster: Cl
     pid = int(eventually((cluster.folder / "pid").read_text))
     waiting.terminate()
     _, said = waiting.communicate(timeout=60)
-    assert "no longer waited for; the driver goes on" in said
+    assert "stopped waiting; the driver keeps running" in said
     assert waiting.returncode != 0
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)

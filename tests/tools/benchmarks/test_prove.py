@@ -12,7 +12,8 @@ import pytest
 from deltalake import write_deltalake
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from schemas.tables import CONFLICTS, DAILY_SALES, INVOICES, RECEIVED_SALES, SALES, Table
+from schemas.gold import DAILY_SALES, INVOICES
+from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES, Table
 from tools.benchmarks.prove import Figures, figures, first_difference, truth_figures
 
 DAY = dt.date(2026, 11, 1)

@@ -1,4 +1,4 @@
-"""Who takes part: how each is started, and what it does and does not do."""
+"""The contenders: how each is started, and what it does not do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tools.benchmarks.contenders.shared import CURRENCY_SCALES
 
 ROOT = Path(__file__).resolve().parents[3]
 
-# As configs/places/local.conf has it for ours.
+# The value that configs/places/local.conf sets for ours.
 _SPARK_MEMORY = "3g"
 _DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -23,13 +23,13 @@ _DELTA = {
 
 @dataclass(frozen=True)
 class Task:
-    """What a contender is to do, and with what.
+    """The work of a contender and its limits.
 
     Attributes:
         landing: folder of the drops.
         lake: folder for its tables.
-        cores: that it may use.
-        memory_gb: that it may use.
+        cores: cores that it may use.
+        memory_gb: memory that it may use, in GB.
     """
 
     landing: Path
@@ -43,10 +43,10 @@ class Contender:
     """One way of doing the work.
 
     Attributes:
-        title: as shown.
-        command: program and arguments.
-        needs: Python packages that must be there.
-        limits: what it does not do, or does otherwise; for the report.
+        title: name in reports.
+        command: returns program and arguments for a task.
+        needs: Python packages that must be installed.
+        limits: what it does not do or does differently, for the report.
     """
 
     title: str
@@ -55,12 +55,12 @@ class Contender:
     limits: str
 
     def absent(self) -> str | None:
-        """The first package that it needs and that is not installed."""
+        """The first needed package that is not installed; None if all are installed."""
         return next((name for name in self.needs if importlib.util.find_spec(name) is None), None)
 
 
 def environment(task: Task) -> Mapping[str, str]:
-    """The environment of a contender: this one, and the cores it may use."""
+    """The environment of a contender: that of this process, plus its limits on cores."""
     cores = str(task.cores)
     python = str(ROOT / ".venv" / "bin" / "python")
     spark = {"PYSPARK_PYTHON": python, "PYSPARK_DRIVER_PYTHON": python, "SPARK_LOCAL_IP": "127.0.0.1"}
@@ -107,15 +107,16 @@ CONTENDERS: dict[str, Contender] = {
         "Polars + deltalake",
         lambda task: _module("polars_job", task),
         ("polars", "deltalake"),
-        "one machine; no audit, reconciliation, ledger or resume; its CSV reader does not tell a line "
-        "with too few fields, so lines are split by expressions; no sha256, so Python computes invoice ids",
+        "one machine; no audit, reconciliation, ledger or resume; its CSV reader silently fills up "
+        "lines with too few fields, so expressions split them; no sha256, so Python computes invoice ids",
     ),
     "sail": Contender(
         "Sail, our transforms",
         lambda task: _module("sail_job", task, str(task.cores), str(task.memory_gb)),
         ("pysail", "pyspark", "grpc", "pyarrow"),
-        'CSV reader: "incorrect number of fields" at the first malformed line, and no _metadata.file_name: '
-        'PyArrow reads the files; repartitionById: "direct shuffle partition ID expression" is unsupported, '
-        "so no placement by chunk; the jobs themselves need the JVM, so no ledger, audit or resume",
+        'its CSV reader fails with "incorrect number of fields" at the first malformed line and has no '
+        "_metadata.file_name, so PyArrow reads the files; repartitionById fails with "
+        '"direct shuffle partition ID expression", so lines are not placed by chunk; the jobs need the JVM, '
+        "so no ledger, audit or resume",
     ),
 }

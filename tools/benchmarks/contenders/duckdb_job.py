@@ -1,4 +1,4 @@
-"""The same work in DuckDB, its tables written by deltalake: ``python -m ...duckdb_job LANDING LAKE GB``."""
+"""The same work in DuckDB; deltalake writes the tables: ``python -m ...duckdb_job LANDING LAKE GB``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import duckdb
 from deltalake import DeltaTable, write_deltalake
 
-from schemas.tables import CONFLICTS, DAILY_SALES, INVOICES, SALES
+from schemas.gold import DAILY_SALES, INVOICES
+from schemas.tables import CONFLICTS, SALES
 from tools.benchmarks.contenders.shared import (
     AMOUNT_FORM,
     AMOUNTS,
@@ -30,13 +31,13 @@ from tools.benchmarks.contenders.shared import (
     landed_files,
 )
 
-# Of the memory allowed, what is left to deltalake's writer.
+# DuckDB's share of the allowed memory; deltalake's writer needs the rest.
 _SHARE_OF_MEMORY = 0.5
 _BATCH_LINES = 100_000
 
 
 def main(landing: str, lake: str, memory_gb: float) -> None:
-    """Reads the landing, writes every table of the lake."""
+    """Reads the landing and writes all tables of the lake."""
     database = duckdb.connect()
     database.execute("set timezone = 'UTC'")
     database.execute(f"set memory_limit = '{memory_gb * _SHARE_OF_MEMORY:.1f}GB'")
@@ -52,16 +53,16 @@ def main(landing: str, lake: str, memory_gb: float) -> None:
 
 
 def _receive(database: duckdb.DuckDBPyConnection, landing: str, bronze: str) -> None:
-    """Judges every line; those that are no lines at all are in DuckDB's own table of rejects."""
+    """Validates every line. Lines that DuckDB cannot parse come from its own table of rejects."""
     columns = ", ".join(f"'{name}': 'varchar'" for name in COLUMNS)
     scan = f"""read_csv({landed_files(landing)!r}, header = true, auto_detect = false,
         columns = {{{columns}}}, delim = ',', quote = '"', escape = '"', filename = true,
         store_rejects = true, rejects_limit = 0)"""
-    _write(database, _judged(scan), bronze, "drop_date")
+    _write(database, _validated(scan), bronze, "drop_date")
     _write(database, _malformed(), bronze, "drop_date", mode="append")
 
 
-def _judged(scan: str) -> str:
+def _validated(scan: str) -> str:
     trimmed = ", ".join(f"nullif(trim({name}, {_text(WHITESPACE)}), '') as {name}" for name in COLUMNS)
     as_received = ", ".join(f"{name} := {name}" for name in COLUMNS)
     reasons = ", ".join(f"case when {condition} then '{reason}' end" for reason, condition in _rules())
@@ -72,10 +73,10 @@ def _judged(scan: str) -> str:
         select *, {_typed()},
             (timezone('{TIME_ZONE}', moment))::date as sale_date
         from read
-    ), judged as (
+    ), tested as (
         select *, list_filter([{reasons}], lambda reason: reason is not null) as reject_reasons from typed
     ), dated as (
-        select *, len(reject_reasons) = 0 as accepted, drop_date - sale_date > {LATE_DAYS} as late from judged
+        select *, len(reject_reasons) = 0 as accepted, drop_date - sale_date > {LATE_DAYS} as late from tested
     )
     select drop_date, source_file, if(accepted, 'accepted', 'rejected') as validation_status,
         reject_reasons, if(accepted, null, raw::varchar) as raw, sale_date,
@@ -102,7 +103,7 @@ def _typed() -> str:
 
 
 def _rules() -> list[tuple[str, str]]:
-    """Reject reason and condition, in the order of the reasons."""
+    """Reject reasons with their conditions, sorted by reason."""
     typed = {"line_number": "number", "sold_at": "moment", "quantity": "amount"}
     typed |= {"gross_amount": "gross", "discount_amount": "discount"}
     rules = {f"missing_{name}": f"{name} is null" for name in REQUIRED}
@@ -134,9 +135,9 @@ def _decimals(name: str) -> str:
 
 
 def _malformed() -> str:
-    nothing = {"line_number": "integer", "sold_at": "timestamptz", "quantity": "decimal(12, 3)"}
-    nothing |= dict.fromkeys(AMOUNTS, "decimal(18, 3)")
-    fields = ", ".join(f"null::{nothing.get(name, 'varchar')} as {name}" for name in COLUMNS)
+    null_types = {"line_number": "integer", "sold_at": "timestamptz", "quantity": "decimal(12, 3)"}
+    null_types |= dict.fromkeys(AMOUNTS, "decimal(18, 3)")
+    fields = ", ".join(f"null::{null_types.get(name, 'varchar')} as {name}" for name in COLUMNS)
     return f"""
     select {_origin("file_path")}, 'rejected' as validation_status, ['malformed_line'] as reject_reasons,
         to_json(struct_pack(line := any_value(csv_line)))::varchar as raw, null::date as sale_date,
@@ -151,7 +152,7 @@ def _origin(path: str) -> str:
 
 
 def _find_repeated(database: duckdb.DuckDBPyConnection, bronze: str) -> None:
-    """Lines of keys that came more than once, few as they are, with what becomes of each."""
+    """Creates a table of the few lines whose key occurs more than once, each with its outcome."""
     _open(database, "received", bronze, "drop_date")
     chunks = chunk_by_initial()
     database.execute(
@@ -172,14 +173,14 @@ def _find_repeated(database: duckdb.DuckDBPyConnection, bronze: str) -> None:
                 first(drop_date) over copies as kept_drop_date
             from lines semi join repeated_keys using (key_hash)
             window copies as (partition by {", ".join(KEY)} order by drop_date, source_file, payload_hash)
-        ), told as (
+        ), compared as (
             select *, payload_hash = kept_payload as equal,
                 is_adjustment and drop_date > kept_drop_date as late
             from ranked
         )
         select *, case when copy = 1 then 'published' when late and equal then 'late_duplicate'
             when late then 'late_conflict' when equal then 'duplicate' else 'conflict' end as outcome
-        from told""")
+        from compared""")
 
 
 def _sales() -> str:
@@ -231,7 +232,7 @@ def _in_order(columns: Sequence[str]) -> str:
 
 
 def _text(characters: str) -> str:
-    """SQL literal."""
+    """A text as SQL literal."""
     return "'" + characters.replace("'", "''") + "'"
 
 

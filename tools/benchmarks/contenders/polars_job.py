@@ -1,4 +1,4 @@
-"""The same work in Polars, its tables written by deltalake: ``python -m ...polars_job LANDING LAKE``."""
+"""The same work in Polars; deltalake writes the tables: ``python -m ...polars_job LANDING LAKE``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
-from schemas.tables import CONFLICTS, DAILY_SALES, INVOICES, SALES
+from schemas.gold import DAILY_SALES, INVOICES
+from schemas.tables import CONFLICTS, SALES
 from tools.benchmarks.contenders.shared import (
     AMOUNT_FORM,
     AMOUNTS,
@@ -35,16 +36,16 @@ from tools.benchmarks.contenders.shared import (
 _AMOUNT = pl.Decimal(18, 3)
 _QUANTITY = pl.Decimal(12, 3)
 _SUM = pl.Decimal(38, 3)
-# One field of a line that a comma was put before; quoted or plain.
+# One field, quoted or plain, of a line that was prefixed with a comma.
 _FIELD = r',(?:"(?:[^"]|"")*"|[^,]*)'
-# A character that no line holds: each line is one field to the CSV reader.
+# No line holds this character, so the CSV reader takes each line as one field.
 _NO_SEPARATOR = "\x01"
 
 
 def main(landing: str, lake: str) -> None:
-    """Reads the landing, writes every table of the lake."""
+    """Reads the landing and writes all tables of the lake."""
     pl.Config.set_engine_affinity("streaming")
-    _write(_judged(_received(landing)), f"{lake}/bronze/received_sales", "drop_date")
+    _write(_validated(_received(landing)), f"{lake}/bronze/received_sales", "drop_date")
     lines = _lines(f"{lake}/bronze/received_sales")
     repeated_keys = lines.group_by("key_hash").len().filter(pl.col("len") > 1).select("key_hash").collect()
     repeated = _with_outcomes(lines.join(repeated_keys.lazy(), on="key_hash", how="semi")).collect()
@@ -56,10 +57,9 @@ def main(landing: str, lake: str) -> None:
 
 
 def _received(landing: str) -> pl.LazyFrame:
-    """Every line with its fields as text, null where it has too few or too many of them.
+    """Every line with its fields as text; the fields are null if there are too few or too many.
 
-    Polars' own CSV reader fills up a line with too few fields in silence: so lines are read whole, and
-    split here.
+    Polars' CSV reader silently fills up lines with too few fields. So lines are read whole and split here.
     """
     whole = pl.scan_csv(
         landed_files(landing),
@@ -95,7 +95,7 @@ def _unquoted() -> pl.Expr:
     return pl.when(field.str.starts_with('"')).then(inner).otherwise(field)
 
 
-def _judged(received: pl.LazyFrame) -> pl.LazyFrame:
+def _validated(received: pl.LazyFrame) -> pl.LazyFrame:
     fields = {
         name: pl.col("fields").list.get(number, null_on_oob=True).str.strip_chars(WHITESPACE)
         for number, name in enumerate(COLUMNS)
@@ -107,10 +107,10 @@ def _judged(received: pl.LazyFrame) -> pl.LazyFrame:
         pl.when(condition).then(pl.lit(reason)).otherwise(None).alias(reason)
         for reason, condition in _rules().items()
     ]
-    judged = typed.with_columns(reject_reasons=pl.concat_list(reasons).list.drop_nulls())
+    validated = typed.with_columns(reject_reasons=pl.concat_list(reasons).list.drop_nulls())
     accepted = pl.col("reject_reasons").list.len() == 0
     late = (pl.col("drop_date") - pl.col("sale_date")).dt.total_days() > LATE_DAYS
-    dated = judged.with_columns(accepted=accepted, late=late)
+    dated = validated.with_columns(accepted=accepted, late=late)
     return dated.select(
         "drop_date",
         "source_file",
@@ -127,31 +127,31 @@ def _judged(received: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _typed() -> dict[str, pl.Expr]:
-    def where(name: str, form: str) -> pl.Expr:
+    def matching(name: str, form: str) -> pl.Expr:
         return pl.when(pl.col(name).str.contains(form)).then(name)
 
     moment = (
-        where("sold_at", TIME_FORM)
+        matching("sold_at", TIME_FORM)
         .str.replace(r"^(.{10}) ", "${1}T")
         .str.replace(r"^(.{16})([Z+-])", "${1}:00${2}")
         .str.replace("Z", "+00:00", literal=True)
         .str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%#z", strict=False, time_unit="us", time_zone="UTC")
     )
     typed = {
-        "number": where("line_number", INTEGER_FORM).cast(pl.Int32, strict=False),
+        "number": matching("line_number", INTEGER_FORM).cast(pl.Int32, strict=False),
         "moment": moment,
-        "amount": where("quantity", QUANTITY_FORM).cast(_QUANTITY, strict=False),
-        "gross": where("gross_amount", AMOUNT_FORM).cast(_AMOUNT, strict=False),
-        "discount": where("discount_amount", AMOUNT_FORM).cast(_AMOUNT, strict=False),
+        "amount": matching("quantity", QUANTITY_FORM).cast(_QUANTITY, strict=False),
+        "gross": matching("gross_amount", AMOUNT_FORM).cast(_AMOUNT, strict=False),
+        "discount": matching("discount_amount", AMOUNT_FORM).cast(_AMOUNT, strict=False),
     }
     scale = pl.lit(LARGEST_SCALE)
-    for code, its_scale in CURRENCY_SCALES.items():
-        scale = pl.when(pl.col("currency") == code).then(pl.lit(its_scale)).otherwise(scale)
+    for code, decimals in CURRENCY_SCALES.items():
+        scale = pl.when(pl.col("currency") == code).then(pl.lit(decimals)).otherwise(scale)
     return typed | {"sale_date": moment.dt.convert_time_zone(TIME_ZONE).dt.date(), "scale": scale}
 
 
 def _rules() -> dict[str, pl.Expr]:
-    """Condition by reject reason, in the order of the reasons."""
+    """Conditions by reject reason, sorted by reason."""
     typed = {"line_number": "number", "sold_at": "moment", "quantity": "amount"}
     typed |= {"gross_amount": "gross", "discount_amount": "discount"}
     read = pl.col("is_whole")
@@ -205,8 +205,8 @@ def _raw() -> pl.Expr:
 def _final(name: str) -> pl.Expr:
     typed = {"line_number": "number", "sold_at": "moment", "quantity": "amount", "gross_amount": "gross"}
     if name == "discount_amount":
-        none = pl.col("discount_amount").is_null() & pl.col("is_whole")
-        return pl.when(none).then(pl.lit(0).cast(_AMOUNT)).otherwise("discount").alias(name)
+        is_empty = pl.col("discount_amount").is_null() & pl.col("is_whole")
+        return pl.when(is_empty).then(pl.lit(0).cast(_AMOUNT)).otherwise("discount").alias(name)
     return pl.col(typed.get(name, name)).alias(name)
 
 
@@ -224,7 +224,7 @@ def _lines(bronze: str) -> pl.LazyFrame:
 
 
 def _with_outcomes(repeated: pl.LazyFrame) -> pl.LazyFrame:
-    """What becomes of each line of the keys that came more than once, few as they are."""
+    """Adds the outcome of each line; the input holds the few lines whose key occurs more than once."""
     ordered = repeated.sort("drop_date", "source_file", "payload_hash")
     ranked = ordered.with_columns(
         copy=pl.int_range(pl.len()).over(KEY),
@@ -255,7 +255,7 @@ def _sales(lines: pl.LazyFrame, repeated_keys: pl.DataFrame, repeated: pl.DataFr
     )
     net = (pl.col("gross_amount") - pl.col("discount_amount")).cast(_AMOUNT).alias("net_amount")
     kept = repeated.lazy().filter(pl.col("copy") == 0)
-    return pl.concat([one.with_columns(net).select(SALES.columns) for one in (single, kept)])
+    return pl.concat([rows.with_columns(net).select(SALES.columns) for rows in (single, kept)])
 
 
 def _conflicts(repeated: pl.DataFrame) -> pl.LazyFrame:
@@ -284,7 +284,7 @@ def _invoices(sales: pl.LazyFrame) -> pl.LazyFrame:
     known = sales.filter(pl.col("customer_id").is_not_null())
     totals = _totals(known, "business_date", "customer_id", "currency")
     parts = (pl.col("business_date").dt.to_string("%Y-%m-%d"), "customer_id", "currency")
-    # Polars hashes with no sha256: Python does it, a bill at a time.
+    # Polars has no sha256, so Python hashes the invoices one by one.
     identified = totals.with_columns(
         invoice_id=pl.concat_str(*parts, separator="|").map_elements(_sha256, return_dtype=pl.String)
     )

@@ -1,9 +1,9 @@
 """Our own transforms on Sail, over Spark Connect: ``python -m ...sail_job LANDING LAKE PARTITIONS GB``.
 
-What is not ours here is what Sail 0.7 has no way to do: its CSV reader stops at a line with too few or too
-many fields and its text reader at bytes that are not UTF-8, no reader tells a line's file, and there is no
-``repartitionById``. So PyArrow reads the files inside a ``mapInArrow`` of Sail's, and ``published_sales`` is
-put together from its parts, without the placement of chunks.
+Some parts are replaced because Sail 0.7 cannot run ours. Its CSV reader stops at a line with too few or too
+many fields, and its text reader at bytes that are not UTF-8. No reader returns the file of a line, and there
+is no ``repartitionById``. So PyArrow reads the files inside Sail's ``mapInArrow``, and this module assembles
+``published_sales`` from its parts without placing lines by chunk.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from pysail.spark import SparkConnectServer
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from schemas.gold import DAILY_SALES, INVOICES
 from schemas.ranges import parse_ranges
-from schemas.tables import CONFLICTS, DAILY_SALES, INVOICES, RECEIVED_SALES, SALES, Table
+from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES, Table
 from tools.benchmarks.contenders.shared import CHUNKS, COLUMNS, CURRENCY_SCALES, FIRST_REVISION, landed_files
 from transforms.copies import filter_first_copies, find_conflicts, resolve_copies
 from transforms.ingest_counts import filter_accepted
@@ -30,13 +31,13 @@ from transforms.totals import daily_sales, invoices
 
 _RECEIVED = ", ".join(f"{name} string" for name in (*COLUMNS, "malformed_text", "drop_date", "source_file"))
 _BLOCK_BYTES = 8 << 20
-# Of the memory allowed, what its pool may hold; reading and writing files takes more beside it.
+# The share of the allowed memory for Sail's pool; reading and writing files needs memory outside the pool.
 _SHARE_OF_MEMORY = 0.4
 
 
 def main(landing: str, lake: str, partitions: int, memory_gb: float) -> None:
-    """Reads the landing, writes every table of the lake."""
-    # Sail spills only under a limit of its own; unset, it takes all there is.
+    """Reads the landing and writes all tables of the lake."""
+    # Sail spills only if its pool has a limit; without one it takes all memory.
     os.environ["SAIL_RUNTIME__MEMORY_POOL__TYPE"] = "fair"
     os.environ["SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE"] = str(int(memory_gb * _SHARE_OF_MEMORY * 1e9))
     server = SparkConnectServer("127.0.0.1", 0)
@@ -74,10 +75,10 @@ def _received(spark: SparkSession, landing: str, partitions: int) -> DataFrame:
 
 
 def read_files(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Lines of CSV files, as the reader of landed drops gives them.
+    """Reads CSV files into the columns that the reader of landed drops returns.
 
     Args:
-        batches: paths of files.
+        batches: paths of the files, in one column.
     """
     for batch in batches:
         for path in batch.column(0).to_pylist():

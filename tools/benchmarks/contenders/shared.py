@@ -1,4 +1,4 @@
-"""What the hand-written contenders share: the shop's rules as plain values, no engine."""
+"""The shop's rules as plain values, shared by the hand-written contenders."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def landed_files(landing: str) -> list[str]:
 
 
 def chunk_by_initial() -> dict[str, str]:
-    """Chunk of a name by its first character, for every character that belongs to a letter of A to Z."""
+    """The chunk of every first character that stands for a letter from A to Z, also with accents."""
     chunk_of = {letter: chunk for chunk, letters in CHUNKS.items() for letter in letters}
-    found = {}
+    chunk_by_character = {}
     for character in map(chr, range(0x20000)):
         bare = [c for c in unicodedata.normalize("NFKD", character) if unicodedata.category(c) != "Mn"]
         letter = bare[0].upper() if bare else ""
         if letter in chunk_of:
-            found[character] = chunk_of[letter]
-    return found
+            chunk_by_character[character] = chunk_of[letter]
+    return chunk_by_character

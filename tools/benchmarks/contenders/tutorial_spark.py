@@ -1,8 +1,8 @@
-"""The same work as a PySpark tutorial would have it: one file, read top to bottom, Spark as it comes.
+"""The same work as a PySpark tutorial would do it: one file, read top to bottom, Spark with its defaults.
 
-``spark-submit tutorial_spark.py LANDING LAKE``. Bronze, silver, gold; a chain of withColumn for the rules,
-a window for the duplicates, each table written whole and read again by the next step. No planning, no audit,
-no reconciliation, no ledger, no second run: what such a job leaves out is what it is compared for.
+``spark-submit tutorial_spark.py LANDING LAKE``. Bronze, silver, gold: a chain of withColumn for the rules and
+a window for the duplicates. Each step writes its table completely, and the next step reads it again. There is
+no planning, audit, reconciliation, ledger or second run: the comparison shows what these cost.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TIME = r"^[12]\d{3}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d(:?\d\d
 
 
 def main(landing: str, lake: str) -> None:
-    """Reads the landing, writes every table of the lake."""
+    """Reads the landing and writes all tables of the lake."""
     spark = SparkSession.builder.appName("sales").config("spark.sql.session.timeZone", "UTC").getOrCreate()
     bronze, silver = f"{lake}/bronze/received_sales", f"{lake}/silver/sales"
     write(judge(read_csv(spark, landing)), bronze, "drop_date")
@@ -50,7 +50,7 @@ def main(landing: str, lake: str) -> None:
 
 
 def read_csv(spark: SparkSession, landing: str) -> DataFrame:
-    """Every line as text; one that has too few or too many fields is in _corrupt_record."""
+    """Every line as text; a line with too few or too many fields is in _corrupt_record."""
     schema = ", ".join(f"{name} string" for name in [*COLUMNS, "_corrupt_record"])
     received = (
         spark.read.option("header", True)
@@ -69,7 +69,7 @@ def read_csv(spark: SparkSession, landing: str) -> DataFrame:
 
 
 def judge(received: DataFrame) -> DataFrame:
-    """Trims, types and judges the lines; rejected ones keep their reasons and what was received."""
+    """Trims, types and validates the lines; rejected lines keep their reasons and the received text."""
     lines = received
     for name in COLUMNS:
         text = F.btrim(F.col(name), F.lit(WHITESPACE))
@@ -115,12 +115,12 @@ def judge(received: DataFrame) -> DataFrame:
 
 
 def parsed(name: str, form: str, data_type: str) -> Column:
-    """The typed value of a text of the right form, else null."""
+    """The typed value of a text, or null if the text has the wrong form."""
     return F.when(F.col(name).rlike(form), F.col(name).try_cast(data_type))
 
 
 def scale_of_currency() -> Column:
-    """Decimals that the line's currency has; 3 of an unknown one."""
+    """Decimals of the line's currency; 3 if the currency is unknown."""
     scale = F.lit(3)
     for code, decimals in SCALES.items():
         scale = F.when(F.col("currency") == code, F.lit(decimals)).otherwise(scale)
@@ -128,44 +128,44 @@ def scale_of_currency() -> Column:
 
 
 def decimals_of(name: str) -> Column:
-    """Digits behind the decimal point of a text."""
+    """Number of digits after the decimal point of a text."""
     return F.length(F.regexp_extract(name, r"\.([0-9]+)$", 1))
 
 
 def rules() -> dict[str, Column]:
-    """Condition by reject reason."""
+    """Conditions by reject reason."""
     typed = {"line_number": "number", "sold_at": "moment", "quantity": "amount"}
     typed |= {"gross_amount": "gross", "discount_amount": "discount"}
     is_line = F.col("_corrupt_record").isNull()
-    found = {f"missing_{name}": F.col(name).isNull() for name in REQUIRED}
+    conditions = {f"missing_{name}": F.col(name).isNull() for name in REQUIRED}
     for name, value in typed.items():
-        found[f"bad_{name}"] = F.col(name).isNotNull() & F.col(value).isNull()
-    found["bad_line_type"] = ~F.col("line_type").isin("SALE", "RETURN")
+        conditions[f"bad_{name}"] = F.col(name).isNotNull() & F.col(value).isNull()
+    conditions["bad_line_type"] = ~F.col("line_type").isin("SALE", "RETURN")
     is_code = F.col("currency").rlike("^[A-Z]{3}$")
-    found["bad_currency"] = ~is_code
-    found["currency_not_allowed"] = is_code & ~F.col("currency").isin(*SCALES)
-    found["excess_scale_quantity"] = F.col("amount").isNotNull() & (decimals_of("quantity") > 3)
+    conditions["bad_currency"] = ~is_code
+    conditions["currency_not_allowed"] = is_code & ~F.col("currency").isin(*SCALES)
+    conditions["excess_scale_quantity"] = F.col("amount").isNotNull() & (decimals_of("quantity") > 3)
     for name in ("gross_amount", "discount_amount"):
         too_fine = decimals_of(name) > F.col("scale")
-        found[f"excess_scale_{name}"] = F.col(typed[name]).isNotNull() & too_fine
-    found["zero_quantity"] = F.col("amount") == 0
-    found["sign_mismatch"] = F.expr(
+        conditions[f"excess_scale_{name}"] = F.col(typed[name]).isNotNull() & too_fine
+    conditions["zero_quantity"] = F.col("amount") == 0
+    conditions["sign_mismatch"] = F.expr(
         """(line_type = 'SALE' and (amount < 0 or gross < 0))
         or (line_type = 'RETURN' and (amount > 0 or gross > 0))
         or (discount < 0 and gross > 0) or (discount > 0 and gross < 0)"""
     )
-    found["discount_exceeds_gross"] = F.abs("discount") > F.abs("gross")
-    found["future_sale"] = F.col("sale_date") > F.col("drop_date")
-    found = {reason: is_line & condition for reason, condition in found.items()}
+    conditions["discount_exceeds_gross"] = F.abs("discount") > F.abs("gross")
+    conditions["future_sale"] = F.col("sale_date") > F.col("drop_date")
+    conditions = {reason: is_line & condition for reason, condition in conditions.items()}
     undecodable = F.lit(False)
     for name in TEXTS:
         undecodable = undecodable | F.coalesce(F.col(name).contains("\ufffd"), F.lit(False))
-    found["malformed_line"] = ~is_line | undecodable
-    return found
+    conditions["malformed_line"] = ~is_line | undecodable
+    return conditions
 
 
 def deduplicate(lines: DataFrame) -> DataFrame:
-    """Adds what becomes of each line; the first of a key is published, with its equal copies counted."""
+    """Adds the outcome of each line. The first line of a key is published and counts its equal copies."""
     payload = F.xxhash64(*[F.coalesce(F.col(name).cast("string"), F.lit("\x00")) for name in COLUMNS])
     copies = Window.partitionBy(*KEY)
     in_order = copies.orderBy("drop_date", "source_file", "payload")
@@ -192,7 +192,7 @@ def deduplicate(lines: DataFrame) -> DataFrame:
 
 
 def chunk() -> Column:
-    """Key range of the product's first letter, accents off."""
+    """Key range of the product's first letter, without accents."""
     accented, plain = accents()
     letter = F.upper(F.translate(F.substring("product_name", 1, 1), accented, plain))
     return (
@@ -205,7 +205,7 @@ def chunk() -> Column:
 
 
 def accents() -> tuple[str, str]:
-    """Characters that are a letter with an accent or in another form, and those letters."""
+    """Characters that are a letter with an accent or in another form, and the plain letters."""
     pairs = [(c, unicodedata.normalize("NFKD", c)[0]) for c in map(chr, range(0x80, 0x20000))]
     letters = [(c, letter) for c, letter in pairs if letter.isascii() and letter.isalpha()]
     return "".join(c for c, _ in letters), "".join(letter for _, letter in letters)
@@ -234,14 +234,14 @@ def daily_sales(sales: DataFrame) -> DataFrame:
 
 
 def invoices(sales: DataFrame) -> DataFrame:
-    """One bill a date, customer and currency."""
+    """One invoice per date, customer and currency."""
     bills = totals(sales.filter("customer_id is not null"), "business_date", "customer_id", "currency")
     number = F.sha2(F.concat_ws("|", "business_date", "customer_id", "currency"), 256)
     return bills.withColumn("invoice_id", number)
 
 
 def write(rows: DataFrame, path: str, partition: str) -> None:
-    """Writes a table whole."""
+    """Overwrites a table."""
     rows.write.format("delta").mode("overwrite").partitionBy(partition).save(path)
 
 

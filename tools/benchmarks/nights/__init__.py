@@ -1,1 +1,1 @@
-"""What a night costs after years of nights, and what a holiday's spike costs beside a normal day."""
+"""Measures a night after years of history, and a holiday's spike against a normal day."""

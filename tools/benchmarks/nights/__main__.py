@@ -45,12 +45,12 @@ class Night:
 
 @dataclass(frozen=True)
 class Bench:
-    """Where it all happens.
+    """The folder and the limits of the runs.
 
     Attributes:
-        out: folder.
+        out: folder for all output.
         cores: cores that a run may use.
-        memory: heap of a run, as Spark writes it.
+        memory: heap of a run, in Spark's notation.
     """
 
     out: Path
@@ -58,7 +58,7 @@ class Bench:
     memory: str
 
     def run(self, name: str, job: str, *arguments: str) -> Night:
-        """Runs a job to its end, which must be a good one."""
+        """Runs a job; exits this process if the job fails."""
         events, result = self.out / "events" / name, self.out / "results" / f"{name}.json"
         shutil.rmtree(events, ignore_errors=True)
         for folder in (events, result.parent, self.out / "logs"):
@@ -85,45 +85,46 @@ class Bench:
         return Night(taken, work_of(events), json.loads(result.read_text(encoding="utf-8")))
 
     def generate(self, landing: str, rows: int, first: str, last: str, *extra: str) -> Path:
-        """Generates drops of a number of lines; they are kept for the next time."""
+        """Generates drops with so many lines, or reuses those of an earlier call."""
         folder = self.out / landing
         if not (folder / "truth.json").exists():
-            where = ("--landing", str(folder / "landing"), "--overwrite")
+            folders = ("--landing", str(folder / "landing"), "--overwrite")
             dates = ("--from", first, "--to", last, "--last-drop-date", last)
             shape = ("--formats", "[csv]", *_SETTINGS[:2], *extra)
-            self.run(f"generate-{landing}", "generate_sales", *where, *dates, "--rows", str(rows), *shape)
+            self.run(f"generate-{landing}", "generate_sales", *folders, *dates, "--rows", str(rows), *shape)
         return folder / "landing"
 
 
 def history(bench: Bench, days: int, lines_a_day: int, rounds: int) -> str:
-    """One more day, into a table of years and into one of a single day; rounds of both, side by side."""
-    first, last, day, one = "2024-01-01", _day(days - 1), _day(days), _day(days + 3)
+    """Measures one night into a table of years and into a table of one day, in alternating rounds."""
+    first, last, day, other_day = "2024-01-01", _day(days - 1), _day(days), _day(days + 3)
     years = bench.generate("years", days * lines_a_day, first, last)
     night = bench.generate("night", 20 * lines_a_day, day, day, "--late-share", "0", "--very-late-share", "0")
-    small = bench.generate("small", lines_a_day, one, one)
+    small = bench.generate("small", lines_a_day, other_day, other_day)
     full, empty = bench.out / "lake-of-years", bench.out / "lake-of-a-day"
-    for lake, landing, dates in ((full, years, (first, last)), (empty, small, (one, one))):
+    for lake, landing, dates in ((full, years, (first, last)), (empty, small, (other_day, other_day))):
         if not (lake / "gold" / "invoices").exists():
-            where = ("--landing", str(landing), "--lake", str(lake), *_SETTINGS)
-            bench.run(f"fill-{lake.name}", "backfill_sales", *where, "--from", dates[0], "--to", dates[1])
-            bench.run(f"maintain-{lake.name}", "maintain_tables", *where)
-    found: dict[str, list[Night]] = {full.name: [], empty.name: []}
+            folders = ("--landing", str(landing), "--lake", str(lake), *_SETTINGS)
+            bench.run(f"fill-{lake.name}", "backfill_sales", *folders, "--from", dates[0], "--to", dates[1])
+            bench.run(f"maintain-{lake.name}", "maintain_tables", *folders)
+    measured: dict[str, list[Night]] = {full.name: [], empty.name: []}
     for number in range(rounds):
         for lake in (full, empty):
             copy = bench.out / "copy"
             shutil.rmtree(copy, ignore_errors=True)
             shutil.copytree(lake, copy)
-            where = ("--landing", str(night), "--lake", str(copy), *_SETTINGS)
-            found[lake.name].append(bench.run(f"{lake.name}-{number}", "run_batch", *where, "--date", day))
-    rows = [_row(name, nights) for name, nights in found.items()]
+            folders = ("--landing", str(night), "--lake", str(copy), *_SETTINGS)
+            run = f"{lake.name}-{number}"
+            measured[lake.name].append(bench.run(run, "run_batch", *folders, "--date", day))
+    rows = [_row(name, nights) for name, nights in measured.items()]
     cpu, files = (
-        statistics.median(value(night) for night in found[full.name])
-        / statistics.median(value(night) for night in found[empty.name])
+        statistics.median(value(night) for night in measured[full.name])
+        / statistics.median(value(night) for night in measured[empty.name])
         for value in (_cpu, lambda night: night.work.files_read)
     )
     return "\n".join(
         [
-            f"One night of {found[full.name][0].lines:,} lines into a table of {days:,} days, and of one:",
+            f"One night of {measured[full.name][0].lines:,} lines, into tables of {days:,} days and one day:",
             "",
             "| lake | wall s | CPU s | files read | MB read |",
             "|---|---:|---:|---:|---:|",
@@ -136,23 +137,23 @@ def history(bench: Bench, days: int, lines_a_day: int, rounds: int) -> str:
 
 
 def spike(bench: Bench, lines: int, target_rows: int, rounds: int) -> str:
-    """A normal day; one of ten times the lines, most under one letter; that with one partition a chunk."""
+    """Measures a normal day and a spike of ten times the lines, also with one partition per chunk."""
     shape = ("--letter-skew", "0.6", "--hot-customer-share", "0.3", "--hot-product-share", "0.3")
     landings = {
         "normal day": bench.generate("normal", lines, "2026-11-02", "2026-11-02"),
         "spike": bench.generate("spike", 10 * lines, "2026-11-27", "2026-11-27", *shape),
     }
     targets = {"normal day": target_rows, "spike": target_rows, "spike, one partition a chunk": 10**9}
-    found: dict[str, list[Night]] = {name: [] for name in targets}
+    measured: dict[str, list[Night]] = {name: [] for name in targets}
     for number in range(rounds):
         for name, target in targets.items():
             lake = bench.out / "copy"
             shutil.rmtree(lake, ignore_errors=True)
-            where = ("--landing", str(landings[name.split(",")[0]]), "--lake", str(lake), *_SETTINGS)
+            folders = ("--landing", str(landings[name.split(",")[0]]), "--lake", str(lake), *_SETTINGS)
             chunks = ("--set", f"chunks.target_rows_per_partition={target}")
             run = f"{name.replace(' ', '-').replace(',', '')}-{number}"
-            found[name].append(bench.run(run, "run_batch", *where, *chunks))
-    normal, hot = found["normal day"], found["spike"]
+            measured[name].append(bench.run(run, "run_batch", *folders, *chunks))
+    normal, hot = measured["normal day"], measured["spike"]
     per_line = statistics.median(map(_per_line, hot)) / statistics.median(map(_per_line, normal))
     memory = statistics.median(map(_memory, hot)) / statistics.median(map(_memory, normal))
     largest = max(night.work.largest_to_median for night in hot)
@@ -162,21 +163,21 @@ def spike(bench: Bench, lines: int, target_rows: int, rounds: int) -> str:
         f"| {_median(nights, _memory) / 1e9:.2f} | {nights[0].work.task_memory_bytes / 1e6:.0f} "
         f"| {len(nights[0].work.task_lines)} | {max(nights[0].work.task_lines):,} "
         f"| {nights[0].work.largest_to_median:.2f} |"
-        for name, nights in found.items()
+        for name, nights in measured.items()
     ]
     return "\n".join(
         [
             "60 % of the spike's lines are under one letter, 30 % of one product, 30 % under one customer; "
-            f"heap {bench.memory}, {target_rows:,} lines a partition:",
+            f"heap {bench.memory}, {target_rows:,} lines per partition:",
             "",
-            "| day | lines | wall s | CPU s | CPU s a million lines | peak GB | most of a task MB | tasks "
-            "| lines of the largest | by the median |",
+            "| day | lines | wall s | CPU s | CPU s per million lines | peak GB | largest task MB | tasks "
+            "| lines of the largest task | largest / median |",
             "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
             *rows,
             "",
-            f"Spike by normal day: CPU a line {per_line:.2f} (at most {_MOST_CPU_GROWTH}), peak memory "
-            f"{memory:.2f} (at most {_MOST_MEMORY_GROWTH}); largest task by the median one {largest:.2f} (at "
-            f"most {_MOST_OF_MEDIAN}).",
+            f"Spike / normal day: CPU per line {per_line:.2f} (at most {_MOST_CPU_GROWTH}), peak memory "
+            f"{memory:.2f} (at most {_MOST_MEMORY_GROWTH}); largest / median task {largest:.2f} (at most "
+            f"{_MOST_OF_MEDIAN}).",
         ]
     )
 
@@ -209,27 +210,25 @@ def _day(number: int) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Runs what is asked for, and writes each result as Markdown."""
+    """Runs the requested measurements and writes the results as Markdown."""
     parser = argparse.ArgumentParser(
         prog="tools/benchmarks/nights.sh",
-        description="Measures a night after years of nights, and a holiday's spike beside a normal day.",
+        description="Measures a night after years of history, and a holiday's spike against a normal day.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("what", nargs="*", choices=["history", "spike"], help="both unless named")
-    parser.add_argument("--days", type=int, default=1000, help="of history")
+    parser.add_argument("what", nargs="*", choices=["history", "spike"], help="both by default")
+    parser.add_argument("--days", type=int, default=1000, help="days of history")
     parser.add_argument(
-        "--lines-a-day", type=int, default=2000, help="of history; the night has 20 times that"
+        "--lines-a-day", type=int, default=2000, help="lines per day of history; the night has 20 times that"
     )
     parser.add_argument(
-        "--lines", type=int, default=400_000, help="of a normal day; the spike has ten times that"
+        "--lines", type=int, default=400_000, help="lines of a normal day; the spike has ten times that"
     )
-    parser.add_argument("--target-rows", type=int, default=50_000, help="lines of a partition")
+    parser.add_argument("--target-rows", type=int, default=50_000, help="lines per partition")
     parser.add_argument("--repeat", type=int, default=3, help="rounds")
     parser.add_argument("--cores", type=int, default=2, help="cores that a run may use")
     parser.add_argument("--memory", default="2g", help="heap of a run")
-    parser.add_argument(
-        "--out", type=Path, default=ROOT / "var" / "nights", help="folder of all that is made"
-    )
+    parser.add_argument("--out", type=Path, default=ROOT / "var" / "nights", help="folder for all output")
     requested = parser.parse_args(arguments)
     bench = Bench(requested.out.resolve(), requested.cores, requested.memory)
     parts = []

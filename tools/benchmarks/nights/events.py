@@ -1,4 +1,4 @@
-"""What Spark's event log tells of the work of a run: files that scans read, and the lines of each task."""
+"""Reads the work of a run from Spark's event log: files that scans read, and the lines of each task."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Work:
     """Work of a run.
 
     Attributes:
-        files_read: data files that scans of tables and of the landing were handed.
-        task_lines: lines that each task of the publish's write took from the shuffle.
-        task_memory_bytes: the most memory that a task of the whole run held for its sorts and tables.
+        files_read: data files that scans of tables and of the landing read.
+        task_lines: lines that each task of the publish's write read from the shuffle.
+        task_memory_bytes: the most memory that any task of the run held for its sorts and hash tables.
     """
 
     files_read: int
@@ -29,7 +29,7 @@ class Work:
 
     @property
     def largest_to_median(self) -> float:
-        """Lines of the largest task by those of the median one."""
+        """Lines of the largest task divided by those of the median task."""
         return max(self.task_lines) / statistics.median(self.task_lines)
 
 
@@ -63,10 +63,10 @@ def work_of(folder: Path) -> Work:
 
 
 def _metrics(plan: Mapping[str, Any]) -> dict[int, str]:
-    found = {metric["accumulatorId"]: metric["name"] for metric in plan["metrics"]}
+    names = {metric["accumulatorId"]: metric["name"] for metric in plan["metrics"]}
     for child in plan["children"]:
-        found |= _metrics(child)
-    return found
+        names |= _metrics(child)
+    return names
 
 
 def _events(folder: Path) -> Iterator[dict[str, Any]]:

@@ -21,7 +21,7 @@ _LINES = (1_000_000, 10_000_000, 100_000_000, 1_000_000_000, 10_000_000_000)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints and writes the report; 2 where a log cannot be read."""
+    """Prints and writes the report; returns 2 if a log cannot be read."""
     requested = _parser().parse_args(arguments)
     try:
         run = read_event_log(requested.event_log)
@@ -54,13 +54,13 @@ def _report(
     projections: Sequence[Projection],
     requested: argparse.Namespace,
 ) -> str:
-    largest = [one for one in projections if one.cluster.workers == max(requested.workers)]
+    largest = [p for p in projections if p.cluster.workers == max(requested.workers)]
     parts = [
         "# Time and price by workers and lines\n",
         projections_table(projections, requested.price_per_core_hour),
         f"Where the time goes with {max(requested.workers):,} workers:\n",
         parts_table(largest),
-        "What this rests on:\n",
+        "Assumptions:\n",
         assumptions_text(_assumptions(requested), run, requested.price_per_core_hour, requested.clock),
     ]
     if others:
@@ -91,33 +91,33 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     config = load_settings(None, (), {})
-    usual = Assumptions()
+    defaults = Assumptions()
     add = parser.add_argument
-    add("event_log", type=Path, help="of a run_batch: one file, neither rolling nor compressed")
-    add("--lines", type=int, nargs="+", default=_LINES, help="sizes")
+    add("event_log", type=Path, help="event log of a run_batch: one file, not compressed")
+    add("--lines", type=int, nargs="+", default=_LINES, help="numbers of lines")
     add("--workers", type=int, nargs="+", default=_WORKERS, help="numbers of workers")
-    add("--cores-per-worker", type=int, default=4, help="tasks at once of a worker")
-    add("--price-per-core-hour", type=float, default=0.05, help="of a core, busy or not")
-    add("--dates", type=int, default=usual.dates, help="business dates that the lines are spread over")
+    add("--cores-per-worker", type=int, default=4, help="tasks that a worker runs at once")
+    add("--price-per-core-hour", type=float, default=0.05, help="price of a core, busy or idle")
+    add("--dates", type=int, default=defaults.dates, help="business dates that the lines are spread over")
     add("--rows-per-task", type=int, default=config.chunks.target_rows_per_partition,
-        help="rows of a task that reads lines; 0: as measured")  # fmt: skip
+        help="rows per task in stages that read lines; 0: as measured")  # fmt: skip
     add("--lines-per-window", type=int, default=config.publish.max_lines_per_window,
         help="lines published in one commit")  # fmt: skip
-    add("--network-gb-per-second", type=float, default=usual.network / 1e9,
-        help="received by a worker; 0: free")  # fmt: skip
-    add("--launch-ms", type=float, default=usual.launch_seconds * 1e3,
-        help="of the driver, for each task")  # fmt: skip
-    add("--commit-ms-per-file", type=float, default=usual.file_seconds * 1e3,
-        help="of the driver, for each file added")  # fmt: skip
-    add("--log-us-per-file", type=float, default=usual.log_seconds * 1e6,
-        help="of the driver, for each file of the windows before")  # fmt: skip
-    add("--jvm-seconds", type=float, default=usual.jvm_seconds,
-        help="CPU of a worker's JVM beside its tasks, once; no event log tells it")  # fmt: skip
+    add("--network-gb-per-second", type=float, default=defaults.network / 1e9,
+        help="network rate into a worker; 0: transfers take no time")  # fmt: skip
+    add("--launch-ms", type=float, default=defaults.launch_seconds * 1e3,
+        help="driver time per task")  # fmt: skip
+    add("--commit-ms-per-file", type=float, default=defaults.file_seconds * 1e3,
+        help="driver time per file that a commit adds")  # fmt: skip
+    add("--log-us-per-file", type=float, default=defaults.log_seconds * 1e6,
+        help="driver time per commit and file of earlier windows")  # fmt: skip
+    add("--jvm-seconds", type=float, default=defaults.jvm_seconds,
+        help="CPU of a worker's JVM outside its tasks, once; not in event logs")  # fmt: skip
     add("--clock", choices=("wall", "cpu"), default="wall",
-        help="time of a task: as it was, or its CPU time, where others wanted the same cores")  # fmt: skip
-    add("--check", type=Path, nargs="+", default=[], help="event logs of the same run on other workers")
+        help="time of a task: wall, or cpu if other processes used the same cores")  # fmt: skip
+    add("--check", type=Path, nargs="+", default=[], help="event logs of the same job on other workers")
     add("--real-cores", type=int, help="cores that the workers of --check shared")
-    add("--out", type=Path, default=ROOT / "var" / "scale", help="folder of scale.md and scale.svg")
+    add("--out", type=Path, default=ROOT / "var" / "scale", help="folder for scale.md and scale.svg")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The curve: wall time and price by workers, a line for each size."""
+"""Draws wall time and price by number of workers, p line per size."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ def draw(projections: Sequence[Projection], price_per_core_hour: float, path: Pa
 
     Args:
         projections: by lines, then workers.
-        price_per_core_hour: of a core, busy or not.
+        price_per_core_hour: price of a core, busy or idle.
         path: file to write.
     """
-    # The same figures give the same file.
+    # A fixed salt makes equal results give an identical file.
     with mpl.rc_context({"svg.hashsalt": "benchmarks", "svg.fonttype": "none"}):
         figure = Figure(figsize=(11, 5), layout="constrained")
         times, prices = figure.subplots(1, 2)
-        for lines in dict.fromkeys(one.lines for one in projections):
-            of_size = [one for one in projections if one.lines == lines]
-            workers = [one.cluster.workers for one in of_size]
-            times.plot(workers, [one.seconds / 60 for one in of_size], marker="o", label=f"{lines:,} lines")
-            prices.plot(workers, [one.core_hours * price_per_core_hour for one in of_size], marker="o")
+        for lines in dict.fromkeys(p.lines for p in projections):
+            of_size = [p for p in projections if p.lines == lines]
+            workers = [p.cluster.workers for p in of_size]
+            times.plot(workers, [p.seconds / 60 for p in of_size], marker="o", label=f"{lines:,} lines")
+            prices.plot(workers, [p.core_hours * price_per_core_hour for p in of_size], marker="o")
         for axes, title in ((times, "wall time, minutes"), (prices, "price")):
             axes.set_xscale("log")
             axes.set_yscale("log")

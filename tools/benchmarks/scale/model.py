@@ -1,11 +1,11 @@
-"""What a recorded run would take with other workers and other lines: its tasks, replayed on their slots.
+"""Projects a recorded run onto other workers and other lines by replaying its tasks on their slots.
 
-The driver's own time between tasks is serial, whatever the workers. A stage that reads lines gets more tasks
-for more lines, as long as those that were measured (longer ones only where they were smaller than the tasks
-of the run in question, in proportion to their lines); one that reads none stays as it was. The first task of
-a stage on a slot is slower, since the JVM there has yet to compile the stage's code: every slot pays that
-once, in the first window. Windows of dates run one after the other. What a worker's JVM does beside its
-tasks, it does on cores that they leave idle; what does not fit there makes them end later.
+The driver's time between tasks is serial for any number of workers. A stage that reads lines gets more tasks
+for more lines. Each task takes as long as measured; it takes longer, in proportion to its lines, only if the
+projected run has larger tasks. Other stages stay as measured. The first task of a stage on a slot is slower,
+because the JVM compiles the stage's code: every slot pays that once, in the first window. Windows of dates
+run one after the other. A worker's JVM does its own work on cores that tasks leave idle; the rest of that
+work delays the tasks.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ JVM = "compilers"
 LONGEST = "longest task"
 CORES = "cores"
 
-# Steps of a run that are done again for every window of dates.
+# Steps that a run repeats for every window of dates.
 _OF_A_WINDOW = ("planning ", "publishing ", "reconciling ", "building ")
 _PUBLISHING = "publishing "
-# A stage that reads or writes fewer rows than this share of a window's lines does not grow with them: it
-# works on a table's log, on the ledger, or on totals.
+# A stage that reads or writes fewer rows than this share of a window's lines does not grow with the lines: it
+# works on a table's log, on the ledger or on totals.
 _GROWS_FROM = 0.1
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Workers, and what they run on.
+    """Workers and their cores.
 
     Attributes:
-        workers: one executor each.
-        cores: of each worker.
-        real_cores: where the workers share fewer cores than they were given: how many there are; None where
-            each has its own.
+        workers: number of workers, with one executor each.
+        cores: cores of each worker.
+        real_cores: number of cores that the workers share, if fewer than they were given; None if each
+            worker has its own.
     """
 
     workers: int
@@ -54,33 +54,33 @@ class Cluster:
 
     @property
     def slots(self) -> int:
-        """Tasks at once, as Spark sees it."""
+        """Tasks that Spark runs at once."""
         return self.workers * self.cores
 
     @property
     def running(self) -> int:
-        """Tasks that really get on at once."""
+        """Tasks that have a core at once."""
         return min(self.slots, self.all_cores)
 
     @property
     def all_cores(self) -> int:
-        """Cores that there are, tasks or not."""
+        """Cores that exist, used by tasks or not."""
         return self.slots if self.real_cores is None else self.real_cores
 
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What no event log tells.
+    """What event logs do not contain.
 
     Attributes:
-        rows_per_task: rows of a task that reads lines; 0 for as many as were measured.
+        rows_per_task: rows per task in stages that read lines; 0: as measured.
         lines_per_window: lines published in one commit; dates are not split.
         dates: business dates that the lines are spread over, evenly.
-        network: bytes a second that a worker receives from others; 0 for a network that takes no time.
-        launch_seconds: of the driver, for each task that it hands out.
-        file_seconds: of the driver, for each file that a commit adds.
-        log_seconds: of the driver, for each file of the table that a window's commit finds in its log.
-        jvm_seconds: CPU seconds that a worker's JVM takes beside its tasks, once: mostly its compilers.
+        network: bytes per second that a worker receives from others; 0: transfers take no time.
+        launch_seconds: driver time per task that it launches.
+        file_seconds: driver time per file that a commit adds.
+        log_seconds: driver time per file that a window's commit finds in the table's log.
+        jvm_seconds: CPU seconds that a worker's JVM takes outside its tasks, once: mostly its compilers.
     """
 
     rows_per_task: int = 1_000_000
@@ -93,11 +93,11 @@ class Assumptions:
     jvm_seconds: float = 0.0
 
     def windows(self, lines: int) -> int:
-        """How many windows of dates there are."""
+        """Number of windows of dates."""
         return max(1, min(self.dates, math.ceil(lines / self.lines_per_window)))
 
 
-# The run as it was: the same tasks, on other slots.
+# Replays the recorded tasks unchanged.
 AS_RECORDED = Assumptions(
     rows_per_task=0, dates=1, network=0.0, launch_seconds=0.0, file_seconds=0.0, log_seconds=0.0
 )
@@ -105,14 +105,14 @@ AS_RECORDED = Assumptions(
 
 @dataclass(frozen=True)
 class Projection:
-    """What a run would take.
+    """The projected time of a run.
 
     Attributes:
-        lines: of the run.
-        cluster: that it runs on.
-        windows: of dates.
+        lines: lines of the run.
+        cluster: cluster that it runs on.
+        windows: number of windows of dates.
         parts: seconds of wall time by what they are spent on.
-        task_seconds: of all tasks together.
+        task_seconds: seconds of all tasks together.
     """
 
     lines: int
@@ -133,32 +133,32 @@ class Projection:
 
     @property
     def core_hours(self) -> float:
-        """Cores of all workers, busy or not, for the whole run."""
+        """Core hours of all workers, busy or idle, for the whole run."""
         return self.seconds * self.cluster.slots / 3600
 
     @property
     def busy(self) -> float:
-        """Share of the cores' time in which a task ran."""
+        """Share of the cores' time in which a task runs."""
         return self.task_seconds / (self.seconds * self.cluster.running)
 
     @property
     def bound(self) -> tuple[str, float]:
-        """What most of the wall time is spent on, and its share."""
+        """The largest part of the wall time, and its share."""
         name = max(self.parts, key=lambda part: self.parts[part])
         return name, self.parts[name] / self.seconds
 
 
 class Model:
-    """A recorded run, asked what it would take elsewhere."""
+    """Projects a recorded run onto other clusters."""
 
     def __init__(self, run: Recorded, assumptions: Assumptions) -> None:
-        """Takes a run and what its log does not tell."""
+        """Takes a run and assumptions about what its log does not contain."""
         self._run = run
         self._assumed = assumptions
         self._lines = max(1, run.lines)
 
     def project(self, lines: int, cluster: Cluster) -> Projection:
-        """What the run would take for so many lines on such a cluster."""
+        """Projects the run to a number of lines and a cluster."""
         windows = self._assumed.windows(lines)
         repeats = max(1.0, windows / self._recorded_windows)
         parts = dict.fromkeys((DRIVER, COMMIT, LAUNCH, SHUFFLE, LONGEST, CORES, JVM), 0.0)
@@ -189,7 +189,7 @@ class Model:
     def _phase(
         self, phase: Phase, previous: Phase | None, growth: float, cluster: Cluster, *, is_cold: bool
     ) -> Projection:
-        """One phase, once; growth is its lines by those that were measured."""
+        """Projects one execution of a phase. ``growth`` is its lines divided by the measured lines."""
         parts: dict[str, float] = defaultdict(float)
         after_commit = previous is not None and previous.writes
         parts[COMMIT if after_commit else DRIVER] += phase.driver_seconds
@@ -209,41 +209,41 @@ class Model:
         return Projection(0, cluster, 1, parts, sum(seconds))
 
     def _tasks(self, stage: Stage, growth: float, cluster: Cluster, *, is_cold: bool) -> list[float]:
-        """Seconds of each task of a stage, in the order in which they are handed out."""
+        """Seconds of each task of a stage, in order of launch."""
         count, longer = self._count(stage, growth)
         first, others = _cold_and_warm(stage.lanes(self._run.executors))
-        usual = statistics.median(others)
-        cold = [self._longer(usual, longer) + max(0.0, seconds - usual) for seconds in first]
+        median = statistics.median(others)
+        cold = [self._longer(median, longer) + max(0.0, seconds - median) for seconds in first]
         warm = [self._longer(seconds, longer) for seconds in others]
         cold_count = min(count, cluster.slots) if is_cold else 0
-        found = [*_repeated(cold, cold_count), *_repeated(warm, count - cold_count)]
-        return [seconds + self._pause for seconds in found]
+        tasks = [*_repeated(cold, cold_count), *_repeated(warm, count - cold_count)]
+        return [seconds + self._pause for seconds in tasks]
 
     def _count(self, stage: Stage, growth: float) -> tuple[int, float]:
-        """How many tasks a stage has, and how many times the rows of those that were measured."""
+        """Number of tasks of a stage, and their rows divided by those of the measured tasks."""
         measured = len(stage.tasks)
         if not self._grows(stage):
             return measured, 1.0
         rows = max(stage.rows_read, stage.rows_written)
         rows_per_task = max(self._assumed.rows_per_task, rows / measured)
-        # A hair less, so that as many tasks as were measured stay as many.
+        # The margin keeps rounding errors from adding a task when the lines are as measured.
         count = math.ceil(rows * growth / rows_per_task - 1e-9)
         return count, (rows * growth / count) / (rows / measured)
 
     def _longer(self, seconds: float, times: float) -> float:
-        """Seconds of a task with so many times the rows: what every task costs is not multiplied."""
+        """Seconds of a task with so many times the rows. Its fixed cost does not grow."""
         fixed = min(seconds, self._fixed_seconds)
         return fixed + (seconds - fixed) * times
 
     @cached_property
     def _fixed_seconds(self) -> float:
-        """What a task costs that reads next to nothing: the first quartile of those."""
+        """Fixed cost of a task: first quartile of the tasks in stages that do not grow with the lines."""
         small = [task.seconds for stage in self._run.stages if not self._grows(stage) for task in stage.tasks]
         return statistics.quantiles(small, n=4)[0] if len(small) > 1 else 0.0
 
     @cached_property
     def _pause(self) -> float:
-        """Seconds from the end of a task to the start of the next one on its slot, as measured."""
+        """Measured seconds from the end of a task to the start of the next one on its slot."""
         pauses = [
             after.launched - before.ended
             for stage in self._run.stages
@@ -253,7 +253,7 @@ class Model:
         return statistics.median(pauses) if pauses else 0.0
 
     def _jvm(self, cluster: Cluster, task_seconds: float, taken: float) -> float:
-        """Seconds by which the JVMs' own work, where no core is idle for it, makes tasks end later."""
+        """Seconds by which the JVMs' own work delays tasks, if idle cores cannot take it all."""
         wanted = task_seconds + cluster.workers * self._assumed.jvm_seconds
         return max(0.0, wanted / cluster.all_cores - taken)
 
@@ -264,19 +264,19 @@ class Model:
         return remote / cluster.workers / self._assumed.network
 
     def _log(self, phase: Phase, growth: float, times: float) -> float:
-        """Seconds in which the commits of all windows find the files of those before them in the log."""
+        """Seconds that the commits of all windows need to find the files of earlier windows in the log."""
         grown = [stage for stage in phase.stages if stage.rows_written and self._grows(stage)]
         files = sum(self._count(stage, growth)[0] for stage in grown)
         return self._assumed.log_seconds * files * times * (times - 1) / 2
 
 
 def makespan(seconds: Sequence[float], slots: int, launch_seconds: float = 0.0) -> float:
-    """Seconds until the last task ends, each starting, in order, on the first slot that is free.
+    """Seconds until the last task ends. Tasks start in order, each on the first free slot.
 
     Args:
-        seconds: of each task.
-        slots: tasks at once.
-        launch_seconds: of the driver before each task, which it hands out one after the other.
+        seconds: seconds of each task.
+        slots: tasks that run at once.
+        launch_seconds: driver time before each task; the driver launches tasks one by one.
     """
     free = [0.0] * min(slots, max(1, len(seconds)))
     last = 0.0
@@ -288,7 +288,7 @@ def makespan(seconds: Sequence[float], slots: int, launch_seconds: float = 0.0) 
 
 
 def _cold_and_warm(lanes: Sequence[Sequence[Task]]) -> tuple[list[float], list[float]]:
-    """Seconds of the tasks that were the first on their slot, and of the others (the same where none)."""
+    """Seconds of the first task on each slot, and of the others (again the first ones if there are none)."""
     first = [lane[0].seconds for lane in lanes]
     others = [task.seconds for lane in lanes for task in lane[1:]]
     return first, others or first

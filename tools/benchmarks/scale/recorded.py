@@ -1,4 +1,4 @@
-"""A run as Spark's event log recorded it: tasks with their slots and rows, the driver's time between them."""
+"""A run from Spark's event log: tasks with their slots and rows, and the driver's time between them."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from tools.drills.events import events_of
 _MILLISECONDS = 1000
 _NANOSECONDS = 1_000_000_000
 _INGESTING = "ingesting "
-# Delta puts its own name before the step that a run told, and what it does itself behind.
+# Delta adds a prefix and a suffix of its own to the job description that the run set.
 _DELTAS_OWN = re.compile(r"^(?:Delta: )*(?P<step>.*?)(?:: (?:Filtering files|Compute snapshot).*)?$")
 
 
 @dataclass(frozen=True)
 class Task:
-    """The attempt of a task that succeeded.
+    """The successful attempt of a task.
 
     Attributes:
         launched: seconds since the run began.
         ended: seconds since the run began.
-        executor: where it ran.
-        rows_read: of tables, files and shuffles.
-        rows_written: to a table.
-        shuffled: bytes that it wrote for a stage after its own.
-        cpu_seconds: that its thread had a core for: what it takes where nobody else wants one.
+        executor: id of its executor.
+        rows_read: rows from tables, files and shuffles.
+        rows_written: rows written to a table.
+        shuffled: bytes that it wrote for later stages.
+        cpu_seconds: CPU time of its thread: what the task takes on a core of its own.
     """
 
     launched: float
@@ -48,11 +48,11 @@ class Task:
 
 @dataclass
 class Stage:
-    """A stage: the first attempt of each partition that succeeded, in order of their launch.
+    """A stage: the first successful attempt of each partition, in order of launch.
 
     Attributes:
-        step: what the run said that it was doing.
-        tasks: one a partition.
+        step: step that the run reported.
+        tasks: one task per partition.
     """
 
     step: str
@@ -70,18 +70,21 @@ class Stage:
 
     @property
     def cpu_seconds(self) -> float:
-        """In which its tasks had a core."""
+        """CPU seconds of all its tasks."""
         return sum(task.cpu_seconds for task in self.tasks)
 
     @property
     def shuffled(self) -> int:
-        """Bytes that all its tasks wrote for a stage after it."""
+        """Bytes that all its tasks wrote for later stages."""
         return sum(task.shuffled for task in self.tasks)
 
     def lanes(self, cores: Mapping[str, int]) -> list[list[Task]]:
-        """Its tasks by the slot that they ran on, where an executor has so many cores.
+        """Groups its tasks by slot.
 
-        A slot's next task may start some milliseconds before the driver has noted the end of the one before.
+        The next task of a slot may start some milliseconds before the driver records the end of the last.
+
+        Args:
+            cores: cores of each executor.
         """
         lanes: dict[str, list[list[Task]]] = defaultdict(list)
         for task in sorted(self.tasks, key=lambda task: task.launched):
@@ -96,13 +99,13 @@ class Stage:
 
 @dataclass(frozen=True)
 class Phase:
-    """Stages that ran at the same time, and what the driver did alone before them.
+    """Stages that ran at the same time, and the driver's time before them.
 
     Attributes:
-        step: of the first of the stages.
-        driver_seconds: since the last task before.
-        stages: in order of their first task.
-        seconds: from their first task to their last.
+        step: step of the first stage.
+        driver_seconds: seconds since the last task of the previous phase.
+        stages: stages, in order of their first task.
+        seconds: from the start of the first task to the end of the last.
     """
 
     step: str
@@ -112,19 +115,19 @@ class Phase:
 
     @property
     def writes(self) -> bool:
-        """Whether it wrote rows to a table, so that a commit follows."""
+        """Whether it wrote rows to a table: a commit follows."""
         return any(stage.rows_written for stage in self.stages)
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A run.
+    """A recorded run.
 
     Attributes:
-        phases: one after the other.
-        last_driver_seconds: of the driver after the last task.
+        phases: phases, in order.
+        last_driver_seconds: driver time after the last task.
         executors: cores of each executor that ran tasks.
-        is_whole: whether the log has the run's end.
+        is_whole: whether the log contains the end of the run.
     """
 
     phases: Sequence[Phase]
@@ -139,7 +142,7 @@ class Recorded:
 
     @property
     def driver_seconds(self) -> float:
-        """While no task ran."""
+        """Seconds in which no task ran."""
         return self.last_driver_seconds + sum(phase.driver_seconds for phase in self.phases)
 
     @property
@@ -149,9 +152,9 @@ class Recorded:
 
     @property
     def lines(self) -> int:
-        """Lines that it took in: the rows that its ingest wrote, in one window or several.
+        """Lines that it ingested: the rows that its ingest wrote, in one window or several.
 
-        Of a run without an ingest, the most rows that one stage wrote.
+        For a run without an ingest: the most rows that one step wrote.
         """
         written: dict[str, int] = defaultdict(int)
         for stage in self.stages:
@@ -161,19 +164,19 @@ class Recorded:
 
     @property
     def steps(self) -> list[str]:
-        """The steps that it came to the end of, in order."""
-        found = list(dict.fromkeys(phase.step for phase in self.phases))
-        return found if self.is_whole else found[:-1]
+        """The completed steps, in order."""
+        steps = list(dict.fromkeys(phase.step for phase in self.phases))
+        return steps if self.is_whole else steps[:-1]
 
     def of_steps(self, steps: Sequence[str]) -> Recorded:
-        """Only these steps of it; all of it where they are all."""
+        """The run limited to these steps; the whole run if it has no others."""
         if set(steps) >= set(self.steps) and self.is_whole:
             return self
         phases = [phase for phase in self.phases if phase.step in steps]
         return Recorded(phases, 0.0, self.executors)
 
     def on_cpu_clock(self) -> Recorded:
-        """The same run had every task had its core for itself; the driver's time is as it was."""
+        """The same run as if every task had its own core; the driver's time is unchanged."""
         phases = [self._phase_on_cpu_clock(phase) for phase in self.phases]
         return Recorded(phases, self.last_driver_seconds, self.executors, self.is_whole)
 
@@ -194,7 +197,7 @@ class Recorded:
 
 @dataclass
 class _Log:
-    """What is known while events are read."""
+    """State while events are read."""
 
     started: float = 0.0
     ended: float = 0.0
@@ -207,7 +210,7 @@ def read_event_log(path: Path) -> Recorded:
     """Reads an event log, one uncompressed file.
 
     Raises:
-        ValueError: it holds no task.
+        ValueError: the log contains no successful task.
     """
     try:
         return read_events(events_of(path))
@@ -216,10 +219,10 @@ def read_event_log(path: Path) -> Recorded:
 
 
 def read_events(events: Iterable[Mapping[str, Any]]) -> Recorded:
-    """Puts events together.
+    """Builds a run from events.
 
     Raises:
-        ValueError: they hold no task that succeeded.
+        ValueError: the events contain no successful task.
     """
     log = _Log()
     for event in events:
@@ -244,17 +247,18 @@ def _take(log: _Log, event: Mapping[str, Any]) -> None:
     elif kind == "SparkListenerExecutorAdded":
         log.executors[event["Executor ID"]] = event["Executor Info"]["Total Cores"]
     elif kind == "SparkListenerStageSubmitted":
-        told = (event.get("Properties") or {}).get("spark.job.description") or ""
-        log.steps.setdefault(event["Stage Info"]["Stage ID"], step_of(told))
+        description = (event.get("Properties") or {}).get("spark.job.description") or ""
+        log.steps.setdefault(event["Stage Info"]["Stage ID"], step_of(description))
     elif kind == "SparkListenerTaskEnd" and event["Task End Reason"]["Reason"] == "Success":
-        # A lost map output is computed again under the same id; the work counted is that of a sound run.
+        # Spark recomputes a lost map output under the same id. Count the first attempt only, as in a healthy
+        # run.
         log.tasks.setdefault(event["Stage ID"], {}).setdefault(
             event["Task Info"]["Partition ID"], _task(event, log.started)
         )
 
 
 def step_of(description: str) -> str:
-    """The step that a run told, without what Delta adds to the description of its own jobs."""
+    """The step that a run reported, without what Delta adds to the description of its own jobs."""
     match = _DELTAS_OWN.match(description)
     return match["step"] if match else description
 

@@ -12,11 +12,11 @@ import org.apache.spark.api.plugin.SparkPlugin;
 import org.apache.spark.util.TaskCompletionListener;
 
 /**
- * Does harm to an executor as a task of its starts, where one of the rules in spark.cymbal.fault.rules says so.
+ * Harms an executor at the start of a task if a rule in spark.cymbal.fault.rules matches the task.
  *
- * <p>A rule is five fields between bars: a regular expression of the Spark job's description, the number of tasks
- * of the stage (0: any), the partitions (comma-separated, empty: all), how many attempts of a task meet it, and the
- * action; rules are separated by two semicolons. Written for the compiler that comes with Spark: no generics.
+ * <p>A rule has five fields, separated by bars: a regular expression for the Spark job's description, the number of
+ * tasks of the stage (0: any), the partitions (comma-separated, empty: all), the number of attempts to harm, and the
+ * action. Two semicolons separate rules. The code has no generics, because Spark's compiler does not support them.
  */
 public class ExecutorFaults implements SparkPlugin {
     public DriverPlugin driverPlugin() {
@@ -29,7 +29,7 @@ public class ExecutorFaults implements SparkPlugin {
 }
 
 class FaultyExecutor implements ExecutorPlugin {
-    /** A rule of fewer attempts than this is of one moment, and not met again when a stage is repeated. */
+    /** A rule with fewer attempts than this harms only the first attempt of a stage. */
     private static final int ALWAYS = 100;
 
     private static final List HOARD = new ArrayList();
@@ -70,7 +70,7 @@ class FaultyExecutor implements ExecutorPlugin {
         }
     }
 
-    /** Takes all memory there is, and keeps it: the task, or whoever asks next, gets none. */
+    /** Takes and keeps all memory, so that the next allocation in this executor fails. */
     private static void hoard() {
         try {
             while (true) {
@@ -81,7 +81,7 @@ class FaultyExecutor implements ExecutorPlugin {
         }
     }
 
-    /** Signals, and the filling of a disk, are the shell's: $PPID is this executor, its parent the worker. */
+    /** Lets a shell send signals or fill a disk: $PPID is this executor, and its parent is the worker. */
     private static void shell(String command) {
         try {
             new ProcessBuilder(new String[] {"sh", "-c", command}).inheritIO().start().waitFor();
@@ -93,6 +93,6 @@ class FaultyExecutor implements ExecutorPlugin {
 
 class Raising implements TaskCompletionListener {
     public void onTaskCompletion(TaskContext task) {
-        throw new IllegalStateException("drill: this attempt was told to fail");
+        throw new IllegalStateException("drill: this attempt fails on purpose");
     }
 }

@@ -7,8 +7,8 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 
 /**
- * Kills the driver right before or right after it commits to a table, as cymbal.fault.halt says:
- * before:silver/sales:1 is the first commit of the process to that table, the one that makes it not counted.
+ * Kills the driver right before or right after it commits to the table that cymbal.fault.halt names.
+ * before:silver/sales:1 means the first commit of the process to that table, not counting the commit that creates it.
  */
 public class HaltingLogStore extends HDFSLogStore {
     private static int commits = 0;
@@ -42,7 +42,7 @@ public class HaltingLogStore extends HDFSLogStore {
             && name.matches("[0-9]+\\.json") && Long.parseLong(name.substring(0, name.indexOf('.'))) > 0;
     }
 
-    /** The Python of the job dies with its JVM: a killed driver says nothing more. */
+    /** Kills the job's Python together with its JVM: a killed driver must not report anything. */
     private static void halt() {
         String kill = "kill -KILL $PPID $(cat /proc/$PPID/task/*/children)";
         try {

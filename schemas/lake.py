@@ -1,0 +1,36 @@
+"""Every table of a lake."""
+
+from __future__ import annotations
+
+from schemas.gold import GOLD_TABLES
+from schemas.tables import (
+    CONFLICTS,
+    LEDGER_BUILDS,
+    LEDGER_CHUNKS,
+    LEDGER_DATES,
+    LEDGER_DROPS,
+    LEDGER_RUNS,
+    LEDGER_STAGES,
+    LEDGER_TASKS,
+    RECEIVED_SALES,
+    REFUSED_SALES,
+    SALES,
+    Table,
+)
+
+# Tables whose commits the ledger records, each by the version that a run made.
+RECORDED_TABLES: tuple[Table, ...] = (RECEIVED_SALES, SALES, *GOLD_TABLES)
+
+# What the batch publishes, or publishes from.
+DATA_TABLES: tuple[Table, ...] = (RECEIVED_SALES, REFUSED_SALES, SALES, CONFLICTS, *GOLD_TABLES)
+
+TABLES: tuple[Table, ...] = (
+    *DATA_TABLES,
+    LEDGER_DROPS,
+    LEDGER_DATES,
+    LEDGER_RUNS,
+    LEDGER_CHUNKS,
+    LEDGER_TASKS,
+    LEDGER_BUILDS,
+    LEDGER_STAGES,
+)
