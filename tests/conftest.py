@@ -27,8 +27,8 @@ settings.load_profile("spark")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The session; a job that runs in this process takes it up."""
     folder = tmp_path_factory.mktemp("spark")
-    _set_environment(folder)
-    os.environ["PYSPARK_SUBMIT_ARGS"] = shlex.join(_submit_arguments(folder))
+    set_environment(folder)
+    os.environ["PYSPARK_SUBMIT_ARGS"] = shlex.join(submit_arguments(folder))
     session = open_session("cymbal-sales tests")
     session.sparkContext.setLogLevel("WARN")
     yield session
@@ -46,7 +46,7 @@ def interpreted(spark: SparkSession) -> Iterator[None]:
         spark.conf.unset(name)
 
 
-def _set_environment(folder: Path) -> None:
+def set_environment(folder: Path) -> None:
     """What scripts/test.sh exports, for a run of pytest without it."""
     os.environ.setdefault("JAVA_HOME", str(ROOT / "var" / "java" / "home"))
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -58,7 +58,7 @@ def _set_environment(folder: Path) -> None:
     os.environ.setdefault("CYMBAL_LOG_FILE", str(folder / "spark.log"))
 
 
-def _submit_arguments(folder: Path) -> list[str]:
+def submit_arguments(folder: Path) -> list[str]:
     jars = sorted(str(path) for path in (ROOT / "var" / "jars").glob("*.jar"))
     if not jars:
         pytest.exit("no Delta jars in var/jars: run scripts/test.sh, which fetches them", returncode=2)

@@ -1,7 +1,7 @@
-"""The lake's tables by name, in a catalog that Spark knows: Hive's metastore, Unity Catalog.
+"""Registers the lake's tables by name in a catalog that Spark knows: Hive's metastore or Unity Catalog.
 
-A name is a pointer to the table's folder, whose Delta log stays the truth: the batch itself reads and writes
-by path, and a name that was lost is made again by the next run.
+A name only points to the table's folder. The Delta log in that folder stays the source of truth. The batch
+reads and writes by path. If a name is lost, the next run registers it again.
 """
 
 from __future__ import annotations
@@ -19,64 +19,64 @@ from schemas.errors import UsageError
 from schemas.lake import TABLES
 from schemas.tables import Table
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 
 
 class Catalog:
-    """A schema of a catalog, as ``sales`` or ``spark_catalog.sales``."""
+    """A schema of a catalog, for example ``sales`` or ``spark_catalog.sales``."""
 
     def __init__(self, spark: SparkSession, schema: str) -> None:
         """Takes the session that knows the catalog, and the schema's name."""
         self._spark = spark
         self._schema = ".".join(f"`{part}`" for part in schema.split("."))
-        self._asked = schema
+        self._name = schema
 
     def prepare(self) -> None:
-        """Makes the schema where it is not there.
+        """Creates the schema if it does not exist.
 
         Raises:
-            UsageError: there is no such catalog, or it refuses.
+            UsageError: the catalog does not exist, or it refuses.
         """
-        # Asked first: whoever may name tables in a schema need not have the right to make one, and Unity
-        # Catalog wants that right even where the schema is there.
-        if not self._ask(lambda: self._spark.catalog.databaseExists(self._schema)):
+        # Check first: a user who may register tables may lack the right to create a schema. Unity Catalog
+        # requires that right even if the schema exists.
+        if not self._call(lambda: self._spark.catalog.databaseExists(self._schema)):
             self._run(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
 
     def register(self, lake: Lake) -> list[str]:
-        """Names every table of the lake that is there and has no name yet, as ``silver_sales``.
+        """Registers each existing table of the lake that has no name yet, for example as ``silver_sales``.
 
         Returns:
-            The names that are new.
+            The new names.
 
         Raises:
             UsageError: the catalog refuses.
         """
-        named = set(self._names())
-        missing = [table for table in TABLES if name_of(table) not in named and lake.exists(table)]
+        registered = set(self._names())
+        missing = [table for table in TABLES if name_of(table) not in registered and lake.exists(table)]
         for table in missing:
             name = f"{self._schema}.`{name_of(table)}`"
             location = lake.path(table).replace("'", "\\'")
             self._run(f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION '{location}'")
-        return [f"{self._asked}.{name_of(table)}" for table in missing]
+        return [f"{self._name}.{name_of(table)}" for table in missing]
 
     def _names(self) -> list[str]:
         return [row.tableName for row in self._run(f"SHOW TABLES IN {self._schema}")]
 
     def _run(self, statement: str) -> list[Row]:
-        return self._ask(lambda: self._spark.sql(statement).collect())
+        return self._call(lambda: self._spark.sql(statement).collect())
 
-    def _ask(self, question: Callable[[], _Answer]) -> _Answer:
+    def _call(self, action: Callable[[], _Result]) -> _Result:
         try:
-            return question()
+            return action()
         except PySparkException as error:
-            raise UsageError(f"storage.catalog {self._asked}: {cause_of(error)}") from None
+            raise UsageError(f"storage.catalog {self._name}: {cause_of(error)}") from None
         except Py4JJavaError as error:
-            # What a connector throws is none of PySpark's errors. Its own message tells the server's answer;
-            # the first cause below it may be no more than a closed channel.
-            said = str(error.java_exception.toString()).splitlines()[0]
-            raise UsageError(f"storage.catalog {self._asked}: {said}") from None
+            # PySpark does not convert a connector's exceptions. The outermost message holds the server's
+            # answer; its first cause may be only a closed channel.
+            message = str(error.java_exception.toString()).splitlines()[0]
+            raise UsageError(f"storage.catalog {self._name}: {message}") from None
 
 
 def name_of(table: Table) -> str:
-    """Name of a table in a catalog, which knows no folders: ``silver/sales`` is ``silver_sales``."""
+    """Returns the name of a table in a catalog: ``silver_sales`` for ``silver/sales``."""
     return table.name.replace("/", "_")

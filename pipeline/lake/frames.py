@@ -1,4 +1,4 @@
-"""A few rows as a DataFrame, without a Python worker: executors need no Python, and no task is started."""
+"""Converts a few rows to a DataFrame without Python workers and without a Spark task."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pyspark.sql.types import StructType
 
 
 def local_frame(spark: SparkSession, schema: StructType, rows: Sequence[Mapping[str, Any]] = ()) -> DataFrame:
-    """Rows of the driver as a DataFrame.
+    """Converts rows of the driver to a DataFrame.
 
     Args:
         spark: session.
         schema: columns.
-        rows: values by column name; a column that a row lacks is null.
+        rows: values by column name; a column that is missing in a row becomes null.
     """
-    # Arrow, where plain rows would be pickled and read again by a Python worker on an executor.
+    # Use Arrow: Spark would pickle plain rows, and a Python worker on an executor would read them.
     return spark.createDataFrame(local_table(schema, rows), schema)
 
 
 def local_table(schema: StructType, rows: Sequence[Mapping[str, Any]] = ()) -> pa.Table:
-    """Rows of the driver as an Arrow table: see :func:`local_frame`."""
+    """Converts rows of the driver to an Arrow table; arguments as for :func:`local_frame`."""
     complete = [{name: row.get(name) for name in schema.fieldNames()} for row in rows]
     return pa.Table.from_pylist(complete, schema=to_arrow_schema(schema, timezone="UTC"))
