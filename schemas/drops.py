@@ -30,11 +30,6 @@ class LandedFile:
     version: str
 
     @property
-    def is_json(self) -> bool:
-        """Whether the file is JSON lines."""
-        return self.name.endswith(".json")
-
-    @property
     def is_compressed(self) -> bool:
         """Whether the file is gzip."""
         return self.name.endswith(".gz")

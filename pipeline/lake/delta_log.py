@@ -1,7 +1,7 @@
-"""Delta's log, through the classes that Delta itself uses: no Spark query for what the driver can do alone.
+"""Reads and writes Delta's log on the driver, through Delta's own classes and without Spark queries.
 
-A query over three rows costs a plan, code compiled for it and several Spark jobs: without them a run with
-nothing to do takes 15 CPU seconds instead of 21, and 3 Spark jobs instead of 24 (measured).
+Even a query over three rows costs a plan, compiled code and several Spark jobs. Without such queries, a run
+with nothing to do takes 15 CPU seconds instead of 21, and 3 Spark jobs instead of 24 (measured).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pipeline.lake.frames import local_frame
 from schemas.errors import TryAgainError, UsageError
 from schemas.tables import Table
 
-# Above this, reading one file after another takes longer than a query that reads several at once.
+# Above this number of files, a query that reads several at once is faster than reading one after another.
 MOST_FILES = 256
 
 
@@ -32,7 +32,7 @@ class DeltaLog:
     """The log of one table."""
 
     def __init__(self, spark: SparkSession, files: FileStore, table: Table) -> None:
-        """Opens the log of a table of the lake whose files are given."""
+        """Opens the log of a table in the lake that ``files`` gives access to."""
         jvm: Any = spark._jvm
         self._spark = spark
         self._jvm = jvm
@@ -45,23 +45,23 @@ class DeltaLog:
         self._first: int | None = None
 
     def snapshot(self) -> Any:
-        """The latest version of the table."""
+        """Returns a snapshot of the latest version of the table."""
         return self._log.update(False, self._none, self._none)
 
     def transaction(self, application: str) -> int:
-        """Last transaction number that an application committed; 0 where none."""
+        """Returns the last transaction number that an application committed; 0 if it committed none."""
         return self._number_in(self.snapshot(), application)
 
     def _number_in(self, snapshot: Any, application: str) -> int:
         checksum = snapshot.checksumOpt()
-        kept = checksum.get().setTransactions() if checksum.isDefined() else self._none
-        # Without the checksum, Delta finds them by a query over its log.
-        found = kept.get() if kept.isDefined() else snapshot.setTransactions()
-        numbers = [int(one.version()) for one in self._listed(found) if one.appId() == application]
+        in_checksum = checksum.get().setTransactions() if checksum.isDefined() else self._none
+        # Without the checksum, Delta has to query its log.
+        transactions = in_checksum.get() if in_checksum.isDefined() else snapshot.setTransactions()
+        numbers = [int(t.version()) for t in self._to_list(transactions) if t.appId() == application]
         return max(numbers, default=0)
 
     def create(self, properties: Mapping[str, str]) -> None:
-        """Makes the table, empty; nothing where another run was first."""
+        """Creates the empty table, unless another run has already created it."""
         table = self._table
         definition = {
             "id": str(uuid.uuid4()),
@@ -76,7 +76,7 @@ class DeltaLog:
         metadata = self._action("metaData", definition)
         transaction.updateMetadataForNewTable(metadata)
         operation = getattr(self._delta, "DeltaOperations$CreateTable")
-        transaction.commit(self._sequence([]), operation(metadata, False, False, self._none))
+        transaction.commit(self._to_sequence([]), operation(metadata, False, False, self._none))
 
     def append(self, rows: pa.Table) -> None:
         """Appends rows as one file, in one commit."""
@@ -93,22 +93,22 @@ class DeltaLog:
             "stats": json.dumps({"numRecords": rows.num_rows}),
         }
         transaction = self._log.startTransaction(self._none, self._none)
-        transaction.commit(self._sequence([self._action("add", added)]), self._write("Append"))
+        transaction.commit(self._to_sequence([self._action("add", added)]), self._write("Append"))
 
     def note(self, metadata: str, application: str, number: int) -> int:
-        """Makes a commit that changes no row: only what its writer says of it, and a transaction number.
+        """Makes a commit that changes no row. It carries only metadata and a transaction number.
 
         Args:
             metadata: userMetadata of the commit.
-            application: whose transaction number is raised.
-            number: to this.
+            application: id of the application whose transaction number the commit raises.
+            number: the new transaction number.
 
         Returns:
             Version of the commit.
         """
         transaction = self._transaction(application, number)
-        raised = self._raised(application, number)
-        return int(transaction.commit(self._sequence([raised]), self._write("Overwrite", metadata)))
+        actions = [self._transaction_action(application, number)]
+        return int(transaction.commit(self._to_sequence(actions), self._write("Overwrite", metadata)))
 
     def replace(
         self,
@@ -119,95 +119,102 @@ class DeltaLog:
         number: int,
         check: Callable[[], None],
     ) -> int:
-        """Replaces whole partitions by date, in one commit, whether or not any row changes.
+        """Replaces whole partitions by date, in one commit, even if no row changes.
 
-        The driver knows from the log which files a partition has, so Spark runs the write of the new rows and
-        nothing else.
+        The driver reads the files of each partition from the log. So Spark only writes the new rows.
 
         Args:
             rows: new content of the dates, in the columns of the table.
-            dates: dates that are replaced.
+            dates: dates to replace.
             metadata: userMetadata of the commit.
-            application: whose transaction number is raised.
-            number: to this.
-            check: called between the write and the commit; what it raises stops the commit.
+            application: id of the application whose transaction number the commit raises.
+            number: the new transaction number.
+            check: called between the write and the commit; an exception from it stops the commit.
 
         Returns:
             Version of the commit.
 
         Raises:
-            TryAgainError: another run was first.
-            ValueError: a row is of another date.
+            TryAgainError: another run committed first.
+            ValueError: a row belongs to a date that is not in ``dates``.
         """
         transaction = self._transaction(application, number)
-        # What another writer adds to these dates meanwhile is a conflict.
-        transaction.trackReadPredicates(self._sequence([self._condition(dates)]), True, True)
+        # Fail on a conflict if another writer adds files to these dates before the commit.
+        transaction.trackReadPredicates(self._to_sequence([self._condition(dates)]), True, True)
         removed = self._files_of(transaction.snapshot(), dates)
-        added = self._listed(transaction.writeFiles(rows._jdf))
+        added = self._to_list(transaction.writeFiles(rows._jdf))
         column = self._table.partition_by[0]
-        others = {str(file.partitionValues().apply(column)) for file in added} - _as_text(dates)
-        if others:
-            raise ValueError(f"{self._table.name}: rows of {sorted(others)} are not asked for")
+        other_dates = {str(file.partitionValues().apply(column)) for file in added} - _as_text(dates)
+        if other_dates:
+            raise ValueError(
+                f"{self._table.name}: the rows hold {sorted(other_dates)}, which this write does not replace"
+            )
         check()
-        actions = [*(file.remove() for file in removed), *added, self._raised(application, number)]
-        return int(transaction.commit(self._sequence(actions), self._write("Overwrite", metadata)))
+        removals = [file.remove() for file in removed]
+        actions = [*removals, *added, self._transaction_action(application, number)]
+        return int(transaction.commit(self._to_sequence(actions), self._write("Overwrite", metadata)))
 
     def read(self, version: int | None, dates: Collection[dt.date]) -> DataFrame | None:
-        """Rows of some dates of a version; None where the log does not tell its files at hand.
+        """Returns the rows of some dates without a query over the log.
 
-        Spark is told the files, and so runs no query over the log to find them.
+        Args:
+            version: version to read; None for the latest.
+            dates: dates to read.
+
+        Returns:
+            The rows; None if the version is not the latest, or if its checksum does not list its files.
         """
         snapshot = self.snapshot()
-        told = self._told_files(snapshot)
-        if told is None or version not in (None, int(snapshot.version())):
+        all_files = self._checksum_files(snapshot)
+        if all_files is None or version not in (None, int(snapshot.version())):
             return None
-        files = self._of_dates(told, dates)
+        files = self._filter_files(all_files, dates)
         if not files:
             return local_frame(self._spark, self._table.schema)
-        frame = self._log.createDataFrame(snapshot, self._sequence(files), False, self._none)
+        frame = self._log.createDataFrame(snapshot, self._to_sequence(files), False, self._none)
         return DataFrame(frame, self._spark)
 
     def _transaction(self, application: str, number: int) -> Any:
-        """A transaction with which a commit of another run with the same application is a conflict."""
+        """Starts a transaction that conflicts with any commit of another run of the same application."""
         transaction = self._log.startTransaction(self._none, self._none)
-        # As its txnVersion does, but for the query over the log by which that finds the number.
+        # Has the same effect as its txnVersion method, which would query the log for the number.
         transaction.readTxn().addOne(application)
         if self._number_in(transaction.snapshot(), application) >= number:
-            raise TryAgainError(f"{self._table.name}: another run was first; run again")
+            raise TryAgainError(f"{self._table.name}: another run committed first; run again")
         return transaction
 
-    def _raised(self, application: str, number: int) -> Any:
+    def _transaction_action(self, application: str, number: int) -> Any:
         return self._action("txn", {"appId": application, "version": number, "lastUpdated": None})
 
     def _files_of(self, snapshot: Any, dates: Collection[dt.date]) -> list[Any]:
-        """Files of some dates: from what the log tells at hand, else by a query of Delta's over the log."""
-        told = self._told_files(snapshot)
-        if told is not None:
-            return self._of_dates(told, dates)
-        wanted = self._sequence([self._condition(dates)])
-        return self._listed(snapshot.filesForScan(wanted, False).files())
+        """Returns the files of some dates: from the checksum, or else by Delta's query over the log."""
+        all_files = self._checksum_files(snapshot)
+        if all_files is not None:
+            return self._filter_files(all_files, dates)
+        conditions = self._to_sequence([self._condition(dates)])
+        return self._to_list(snapshot.filesForScan(conditions, False).files())
 
     def _condition(self, dates: Collection[dt.date]) -> Any:
         session: Any = self._spark._jsparkSession
         text = date_condition(self._table.partition_by[0], dates)
         return session.sessionState().sqlParser().parseExpression(text)
 
-    def _of_dates(self, files: Any, dates: Collection[dt.date]) -> list[Any]:
-        # One text for all: to ask each file would cost a call to the JVM for each.
-        told = json.loads(self._delta.util.JsonUtils.mapper().writeValueAsString(files))
-        column, wanted = self._table.partition_by[0], _as_text(dates)
+    def _filter_files(self, files: Any, dates: Collection[dt.date]) -> list[Any]:
+        # Convert all files to one JSON text: a call to the JVM for each file would be slow.
+        descriptions = json.loads(self._delta.util.JsonUtils.mapper().writeValueAsString(files))
+        column, wanted_dates = self._table.partition_by[0], _as_text(dates)
         return [
             files.apply(position)
-            for position, file in enumerate(told)
-            if file["partitionValues"].get(column) in wanted
+            for position, file in enumerate(descriptions)
+            if file["partitionValues"].get(column) in wanted_dates
         ]
 
     def update_definition(self, schema: str, properties: Mapping[str, str]) -> None:
-        """Gives the table another schema and further properties, in one commit.
+        """Sets the table's schema and adds properties, in one commit.
 
         Args:
-            schema: JSON of a schema whose further columns are nullable.
-            properties: set beside those that are there.
+            schema: JSON of the new schema; all added columns are nullable.
+            properties: properties to add or change; all others stay.
         """
         transaction = self._log.startTransaction(self._none, self._none)
         definition = json.loads(transaction.metadata().json())["metaData"]
@@ -215,39 +222,41 @@ class DeltaLog:
         definition["configuration"] = {**definition.get("configuration", {}), **properties}
         transaction.updateMetadata(self._action("metaData", definition), False)
         manual = getattr(self._delta, "DeltaOperations$ManualUpdate$")
-        transaction.commit(self._sequence([]), getattr(manual, "MODULE$"))
+        transaction.commit(self._to_sequence([]), getattr(manual, "MODULE$"))
 
     def first_version(self) -> int:
-        """The earliest version whose commit is still in the log; looked up once."""
+        """Returns the earliest version whose commit is still in the log; looks it up once."""
         if self._first is None:
-            self._first = self._find_first()
+            self._first = self._find_first_version()
         return self._first
 
-    def _find_first(self) -> int:
+    def _find_first_version(self) -> int:
         names = (file.name for file in self._files.files(f"{self._table.name}/_delta_log"))
         versions = [int(name[:20]) for name in names if re.fullmatch(r"[0-9]{20}\.json", name)]
         return min(versions, default=0)
 
     def _write(self, mode: str, metadata: str | None = None) -> Any:
         save_mode = getattr(self._jvm.org.apache.spark.sql.SaveMode, mode)
-        said = self._none if metadata is None else self._jvm.scala.Option.apply(metadata)
-        arguments = [self._none, self._none, said, *[self._none] * 5]
+        user_metadata = self._none if metadata is None else self._jvm.scala.Option.apply(metadata)
+        arguments = [self._none, self._none, user_metadata, *[self._none] * 5]
         return getattr(self._delta, "DeltaOperations$Write")(save_mode, *arguments)
 
     def checkpoint(self) -> None:
-        """Writes a checkpoint of the latest version, unless there is one, and cleans up the log."""
+        """Writes a checkpoint of the latest version, if it has none, and cleans up the log."""
         snapshot = self.snapshot()
         provider = snapshot.checkpointProvider()
         if provider.isEmpty() or provider.version() < snapshot.version():
             self._log.checkpoint(snapshot, self._none)
-        self._first = None  # the log's clean-up comes with a checkpoint
+        self._first = None  # a checkpoint also deletes old commits
 
     def rows(self) -> list[dict[str, Any]] | None:
-        """All rows of a small table without partitions; None where its files are many, or not listed at hand.
+        """Reads all rows of a small table without partitions.
 
-        A row of a file that is older than a column lacks it.
+        Returns:
+            The rows by column name. A row lacks the columns that were added after its file was written. None
+            if there are more than ``MOST_FILES`` files, or if the checksum does not list them.
         """
-        files = self._told_files(self.snapshot())
+        files = self._checksum_files(self.snapshot())
         if files is None or files.size() > MOST_FILES:
             return None
         rows: list[dict[str, Any]] = []
@@ -259,12 +268,12 @@ class DeltaLog:
         return rows
 
     def commit_metadata(self, version: int) -> str | None:
-        """What the writer of a version said of it; None where nothing, or where its commit is gone."""
-        said = self._commit_info(version)
-        return _value(said.get().userMetadata()) if said.isDefined() else None
+        """Returns the userMetadata of a version; None if it has none, or if its commit is gone."""
+        commit_info = self._commit_info(version)
+        return _value(commit_info.get().userMetadata()) if commit_info.isDefined() else None
 
     def _commit_info(self, version: int) -> Any:
-        """What the log says of a commit, as Scala's option."""
+        """Returns Delta's CommitInfo of a version as a Scala Option; empty if the commit is gone."""
         commit = self._jvm.org.apache.hadoop.fs.Path(f"{self._path}/_delta_log/{version:020d}.json")
         read = self._delta.DeltaHistoryManager.getCommitInfoOpt
         try:
@@ -275,65 +284,65 @@ class DeltaLog:
             raise
 
     def check_checksum(self) -> None:
-        """Proves that the checksum of the latest version names the files of the log, read whole.
+        """Checks that the checksum of the latest version lists the same files as the whole log.
 
         Raises:
-            UsageError: it does not, as where another writer replaced a commit.
+            UsageError: the files differ, for example because another writer replaced a commit.
         """
         snapshot = self.snapshot()
-        told = self._told_files(snapshot)
-        if told is None:
+        files = self._checksum_files(snapshot)
+        if files is None:
             return
         paths = DataFrame(snapshot.allFilesViaStateReconstruction().toDF(), self._spark).select("path")
-        found = json.loads(self._delta.util.JsonUtils.mapper().writeValueAsString(told))
-        if {row.path for row in paths.collect()} != {file["path"] for file in found}:
+        listed = json.loads(self._delta.util.JsonUtils.mapper().writeValueAsString(files))
+        if {row.path for row in paths.collect()} != {file["path"] for file in listed}:
             raise self._wrong_checksum(int(snapshot.version()))
 
-    def _told_files(self, snapshot: Any) -> Any | None:
-        """Files of the table, from the checksum that Delta keeps beside a commit; None where it has none.
+    def _checksum_files(self, snapshot: Any) -> Any | None:
+        """Returns the table's files from the checksum beside the commit; None if it does not list them.
 
         Raises:
-            UsageError: the checksum is that of another commit.
+            UsageError: the checksum belongs to another commit.
         """
         checksum = snapshot.checksumOpt()
         files = checksum.get().allFiles() if checksum.isDefined() else self._none
         version = int(snapshot.version())
-        said = self._commit_info(version)
-        own = said.get().txnId() if said.isDefined() else self._none
-        if not files.isDefined() or not own.isDefined():
+        commit_info = self._commit_info(version)
+        transaction_id = commit_info.get().txnId() if commit_info.isDefined() else self._none
+        if not files.isDefined() or not transaction_id.isDefined():
             return None
-        if _value(checksum.get().txnId()) != _value(own):
+        if _value(checksum.get().txnId()) != _value(transaction_id):
             raise self._wrong_checksum(version)
         return files.get()
 
     def _wrong_checksum(self, version: int) -> UsageError:
         return UsageError(
-            f"table {self._path}: _delta_log/{version:020d}.crc is not of version {version}: the log was "
-            "changed by hand or by another writer; delete the .crc files of this log, then run "
+            f"table {self._path}: _delta_log/{version:020d}.crc does not match version {version}: the log "
+            "was changed by hand or by another writer; delete the .crc files of this log, then run "
             "verify_sales"
         )
 
-    def _listed(self, sequence: Any) -> list[Any]:
+    def _to_list(self, sequence: Any) -> list[Any]:
         return [sequence.apply(position) for position in range(sequence.size())]
 
     def _action(self, kind: str, content: Mapping[str, Any]) -> Any:
         return self._delta.actions.Action.fromJson(json.dumps({kind: content}))
 
-    def _sequence(self, actions: Sequence[Any]) -> Any:
-        listed = self._jvm.java.util.ArrayList()
-        for action in actions:
-            listed.add(action)
-        return self._jvm.org.apache.spark.api.python.PythonUtils.toSeq(listed)
+    def _to_sequence(self, items: Sequence[Any]) -> Any:
+        java_list = self._jvm.java.util.ArrayList()
+        for item in items:
+            java_list.add(item)
+        return self._jvm.org.apache.spark.api.python.PythonUtils.toSeq(java_list)
 
 
 def date_condition(column: str, dates: Iterable[dt.date]) -> str:
-    """SQL condition that a date column is one of the dates; for none of them, one that never holds."""
+    """Returns the SQL condition that a date column is one of the dates; always false for no dates."""
     literals = ", ".join(f"date'{date.isoformat()}'" for date in sorted(set(dates)))
     return f"{column} in ({literals})" if literals else f"{column} is null and false"
 
 
 def _as_text(dates: Collection[dt.date]) -> set[str]:
-    """As a log writes them."""
+    """Formats dates as Delta's log does."""
     return {date.isoformat() for date in dates}
 
 

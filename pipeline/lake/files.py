@@ -1,4 +1,4 @@
-"""Files on any Hadoop file system, through the JVM that Spark already has."""
+"""Lists, reads and writes files on any Hadoop file system, through Spark's own JVM."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from schemas.errors import UsageError
 
 @dataclass(frozen=True)
 class FileStatus:
-    """One file as its file system lists it.
+    """One file, as its file system lists it.
 
     Attributes:
         path: full URI.
         size: bytes.
-        version: modification time in milliseconds, or the etag where the file system has them.
-        modified_ms: modification time, by the clock of the file system.
+        version: the etag, if the file system has one; otherwise the modification time in milliseconds.
+        modified_ms: modification time in milliseconds, by the clock of the file system.
         is_folder: whether it is a folder, not a file.
     """
 
@@ -43,26 +43,26 @@ class FileStatus:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a folder takes.
+    """The size of a folder.
 
     Attributes:
         files: number of files.
-        bytes: their size.
+        bytes: total size of the files.
     """
 
     files: int = 0
     bytes: int = 0
 
-    def __sub__(self, less: Usage) -> Usage:
-        """What is left without the other."""
-        return Usage(self.files - less.files, self.bytes - less.bytes)
+    def __sub__(self, other: Usage) -> Usage:
+        """Subtracts the files and bytes of another folder."""
+        return Usage(self.files - other.files, self.bytes - other.bytes)
 
 
-# Their folders are only names, and what is written there replaces what is there, unless asked on a condition.
+# A write to S3 replaces an existing object, unless the write sets this condition.
 _S3_SCHEMES = ("s3", "s3a", "s3n")
 _CONDITION = "fs.option.create.conditional.overwrite"
-# How a store says that a file is there, or is being written by another.
-_DOES_NOT_HOLD = re.compile(
+# Errors of a store when the file exists, or when another client is writing it.
+_ALREADY_EXISTS = re.compile(
     r"Status Code: (412|409)\b|PreconditionFailed|FileAlreadyExistsException|already exists"
 )
 
@@ -70,13 +70,17 @@ _AWS_NOISE = re.compile(r"software\.amazon\.awssdk[\w.]+: | \(Service: [^()]*\)|
 
 
 class FileStore:
-    """Lists and reads files below a root, wherever the root is."""
+    """Lists, reads and writes files below a root on any file system."""
 
     def __init__(self, spark: SparkSession, root: str) -> None:
-        """Opens the file system of ``root`` (a path or URI); a relative path is one of the working folder.
+        """Opens the file system of a root.
+
+        Args:
+            spark: session.
+            root: path or URI; a relative path starts at the working folder.
 
         Raises:
-            UsageError: there is no such file system, or it cannot be reached.
+            UsageError: the file system does not exist or cannot be reached.
         """
         jvm: Any = spark._jvm
         context: Any = spark.sparkContext._jsc.sc()
@@ -98,11 +102,11 @@ class FileStore:
 
     @property
     def is_on_s3(self) -> bool:
-        """Whether the root is in a bucket of S3 or of a store that speaks its protocol."""
+        """Whether the root is in a bucket of S3 or of an S3-compatible store."""
         return self._scheme in _S3_SCHEMES
 
     def exists(self, name: str = "") -> bool:
-        """Whether the root, or something below it, exists.
+        """Whether the root, or a path below it, exists.
 
         Raises:
             OSError: the file system refuses.
@@ -113,7 +117,7 @@ class FileStore:
             raise OSError(first_line(error)) from None
 
     def status(self, name: str) -> FileStatus | None:
-        """A file below the root; None where there is none.
+        """Returns the status of a file below the root; None if it does not exist.
 
         Raises:
             OSError: the file system refuses.
@@ -126,20 +130,20 @@ class FileStore:
             raise OSError(first_line(error)) from None
 
     def make_folder(self, name: str = "") -> None:
-        """Makes a folder below the root, and those above it.
+        """Creates a folder below the root, with all parent folders.
 
         Raises:
             OSError: the file system refuses.
         """
         try:
-            made = self._system.mkdirs(self._below(name))
+            is_made = self._system.mkdirs(self._below(name))
         except Py4JJavaError as error:
             raise OSError(first_line(error)) from None
-        if not made:
+        if not is_made:
             raise OSError(f"cannot make the folder {self._below(name).toString()}")
 
     def check_writable(self) -> None:
-        """Writes and deletes a file of no bytes in the root.
+        """Writes and deletes an empty file in the root, as a test.
 
         Raises:
             OSError: the file system refuses.
@@ -152,24 +156,24 @@ class FileStore:
             raise OSError(first_line(error)) from None
 
     def folders(self) -> list[str]:
-        """Names of the folders right below the root."""
+        """Returns the names of the folders directly below the root."""
         return [s.getPath().getName() for s in self._system.listStatus(self._root) if s.isDirectory()]
 
     def entries(self, folder: str = "") -> list[FileStatus]:
-        """Files and folders right in a folder of the root."""
+        """Returns the files and folders directly in a folder below the root."""
         return [self._status(status) for status in self._system.listStatus(self._below(folder))]
 
     def below_root(self, path: str) -> str:
-        """The part of a listed path below the root, as drop_date=2026-11-27/sales.csv."""
+        """Returns a listed path relative to the root, for example drop_date=2026-11-27/sales.csv."""
         return "/".join(path.split("/")[len(self.root.rstrip("/").split("/")) :])
 
     @property
     def is_on_this_host(self) -> bool:
-        """Whether the root is in the file system of this host."""
+        """Whether the root is on the local file system of this host."""
         return self._scheme == "file"
 
     def files(self, folder: str = "") -> Iterator[FileStatus]:
-        """Files below a folder of the root, at any depth; on an object store in few requests."""
+        """Yields the files below a folder at any depth; an object store needs only a few requests."""
         if self.is_on_this_host:
             yield from self._walk(self._below(folder))
             return
@@ -178,19 +182,19 @@ class FileStore:
             yield self._status(statuses.next())
 
     def read(self, path: str, limit: int, decompress: bool = False) -> bytes:
-        """First bytes of a file.
+        """Reads the first bytes of a file.
 
         Args:
             path: full URI.
-            limit: bytes at most, after decompression.
+            limit: maximum number of bytes to return, after decompression.
             decompress: whether the file is gzip.
 
         Raises:
-            OSError: the file cannot be read, or is no gzip.
+            OSError: the file cannot be read, or is not gzip.
         """
         if self.is_on_this_host and not decompress:
             with suppress(OSError), Path(path.removeprefix("file:")).open("rb") as file:
-                return file.read(limit)  # through the JVM, each of the ledger's files takes 10 ms (measured)
+                return file.read(limit)  # through the JVM, each file of the ledger takes 10 ms (measured)
         try:
             stream = self._system.open(self._path(path))
             try:
@@ -203,7 +207,7 @@ class FileStore:
             raise OSError(first_line(error)) from None
 
     def write(self, name: str, content: bytes) -> FileStatus:
-        """Writes a small file below the root, whole.
+        """Writes a small file below the root in one piece.
 
         Raises:
             OSError: the file system refuses.
@@ -222,7 +226,7 @@ class FileStore:
             raise OSError(first_line(error)) from None
 
     def _write_local(self, path: Any, content: bytes) -> FileStatus:
-        """As Hadoop does, which starts a process for the rights of each file."""
+        """Writes as Hadoop does, without the process that Hadoop starts to set each file's permissions."""
         local = _local(path)
         local.parent.mkdir(parents=True, exist_ok=True)
         local.write_bytes(content)
@@ -230,13 +234,16 @@ class FileStore:
         return FileStatus(str(path.toString()), len(content), str(modified_ms), modified_ms)
 
     def create(self, name: str, content: bytes) -> bool:
-        """Writes a small file below the root only where there is none: of several at once, one does.
+        """Creates a small file below the root, if it does not exist yet.
+
+        Of several callers at the same time, only one creates the file.
 
         Returns:
-            Whether this call made the file; after a lost answer of the store, whether it holds the content.
+            Whether this call created the file. If the store's response was lost, whether the file now holds
+            the content.
 
         Raises:
-            OSError: the file system refuses, or knows no conditions.
+            OSError: the file system refuses, or does not support conditional writes.
         """
         path = self._below(name)
         if self.is_on_this_host:
@@ -250,7 +257,7 @@ class FileStore:
             stream.write(content)
             stream.close()
         except Py4JJavaError as error:
-            if _DOES_NOT_HOLD.search(str(error.java_exception)):
+            if _ALREADY_EXISTS.search(str(error.java_exception)):
                 return False
             if self._holds(path, content):
                 return True
@@ -264,7 +271,7 @@ class FileStore:
             return False
 
     def copy_folder(self, source: str, target: str) -> None:
-        """Copies a folder below the root to another one below it.
+        """Copies a folder below the root to another path below the root.
 
         Raises:
             OSError: the file system refuses.
@@ -278,7 +285,7 @@ class FileStore:
             raise OSError(first_line(error)) from None
 
     def usage(self, folder: str) -> Usage:
-        """Files below a folder of the root, at any depth, and their size; none where it is not there."""
+        """Returns the size of all files below a folder at any depth; zero if the folder does not exist."""
         path = self._below(folder)
         if not self._system.exists(path):
             return Usage()
@@ -286,7 +293,7 @@ class FileStore:
         return Usage(summary.getFileCount(), summary.getLength())
 
     def delete(self, name: str) -> None:
-        """Deletes a file below the root; one that is not there is none.
+        """Deletes a file below the root; a missing file is no error.
 
         Raises:
             OSError: the file system refuses.
@@ -297,7 +304,7 @@ class FileStore:
             raise OSError(first_line(error)) from None
 
     def _walk(self, folder: Any) -> Iterator[FileStatus]:
-        """As Hadoop lists a folder: to list below it, it asks ``ls`` for each file's rights, 9 ms a file."""
+        """Lists at any depth. Hadoop's own recursive listing runs ``ls`` for each file: 9 ms per file."""
         for status in self._system.listStatus(folder):
             if status.isDirectory():
                 yield from self._walk(status.getPath())
@@ -320,7 +327,7 @@ class FileStore:
         if self._etags is None:
             etag_source = self._jvm.java.lang.Class.forName("org.apache.hadoop.fs.EtagSource")
             self._etags = bool(etag_source.isInstance(status))
-        etag = status.getEtag() if self._etags else None  # none of what a gateway found on its disk
+        etag = status.getEtag() if self._etags else None  # a gateway has none for files it found on its disk
         return str(etag or status.getModificationTime())
 
 
@@ -329,13 +336,16 @@ def _local(path: Any) -> Path:
 
 
 def _create_local(path: Path, content: bytes) -> bool:
-    """As :meth:`FileStore.create`, by a hard link: Hadoop's local files are looked up first, then created."""
+    """Creates a local file atomically with a hard link, as :meth:`FileStore.create` promises.
+
+    Hadoop's local file system cannot do this: it checks for the file first and creates it afterwards.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    whole = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    complete_copy = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        whole.write_bytes(content)
+        complete_copy.write_bytes(content)
         try:
-            os.link(whole, path)
+            os.link(complete_copy, path)
         except FileExistsError:
             return False
         except OSError:  # a file system without hard links
@@ -346,11 +356,11 @@ def _create_local(path: Path, content: bytes) -> bool:
                 return False
         return True
     finally:
-        whole.unlink(missing_ok=True)
+        complete_copy.unlink(missing_ok=True)
 
 
 def first_line(error: Py4JJavaError) -> str:
-    """First line of what a Java exception says, without class names, trace and S3's request ids."""
+    """Returns the first line of a Java exception's message, without trace or S3 request ids."""
     java: Any = error.java_exception
     text = str(java.getMessage() or java.getClass().getSimpleName())
     text = _AWS_NOISE.sub("", text)

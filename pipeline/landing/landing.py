@@ -2,49 +2,34 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import json
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 from urllib.parse import unquote
 
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import DateType, StringType, StructField, StructType
 
 from pipeline.lake.files import FileStatus, FileStore
 from pipeline.lake.frames import local_frame
+from pipeline.landing.formats import ENDINGS, format_of
+from pipeline.landing.formats.base import BYTE_ORDER_MARK, Format, Source
 from pipeline.landing.manifest import MANIFEST_FORM, NOT_OF_ITS_FORM, parse_manifest
 from pipeline.planning.readiness import why_not_ready
 from schemas.drops import Drop, LandedFile
 from schemas.errors import AuditError, NotReadyError, UsageError
-from schemas.landing import DROP_FOLDER_PREFIX, MANIFEST_NAME, RECEIVED_COLUMNS, RECEIVED_NAMES, names_of
+from schemas.landing import DROP_FOLDER_PREFIX, MANIFEST_NAME, RECEIVED_NAMES
 
-_ENDINGS = (".csv", ".csv.gz", ".json")
 _HEADER_LIMITS = (1 << 12, 1 << 20)
 _MANIFEST_LIMIT = 64 << 20
-_BYTE_ORDER_MARK = "\ufeff"
 # A line of nothing else is blank to Spark's reader; white space that only Unicode knows is content to it.
 _CSV_BLANK = "".join(map(chr, range(0x21)))
-_JSON_BLANK = " \t\r"
-_JSON_SPACE = r"[ \t\r]"
-# A text, to be passed over, or a number that is a value, not a key. Possessive throughout: a text of any
-# length is passed over without a step back, and without a stack.
-_TEXT_OR_NUMBER = (
-    r'(?s)"([^"\\]*+(?:\\.[^"\\]*+)*+)"'
-    r"|(?<![0-9A-Za-z.+-])(-?(?:0|[1-9][0-9]*+)(?:[.][0-9]++)?+(?:[eE][+-]?+[0-9]++)?+)"
-    rf"(?={_JSON_SPACE}*+(?:[,}}\]]|\z))"
-)
-_MAX_CHARACTERS = 2**31 - 1
 # Drop_Date=2026-11-27, drop_date=20261127, drop_date=2026-11-27.part, 2026-11-27, date=2026-11-27
 _NEAR_DROP = re.compile(r"drop[-_ ]?date.*|(\w+=)?\d{4}([-_. ]?)\d{1,2}\2\d{1,2}", re.IGNORECASE | re.DOTALL)
-# Spark's parser allots this many cells once a file, and gives up on a line with more of them.
-_MAX_FIELDS = 1_000_000
 
 
 class Landing:
@@ -64,7 +49,6 @@ class Landing:
         self._spark = spark
         self._files = FileStore(spark, root)
         self._received_names = received_names
-        self._altered_numbers = _altered_numbers(received_names)
         try:
             is_there = self._files.exists()
         except OSError as error:
@@ -104,7 +88,7 @@ class Landing:
         return sorted(
             entry.name
             for entry in self._files.entries()
-            if (_is_near_drop(entry.name) if entry.is_folder else entry.name.endswith(_ENDINGS))
+            if (_is_near_drop(entry.name) if entry.is_folder else entry.name.endswith(ENDINGS))
             and not _is_hidden(entry.name)
         )
 
@@ -129,7 +113,7 @@ class Landing:
 
     def why_not_ready(self, drop: Drop) -> str | None:
         """Says what a drop, its manifest read, lacks; None where it can be read, or fails at once."""
-        reason = why_not_ready(drop) or _why_unreadable(drop)
+        reason = why_not_ready(drop, ENDINGS) or _why_unreadable(drop)
         if reason is not None or drop.problem is not None:
             return reason
         try:
@@ -166,15 +150,15 @@ class Landing:
             The received columns as text under their contract names, ``malformed_text`` (a line that cannot
             be split into fields), ``drop_date``, ``source_file``; one row a line. Blank lines are none.
         """
-        groups: dict[tuple[str, ...] | None, list[str]] = defaultdict(list)
+        groups: dict[tuple[Format, tuple[str, ...]], list[str]] = defaultdict(list)
         for drop, files in headers.items():
             for file in drop.files:
                 if file.name in files:
-                    groups[None if file.is_json else files[file.name]].append(_literal_path(file.path))
-        parts = [
-            self._json_lines(paths) if header is None else self._csv_lines(header, paths)
-            for header, paths in groups.items()
-        ]
+                    its_format = _format(file)
+                    header = files[file.name] if its_format.has_header else ()
+                    groups[its_format, header].append(_literal_path(file.path))
+        source = Source(self._spark, self.root, self._received_names)
+        parts = [its_format.lines(source, header, paths) for (its_format, header), paths in groups.items()]
         return reduce(DataFrame.unionByName, parts) if parts else self._no_lines()
 
     def extra_columns(self, headers: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -206,11 +190,11 @@ class Landing:
                 here.append(status)
         manifests = [status for status in here if status.name == MANIFEST_NAME]
         others = sorted((s for s in here if s.name != MANIFEST_NAME), key=lambda status: status.name)
-        unrecognized = [s.name for s in others if not s.name.endswith(_ENDINGS)]
+        unrecognized = [s.name for s in others if not s.name.endswith(ENDINGS)]
         return Drop(
             date=date,
             files=tuple(
-                LandedFile(s.name, s.path, s.size, s.version) for s in others if s.name.endswith(_ENDINGS)
+                LandedFile(s.name, s.path, s.size, s.version) for s in others if s.name.endswith(ENDINGS)
             ),
             manifest_path=manifests[0].path if manifests else None,
             manifest_version=f"{manifests[0].size}|{manifests[0].version}" if manifests else "",
@@ -228,14 +212,7 @@ class Landing:
         line = self._first_line(where, file)
         if line is None:
             return ()
-        if file.is_json:
-            return _keys_of(line)
-        try:
-            names = tuple(name.strip() for name in next(csv.reader([line])))
-        except csv.Error as error:
-            raise AuditError(f"{where}: its first line is no header: {error}") from None
-        self._check_header(where, names)
-        return names
+        return _format(file).columns(where, line, self._received_names)
 
     def _first_line(self, where: str, file: LandedFile) -> str | None:
         """First line that is not blank, from as few bytes as it takes."""
@@ -252,96 +229,10 @@ class Landing:
             raise NotReadyError(f"file {file.name} has no line in its first {limit:,} bytes")
         return line
 
-    def _check_header(self, where: str, names: tuple[str, ...]) -> None:
-        twice = sorted({name for name in names if name and names.count(name) > 1})
-        if twice:
-            raise AuditError(f"{where}: column {twice[0]!r} stands twice in the header; each must stand once")
-        for column in RECEIVED_COLUMNS:
-            name = self._received_names[column.name]
-            if name not in names and not column.may_be_absent:
-                shown = ", ".join(names)[:200]
-                raise AuditError(f"{where}: column {name!r} is missing; the header has: {shown}")
-
-    def _csv_lines(self, header: Sequence[str], paths: list[str]) -> DataFrame:
-        contract = {received: name for name, received in self._received_names.items()}
-        # Extra columns keep their place under names of ours: theirs may be empty, or alike but for case.
-        columns = [contract.get(name, f"_extra_{position}") for position, name in enumerate(header)]
-        schema = ", ".join(f"`{column}` string" for column in [*columns, "malformed_text"])
-        return (
-            self._spark.read.schema(schema)
-            .options(
-                header=True,
-                enforceSchema=True,
-                mode="PERMISSIVE",
-                columnNameOfCorruptRecord="malformed_text",
-                quote='"',
-                escape='"',
-                encoding="UTF-8",
-                maxColumns=_MAX_FIELDS,
-                basePath=self.root,
-            )
-            .csv(paths)
-            .select(*[_field(name, columns) for name in RECEIVED_NAMES], "malformed_text", *_origin())
-        )
-
-    def _json_lines(self, paths: list[str]) -> DataFrame:
-        text = self._spark.read.option("basePath", self.root).text(paths)
-        # By prefix, not among the characters to trim: of those Spark takes single bytes of the mark, too.
-        marked = F.col("value").startswith(_BYTE_ORDER_MARK)
-        value = F.when(marked, F.substring("value", 2, _MAX_CHARACTERS)).otherwise(F.col("value"))
-        stripped = F.btrim(value, F.lit(_JSON_BLANK))
-        # In brackets, a second object on the line is an error too; alone, the parser would pass over it.
-        # A variant keeps the digits of most numbers, where a JSON parse to text goes through floating point.
-        exact = F.when(stripped.rlike(self._altered_numbers), _with_numbers_as_text(stripped))
-        parsed = F.try_parse_json(F.concat(F.lit("["), F.coalesce(exact, stripped), F.lit("]")))
-        lines = text.filter(stripped != "").withColumns({"line": stripped, "parsed": parsed})
-        is_object = F.col("line").startswith("{") & F.coalesce(
-            F.try_variant_get("parsed", "$[1]", "variant").isNull() & F.col("parsed").isNotNull(),
-            F.lit(False),
-        )
-        fields = [
-            F.try_variant_get("parsed", f"$[0]['{received}']", "string").alias(name)
-            for name, received in self._received_names.items()
-        ]
-        return lines.select(*fields, F.when(~is_object, F.col("line")).alias("malformed_text"), *_origin())
-
     def _no_lines(self) -> DataFrame:
         texts = [StructField(name, StringType()) for name in (*RECEIVED_NAMES, "malformed_text")]
         origin = [StructField("drop_date", DateType()), StructField("source_file", StringType())]
         return local_frame(self._spark, StructType([*texts, *origin]))
-
-
-def _field(name: str, columns: Collection[str]) -> Column:
-    """A field of a line; null where the file has no such column."""
-    return F.col(name) if name in columns else F.lit(None).cast("string").alias(name)
-
-
-def _with_numbers_as_text(line: Column) -> Column:
-    """The line with each number in quotes, digit by digit as it stands: sound JSON only if the line is."""
-    return F.regexp_replace(line, _TEXT_OR_NUMBER, '"$1$2"')
-
-
-def _altered_numbers(received_names: Mapping[str, str]) -> str:
-    """Pattern of lines that may hold a number which a variant alters.
-
-    It takes a number with an exponent, or of more than 38 digits, as floating point, and lets go of the zeros
-    at the end of a fraction, which tell one id from another. A key may also be written in escapes.
-    """
-    texts = [received_names[name] for name in names_of("text")]
-    names = "|".join(f"\\Q{name}\\E" for name in texts)
-    colon, digits = rf'"{_JSON_SPACE}*:{_JSON_SPACE}*-?', "[0-9]+[.]?[0-9]*"
-    return rf'"(?:{names}){colon}(?:[0-9]+[.eE]|(?<=-)0)|{colon}(?:{digits}[eE]|[0-9.]{{39}})|\\u'
-
-
-def _origin() -> list[Column]:
-    return [F.col("drop_date").cast("date").alias("drop_date"), _file_name().alias("source_file")]
-
-
-def _file_name() -> Column:
-    """The name as it is in the landing: Spark tells it encoded as in a URI, where a plus is a plus."""
-    encoded = F.col("_metadata.file_name")
-    decoded = F.url_decode(F.replace(encoded, F.lit("+"), F.lit("%2B")))
-    return F.when(encoded.contains("%"), decoded).otherwise(encoded)
 
 
 def _why_unreadable(drop: Drop) -> str | None:
@@ -353,8 +244,15 @@ def _why_unreadable(drop: Drop) -> str | None:
 
 
 def _why_headerless(file: LandedFile) -> str:
-    lacks = "no byte" if not file.size else "no line" if file.is_json else "no header"
-    return f"file {file.name} has {lacks}, and no manifest that states 0 rows for it"
+    lacks = _format(file).empty_file if file.size else "byte"
+    return f"file {file.name} has no {lacks}, and no manifest that states 0 rows for it"
+
+
+def _format(file: LandedFile) -> Format:
+    its_format = format_of(file.name)
+    if its_format is None:
+        raise ValueError(f"no format reads {file.name}")  # Landing.drops lets no such file through
+    return its_format
 
 
 def _is_hidden(name: str) -> bool:
@@ -380,23 +278,11 @@ def _drop_date(folder: str) -> dt.date | None:
 
 def _first_line(start: bytes, blank: str) -> tuple[str | None, bool]:
     """First line that holds more than blanks, as Spark's reader finds it, and whether its end is there."""
-    lines = re.split(r"\r\n|\r|\n", start.decode("utf-8", errors="replace").removeprefix(_BYTE_ORDER_MARK))
+    lines = re.split(r"\r\n|\r|\n", start.decode("utf-8", errors="replace").removeprefix(BYTE_ORDER_MARK))
     for position, line in enumerate(lines):
         if line.strip(blank):
             return line, position + 1 < len(lines)
     return None, False
-
-
-def _keys_of(line: str) -> tuple[str, ...]:
-    """Keys of a JSON line; where it is none, the file still has lines, each judged by itself."""
-    try:
-        content = json.loads(line)
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict) or not content:
-        return ("",)
-    # A lone surrogate, which no message and no table takes, is told by its escape.
-    return tuple(name.encode("utf-8", "backslashreplace").decode() for name in content)
 
 
 def _literal_path(path: str) -> str:

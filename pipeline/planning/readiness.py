@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from schemas.drops import Drop
 
 
-def why_not_ready(drop: Drop) -> str | None:
+def why_not_ready(drop: Drop, endings: Sequence[str]) -> str | None:
     """Returns what a drop lacks, or which file in it no ingest would read.
 
     Args:
         drop: the drop, with its manifest read.
+        endings: endings of the files that an ingest reads.
 
     Returns:
         The reason; None if the drop can be read. A drop with an invalid manifest counts as ready: waiting
@@ -19,13 +22,14 @@ def why_not_ready(drop: Drop) -> str | None:
         return None
     if drop.missing_files:
         return f"file {drop.missing_files[0]} of the manifest is not there"
-    return _file_left_out(drop) or _nothing_there(drop)
+    return _file_left_out(drop, endings) or _nothing_there(drop)
 
 
-def _file_left_out(drop: Drop) -> str | None:
+def _file_left_out(drop: Drop, endings: Sequence[str]) -> str | None:
     if drop.unrecognized_files:
         name = drop.unrecognized_files[0]
-        return f"{name} is not read: a drop holds *.csv, *.csv.gz and *.json files, and no sub-folder"
+        *others, last = (f"*{ending}" for ending in endings)
+        return f"{name} is not read: a drop holds {', '.join(others)} and {last} files, and no sub-folder"
     if drop.is_closed and drop.files:
         return f"the manifest says closed, but file {drop.files[0].name} is there"
     if drop.unlisted_files:

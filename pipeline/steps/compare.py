@@ -1,4 +1,4 @@
-"""Compare: what changed between two revisions of a business date, its lines and its invoices."""
+"""Compare: the lines and gold rows that differ between two revisions of a business date."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ _SHOWN = 20
 
 @dataclass
 class Comparison:
-    """What differs between two revisions.
+    """The differences between two revisions.
 
     Attributes:
         date: business date.
         before: earlier revision.
         after: later revision.
-        counts: a row a table, change and currency: ``table``, ``change``, ``currency``, ``lines``, ``net``.
-        examples: the first differences of each table, by table.
-        missing: tables that were not built from both revisions, or hold them no more, each with the reason.
+        counts: one row for each table, change and currency: ``table``, ``change``, ``currency``, ``lines``,
+            ``net``.
+        examples: the first differences, by table.
+        missing: why a table could not be compared, by table.
     """
 
     date: dt.date
@@ -55,17 +56,17 @@ class Comparison:
 def compare_revisions(
     batch: Batch, date: dt.date, before: int | None, after: int | None, out: str | None
 ) -> Comparison:
-    """Compares two revisions of a date; the last two where none is named.
+    """Compares two revisions of a date; the last two if none is given.
 
     Args:
         batch: the run.
         date: business date.
         before: earlier revision; None for the one before ``after``.
         after: later revision; None for what readers see.
-        out: folder or URI for every difference as CSV, a folder a table; None for none.
+        out: folder or URI for all differences as CSV, one sub-folder for each table; None to write none.
 
     Raises:
-        UsageError: there is no such revision, or its files are gone.
+        UsageError: the date has no such revision.
     """
     versions = batch.ledger.silver_versions(date)
     newer = max(versions, default=0) if after is None else after
@@ -74,42 +75,46 @@ def compare_revisions(
         if revision not in versions:
             known = ", ".join(map(str, sorted(versions))) or "none"
             raise UsageError(f"{date} has no revision {revision} to compare; it has: {known}")
-    found = Comparison(date, older, newer)
-    _compare_table(batch, found, SALES, KEY_COLUMNS, versions, out)
+    comparison = Comparison(date, older, newer)
+    _compare_table(batch, comparison, SALES, KEY_COLUMNS, versions, out)
     for table in GOLD_TABLES:
-        if table.period is Period.DAY:  # a longer period has no revision of one date
+        if table.period is Period.DAY:  # rows of a longer period have no revision of a single date
             _compare_table(
-                batch, found, table, table.identifier, batch.ledger.gold_versions(table, date), out
+                batch, comparison, table, table.identifier, batch.ledger.gold_versions(table, date), out
             )
-    return found
+    return comparison
 
 
 def _compare_table(
     batch: Batch,
-    found: Comparison,
+    comparison: Comparison,
     table: Table,
     key: Sequence[str],
     versions: dict[int, int],
     out: str | None,
 ) -> None:
-    if found.before not in versions or found.after not in versions:
-        found.missing[table.name] = "it was not built from both revisions"
+    if comparison.before not in versions or comparison.after not in versions:
+        comparison.missing[table.name] = "it was not built from both revisions"
         return
-    batch.tell(f"comparing {table.name} of {found.date}: revisions {found.before} and {found.after}")
+    batch.tell(
+        f"comparing {table.name} of {comparison.date}: revisions {comparison.before} and {comparison.after}"
+    )
     try:
-        old, new = (_rows(batch, found.date, table, versions[n]) for n in (found.before, found.after))
+        old, new = (
+            _rows(batch, comparison.date, table, versions[n]) for n in (comparison.before, comparison.after)
+        )
         differences = compare(old, new, key).persist()
         for row in count_changes(differences).orderBy("change", "currency").collect():
-            found.counts.append({"table": table.name, **row.asDict(), "net": str(row.net)})
+            comparison.counts.append({"table": table.name, **row.asDict(), "net": str(row.net)})
         shown = differences.orderBy("change", *key).limit(_SHOWN).collect()
-        found.examples[table.name] = [row.asDict() for row in shown]
+        comparison.examples[table.name] = [row.asDict() for row in shown]
         if out is not None:
             _write(differences, f"{out.rstrip('/')}/{table.name.split('/')[-1]}")
         differences.unpersist()
     except (Py4JJavaError, PySparkException) as error:
         if "NOT_EXIST" not in str(error) and "NOT_FOUND" not in str(error):
             raise
-        found.missing[table.name] = "files of that time are gone"
+        comparison.missing[table.name] = "files of one of the revisions are gone"
 
 
 def _rows(batch: Batch, date: dt.date, table: Table, version: int) -> DataFrame:

@@ -1,4 +1,4 @@
-"""Maintenance of the tables: small files merged, unreferred ones deleted, logs kept short."""
+"""Maintains the tables: merges small files, deletes unreferenced files and cleans up the logs."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from pipeline.steps.context import Batch
 from schemas.lake import TABLES
 from schemas.tables import Table
 
-# A table without dates gets a file a commit: reading more than these takes longer than one of them all.
+# Each commit adds a file to a table without dates. One merged file is faster to read than more than these.
 _FEW_LEDGER_FILES = 16
-# A date in so many files, so small, costs a reader more to open than to read.
+# If a date has this many small files, a reader needs longer to open them than to read them.
 _FEW_FILES = 32
 _SMALL_BYTES = 1_000_000
 
 
 def maintain(batch: Batch, retain_hours: float) -> None:
-    """Merges small files, deletes replaced and orphaned ones, writes checkpoints and cleans up logs.
+    """Merges small files, deletes unreferenced files, writes checkpoints and cleans up the logs.
 
     Args:
-        batch: the run, which holds the lake.
-        retain_hours: age that a file must have reached to be deleted.
+        batch: the run, which holds the lock of the lake.
+        retain_hours: an unreferenced file is deleted once it is older than this.
     """
     batch.lake.check_checksums()
-    # The run recovered unrecorded commits as it began, before VACUUM removes the versions that they need.
+    # The run recovered unrecorded commits when it began. VACUUM may now remove the versions that they need.
     if batch.retain_at_least > retain_hours:
         batch.outcome.warnings.append(
-            f"--retain-hours {retain_hours:g}: files of {batch.retain_at_least:g} hours are kept, since the "
-            "lake was taken over from a run that may still be alive"
+            f"--retain-hours {retain_hours:g}: files of the last {batch.retain_at_least:g} hours are kept, "
+            "since this run took the lake over from a run that may still be alive"
         )
         retain_hours = batch.retain_at_least
     for table in TABLES:
@@ -43,8 +43,8 @@ def _plan(batch: Batch, table: Table, retain_hours: float) -> None:
     batch.outcome.planned.append(f"{table.name}: {count:,} files would be deleted")
     fragmented = _fragmented(batch, table)
     if fragmented:
-        what = f"small files of {len(fragmented):,} dates" if table.partition_by else "small files"
-        batch.outcome.planned.append(f"{table.name}: {what} would be merged")
+        subject = f"small files of {len(fragmented):,} dates" if table.partition_by else "small files"
+        batch.outcome.planned.append(f"{table.name}: {subject} would be merged")
 
 
 def _maintain(batch: Batch, table: Table, retain_hours: float) -> None:
@@ -52,12 +52,12 @@ def _maintain(batch: Batch, table: Table, retain_hours: float) -> None:
     batch.lake.vacuum(table, retain_hours)
     freed = before - batch.lake.usage(table)
     outcome.removed[table.name], outcome.freed_bytes[table.name] = freed.files, freed.bytes
-    # After the deletion: what is merged now stays for readers of the version before it.
+    # Merge after the deletion, so that readers of the previous version keep the files that are merged now.
     fragmented = _fragmented(batch, table)
     outcome.merged[table.name] = batch.lake.compact(table, fragmented) if fragmented else 0
     batch.lake.checkpoint(table)
 
 
 def _fragmented(batch: Batch, table: Table) -> list[dt.date | None]:
-    few = _FEW_FILES if table.partition_by else _FEW_LEDGER_FILES
-    return batch.lake.fragmented(table, few, _SMALL_BYTES)
+    max_files = _FEW_FILES if table.partition_by else _FEW_LEDGER_FILES
+    return batch.lake.fragmented(table, max_files, _SMALL_BYTES)

@@ -1,4 +1,4 @@
-"""What follows an ingest, whatever brought it about: every stale date published, summed and billed."""
+"""Publishes every stale date, then builds its gold tables: what every job that ingests does next."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pipeline.steps.publish import publish
 def publish_and_build(
     batch: Batch, not_ready: Iterable[dt.date] = (), force: Container[dt.date] = ()
 ) -> None:
-    """Publishes every stale date, then builds gold of every date that is done and not built.
+    """Publishes every stale date, then builds every gold table that is behind its published dates.
 
     Args:
         batch: the run.
-        not_ready: drops that were asked for and are not there yet; their own dates wait for them.
-        force: business dates that are published again though their inputs are unchanged.
+        not_ready: requested drops that have not arrived yet; their own dates wait for them.
+        force: business dates to publish again even if their inputs are unchanged.
     """
     every_date = DateRange()
     publish(batch, every_date, not_ready, force)

@@ -1,4 +1,4 @@
-"""Publish: accepted lines of bronze to ``silver/sales``; readers see a date's old revision or its new one."""
+"""Publish: writes accepted lines of bronze to ``silver/sales``. Readers see a date's old or new revision."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def publish(
 
     Args:
         batch: the run.
-        requested: business dates to which it is limited.
-        not_ready: drops that were asked for and are not there yet; their own dates wait for them.
-        force: business dates that are published again though their inputs are unchanged.
+        requested: business dates to which the publish is limited.
+        not_ready: requested drops that have not arrived yet; their own dates wait for them.
+        force: business dates to publish again even if their inputs are unchanged.
     """
     check_all_validated(batch)
     drops, published = batch.ledger.drops(), batch.ledger.dates()
@@ -56,15 +56,17 @@ def publish(
     known = set(inputs) | {date for date, state in published.items() if state.revision}
     stale = stale_dates(inputs, published)
     placed = misplaced_dates(inputs, published) | {date for date in known if date in force}
-    # What was brought back is taken from bronze again where that is asked for: its content changes.
+    # A forced restored date is published from bronze again, so its content changes.
     stale |= {date for date in placed if date in published and published[date].is_restored}
     links = Dependencies(drops.values(), inputs, published)
     wanted = {date for date in stale | placed if date in requested or date in force}
     plan = links.plan(stale, wanted, set(not_ready), placed & wanted)
     publishing = _Publishing(batch, links, stale, published, dict(plan.held), settled_version(batch))
     if plan.added:
-        batch.tell(f"{len(plan.added)} dates more are published: they share sale dates with those asked for")
-    publishing.record_held_back(_of_refused(links, drops.values(), requested, plan) | plan.held)
+        batch.tell(
+            f"{len(plan.added)} more dates are published: they share sale dates with the requested ones"
+        )
+    publishing.record_held_back(_held_by_refused(links, drops.values(), requested, plan) | plan.held)
     if batch.dry_run:
         for window in publishing.windows(plan.groups):
             publishing.plan_only(window)
@@ -72,10 +74,10 @@ def publish(
         publishing.publish_all(plan.groups)
 
 
-def _of_refused(
+def _held_by_refused(
     links: Dependencies, drops: Iterable[DropState], requested: Container[dt.date], plan: PublishPlan
 ) -> dict[dt.date, str]:
-    """Dates that a refused delivery would have changed: they keep their revision, and that is told."""
+    """Dates that a refused delivery would have changed, with the reason why they keep their revision."""
     refused = {
         content.business_date
         for drop in drops
@@ -88,15 +90,19 @@ def _of_refused(
 
 
 def republish_wrong(batch: Batch, wrong: Collection[dt.date]) -> None:
-    """Publishes dates again that do not hold what bronze gives, though a refused drop would hold them back.
+    """Publishes dates with wrong content again, even if a refused drop holds them back.
 
-    Only a drop whose accepted lines are lost holds its dates back.
+    Only a drop whose accepted lines are lost still holds its dates back.
+
+    Args:
+        batch: the run.
+        wrong: dates whose content differs from what bronze gives.
     """
     drops = [_without_trouble(drop) for drop in batch.ledger.drops().values()]
     published = batch.ledger.dates()
     inputs = date_inputs(drops, batch.drop_chunkings(), published)
     stale = stale_dates(inputs, published) | {date for date in wrong if date in inputs or date in published}
-    # A date that is only stale waits, as in any night, for the drops that hold it back.
+    # A date that is only stale must wait for the drops that hold it back, as in every run.
     true_links = Dependencies(batch.ledger.drops().values(), inputs, published)
     stale -= set(true_links.held_back(stale - set(wrong), ()))
     links = Dependencies(drops, inputs, published)
@@ -108,33 +114,33 @@ def republish_wrong(batch: Batch, wrong: Collection[dt.date]) -> None:
 
 
 def _without_trouble(drop: DropState) -> DropState:
-    """Bronze holds its accepted delivery, whatever became of the last one; unless its lines are lost."""
+    """The drop as if its accepted delivery were its last one; unchanged if bronze lost the accepted lines."""
     is_lost = drop.status is DropStatus.FAILED and (not drop.content or drop.reason == LOST)
     return drop if is_lost else replace(drop, status=DropStatus.INGESTED, refused=())
 
 
 def dates_of_drops(batch: Batch, drop_dates: Container[dt.date]) -> set[dt.date]:
-    """Business dates that bronze's lines of some drops belong to."""
+    """Business dates of the lines that bronze holds of the given drops."""
     drops = batch.ledger.drops().values()
     return {content.business_date for drop in drops if drop.date in drop_dates for content in drop.content}
 
 
 def date_row(date: dt.date, status: DateStatus, revision: int, reason: str) -> dict[str, Any]:
-    """A row of ``ledger/dates`` of a date that was not published."""
+    """The row in ``ledger/dates`` for a date that was not published."""
     return {"business_date": date, "status": status.value, "revision": revision, "reason": reason}
 
 
 @dataclass
 class _Publishing:
-    """A publish under way.
+    """A publish in progress.
 
     Attributes:
         batch: the run.
         links: which dates depend on which.
-        stale: dates whose content changes, by the ledger as the publish began.
-        published: dates as they were published when it began.
-        lost: dates that keep their revision, held back or failed, each with the reason.
-        bronze_version: version of bronze that it reads.
+        stale: dates whose content changes, by the ledger at the start of the publish.
+        published: dates as they were published at the start.
+        lost: why dates keep their revision, by date: they were held back or failed.
+        bronze_version: version of bronze to read; None if there is none.
     """
 
     batch: Batch
@@ -146,17 +152,17 @@ class _Publishing:
 
     @cached_property
     def mates(self) -> list[list[dt.date]]:
-        """Stale dates that change in one commit."""
+        """Groups of stale dates that must change in one commit."""
         return self.links.groups(self.stale)
 
     def revision(self, date: dt.date) -> int:
-        """Revision of a date that readers see; 0 where there is none."""
+        """The revision of a date that readers see; 0 if it was never published."""
         return self.published[date].revision if date in self.published else 0
 
     def windows(self, groups: Groups) -> list[Groups]:
-        """Groups of dates, in order, as windows that are published in one commit each."""
-        most = self.batch.settings.publish.max_lines_per_window
-        return sized_windows(groups, _lines, most)
+        """The groups, in order, split into windows; each window is published in one commit."""
+        max_lines = self.batch.settings.publish.max_lines_per_window
+        return sized_windows(groups, _lines, max_lines)
 
     def publish_all(self, groups: Groups) -> None:
         """Publishes groups of dates, window by window."""
@@ -168,14 +174,14 @@ class _Publishing:
                     self._publish_window(window)
                     batch.timetable.advance(sum(map(_lines, window)))
         except Exception:
-            # A failed run above all must tell which chunk failed. Its own error goes before this one's.
+            # Record the tasks of a failed run too: they name the failed chunk. Keep the original error.
             with suppress(Exception):
                 _record_tasks(batch)
             raise
         _record_tasks(batch)
 
     def record_held_back(self, reasons: Mapping[dt.date, str]) -> None:
-        """Records dates that wait."""
+        """Records dates that are held back, each with its reason."""
         batch, rows = self.batch, []
         for date, reason in sorted(reasons.items()):
             revision = self.revision(date)
@@ -188,7 +194,7 @@ class _Publishing:
             batch.outcome.fail(ExitCode.AUDIT, f"{len(rows)} dates are held back; {first}: {reasons[first]}")
 
     def plan_only(self, groups: Groups) -> None:
-        """Says how a window would be published."""
+        """Describes how a window would be published, for a dry run."""
         batch, window = self.batch, PublishWindow(self.batch, groups, self.bronze_version)
         for date in window.dates:
             batch.outcome.planned.append(
@@ -200,11 +206,11 @@ class _Publishing:
         batch.outcome.spans = dict(window.plan.spans)
 
     def _has_deadline(self, date: dt.date) -> bool:
-        """Whether a date is published for the first time and is no history: a restatement has no deadline."""
+        """Whether a date is published for the first time and is no history. A restatement has no deadline."""
         return not self.revision(date) and not self.batch.settings.late.is_history(date)
 
     def _publish_window(self, groups: Groups) -> None:
-        """Publishes a window; where it fails for its data, its parts, so that only the failing dates stay."""
+        """Publishes a window. If its data makes it fail, publishes its parts, so that only bad dates fail."""
         groups = [group for group in self._without_dependents(groups) if group]
         if not groups:
             return
@@ -224,15 +230,15 @@ class _Publishing:
             self._record_failed(groups[0], error)
 
     def _without_dependents(self, groups: Groups) -> Groups:
-        """The groups that do not depend on a date that was lost; the others are held back."""
+        """The groups that depend on no lost date. The others are held back."""
         chosen = {inputs.date for group in groups for inputs in group}
         lost = {date for date in self.lost if date in self.stale}
-        held = self.links.dependents(lost, chosen, self.mates, self.lost)
-        held = {date: why for date, why in held.items() if date not in self.lost}
-        if held:
-            self.lost |= held
-            self.record_held_back(held)
-        return [group for group in groups if not any(inputs.date in held for inputs in group)]
+        held_back = self.links.dependents(lost, chosen, self.mates, self.lost)
+        held_back = {date: reason for date, reason in held_back.items() if date not in self.lost}
+        if held_back:
+            self.lost |= held_back
+            self.record_held_back(held_back)
+        return [group for group in groups if not any(inputs.date in held_back for inputs in group)]
 
     def _record_failed(self, group: list[DateInputs], error: Exception) -> None:
         batch, cause, rows = self.batch, cause_of(error), []
@@ -281,7 +287,7 @@ class _Publishing:
             window.prepare()
             version = write_sales(batch, window, publication)
         except Exception:
-            # Where that fails, as after the lake was lost to another run, the next run does it.
+            # If the undo fails, the next run does it: for example, this run may have lost the lake's lock.
             with suppress(Exception):
                 undo_conflicts(batch)
             raise
@@ -307,15 +313,15 @@ def _lines(group: list[DateInputs]) -> int:
 
 
 def _replace_conflicts(batch: Batch, window: PublishWindow, publication: PublishCommit) -> None:
-    """Commits the lines left out, before the sales: what readers see of a date is accounted for already."""
+    """Commits the conflicts before the sales, so that readers of the sales find every line accounted for."""
     dates = publication.dates
-    batch.lake.ensure(CONFLICTS)  # a reader finds it empty, not missing, where nothing ever conflicted
-    held = batch.lake.read_dates(CONFLICTS, dates)
-    if not window.left_out and held.isEmpty():
+    batch.lake.ensure(CONFLICTS)  # readers then find an empty table, not a missing one
+    current = batch.lake.read_dates(CONFLICTS, dates)
+    if not window.left_out and current.isEmpty():
         return
-    # One file a date, not one of each task that kept some.
+    # Without the hint, each task writes a file for each date.
     conflicts = (
-        held.limit(0) if window.conflicts is None else window.conflicts.hint("rebalance", "business_date")
+        current.limit(0) if window.conflicts is None else window.conflicts.hint("rebalance", "business_date")
     )
     batch.lake.replace(CONFLICTS, conflicts, dates, publication.to_commit_metadata())
 

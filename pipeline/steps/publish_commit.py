@@ -1,4 +1,4 @@
-"""A publication: what a commit to ``silver/sales`` says of itself."""
+"""The metadata of a commit to ``silver/sales``."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ RECOUNT = "recount"
 
 @dataclass(frozen=True)
 class PublishCommit:
-    """What a commit to ``silver/sales`` says of itself, so that its ledger rows can be written from it alone.
+    """The metadata of a commit to ``silver/sales``. It suffices to write the ledger rows of the commit.
 
     Attributes:
         run_id: run.
         sequence: number of the publication.
-        bronze_version: version of bronze that it was made from.
+        bronze_version: version of bronze that it was made from; None if there was none.
         dates: inputs by business date.
         revisions: revision by business date.
-        restored: revision whose content was brought back, by business date; none where published from bronze
-            as it is now.
-        contents: digest of the published lines, by business date, of what was brought back.
-        groups: number by business date; dates of one number change together or not at all.
+        restored: the earlier revision that was restored, by business date; only for restored dates.
+        contents: digest of the published lines, by business date; only for restored dates.
+        groups: group number by business date. Dates of one group change together or not at all.
     """
 
     run_id: str
@@ -41,20 +40,20 @@ class PublishCommit:
     groups: Mapping[dt.date, int] = field(default_factory=dict)
 
     def only(self, dates: Container[dt.date]) -> PublishCommit:
-        """The publication of some of its dates."""
+        """The same publication, limited to some of its dates."""
         return replace(self, dates={date: inputs for date, inputs in self.dates.items() if date in dates})
 
     def with_dependents(self, lost: Mapping[dt.date, str]) -> dict[dt.date, str]:
-        """Dates that cannot stay published where others are taken back, those among them."""
-        found, waiting = dict(lost), sorted(lost)
+        """The given dates and those that must be rolled back with them, with the reasons."""
+        reasons, waiting = dict(lost), sorted(lost)
         while waiting:
             cause = waiting.pop()
             for date, inputs in self.dates.items():
                 is_mate = date in self.groups and self.groups[date] == self.groups.get(cause)
-                if date not in found and (is_mate or inputs.sale_dates & self.dates[cause].sale_dates):
-                    found[date] = f"it depends on {cause}: {lost.get(cause, found[cause])}"
+                if date not in reasons and (is_mate or inputs.sale_dates & self.dates[cause].sale_dates):
+                    reasons[date] = f"it depends on {cause}: {lost.get(cause, reasons[cause])}"
                     waiting.append(date)
-        return found
+        return reasons
 
     @property
     def chunkings(self) -> dict[dt.date, Chunking]:
@@ -70,14 +69,14 @@ class PublishCommit:
             "sequence": self.sequence,
             "bronze_version": self.bronze_version,
             "chunkings": [{"key": key, "ranges": list(ranges)} for key, ranges in chunkings],
-            "dates": {date.isoformat(): self._told(date, chunkings) for date in self.dates},
+            "dates": {date.isoformat(): self._date_metadata(date, chunkings) for date in self.dates},
         }
         if self.restored:
             metadata["restored"] = {date.isoformat(): number for date, number in self.restored.items()}
             metadata["contents"] = {date.isoformat(): digest for date, digest in self.contents.items()}
         return metadata
 
-    def _told(self, date: dt.date, chunkings: list[tuple[str, tuple[str, ...]]]) -> dict[str, Any]:
+    def _date_metadata(self, date: dt.date, chunkings: list[tuple[str, tuple[str, ...]]]) -> dict[str, Any]:
         inputs = self.dates[date]
         split = inputs.chunking
         return {
@@ -91,35 +90,35 @@ class PublishCommit:
 
     @classmethod
     def from_commit_metadata(cls, metadata: Mapping[str, Any]) -> PublishCommit:
-        """Reads a commit's userMetadata, of this version or of 0.1.0."""
+        """Reads the userMetadata of a commit, as this version or 0.1.0 wrote it."""
         chunkings = _chunkings(metadata)
-        dates = {dt.date.fromisoformat(text): said for text, said in metadata["dates"].items()}
+        dates = {dt.date.fromisoformat(text): entry for text, entry in metadata["dates"].items()}
         return cls(
             run_id=metadata["run_id"],
             sequence=metadata["sequence"],
             bronze_version=metadata["bronze_version"],
-            dates={date: _inputs(date, said, chunkings) for date, said in dates.items()},
-            revisions={date: said["revision"] for date, said in dates.items()},
+            dates={date: _inputs(date, entry, chunkings) for date, entry in dates.items()},
+            revisions={date: entry["revision"] for date, entry in dates.items()},
             restored=_by_date(metadata.get("restored", {})),
             contents=_by_date(metadata.get("contents", {})),
-            groups={date: said["group"] for date, said in dates.items() if said.get("group") is not None},
+            groups={date: entry["group"] for date, entry in dates.items() if entry.get("group") is not None},
         )
 
 
 def _chunkings(metadata: Mapping[str, Any]) -> list[Chunking]:
     if "chunkings" in metadata:
-        return [Chunking(one["key"], tuple(one["ranges"])) for one in metadata["chunkings"]]
+        return [Chunking(entry["key"], tuple(entry["ranges"])) for entry in metadata["chunkings"]]
     return [Chunking(metadata["chunk_key"], tuple(metadata["chunk_ranges"]))]
 
 
-def _inputs(date: dt.date, said: Mapping[str, Any], chunkings: list[Chunking]) -> DateInputs:
-    position = said.get("chunking", 0)
+def _inputs(date: dt.date, entry: Mapping[str, Any], chunkings: list[Chunking]) -> DateInputs:
+    position = entry.get("chunking", 0)
     return DateInputs(
         date,
         lines=0,
-        drop_dates=_dates(said["drop_dates"]),
-        sale_dates=_dates(said.get("sale_dates", ())),
-        inputs_hash=said["inputs_hash"],
+        drop_dates=_dates(entry["drop_dates"]),
+        sale_dates=_dates(entry.get("sale_dates", ())),
+        inputs_hash=entry["inputs_hash"],
         chunking=None if position is None else chunkings[position],
     )
 
@@ -128,5 +127,5 @@ def _dates(texts: Any) -> frozenset[dt.date]:
     return frozenset(dt.date.fromisoformat(text) for text in texts)
 
 
-def _by_date(said: Mapping[str, Any]) -> dict[dt.date, Any]:
-    return {dt.date.fromisoformat(text): value for text, value in said.items()}
+def _by_date(values: Mapping[str, Any]) -> dict[dt.date, Any]:
+    return {dt.date.fromisoformat(text): value for text, value in values.items()}

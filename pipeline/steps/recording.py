@@ -1,7 +1,7 @@
-"""Recording a publication: reconciled before its dates are done, and completed or undone after a crash.
+"""Reconciles and records a publication; after a crash, completes or undoes it.
 
-The conflicts of a publication are committed before its sales. A publication whose sales never came is undone;
-one that does not reconcile is rolled back, sales first; one that the ledger does not tell of is recorded.
+A publication commits its conflicts before its sales. If the sales were never committed, the conflicts are
+rolled back. If it does not reconcile, it is rolled back, sales first. If the ledger lacks it, it is recorded.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def record_publication(
     version: int,
     received: Mapping[ReconciliationKey, ControlTotals],
 ) -> None:
-    """Reconciles what a commit published, then records its dates as done; rolls back what does not reconcile.
+    """Reconciles a publication and records its dates. Rolls back dates that do not reconcile.
 
     Args:
         batch: the run.
-        publication: what was published.
+        publication: the publication.
         version: version of ``silver/sales`` that holds it.
-        received: lines and control totals of its accepted lines in bronze.
+        received: control totals of its accepted lines in bronze.
     """
     sales = batch.lake.read_dates(SALES, publication.dates, version)
     published, duplicates = count_sales(sales)
@@ -68,31 +68,31 @@ def record_publication(
 
 
 def recover_publications(batch: Batch) -> None:
-    """Completes or undoes every publication that a run left half done; brings the ledger up to date."""
+    """Completes or undoes every publication that a run left incomplete, and brings the ledger up to date."""
     undo_conflicts(batch)
     recorded = batch.ledger.recorded_versions(SALES)
     for commit in batch.lake.history(SALES, recorded):
         if commit.metadata.get("job") == JOB:
-            batch.tell("completing the ledger of a publication that was cut off")
+            batch.tell("recording a publication that was cut off")
             _recover(batch, commit)
 
 
 def undo_conflicts(batch: Batch) -> None:
-    """Takes back the conflicts of a publication whose sales were never committed."""
-    last = batch.lake.last_commit(CONFLICTS, lambda said: said.get("job") in (JOB, ROLL_BACK))
+    """Rolls back the conflicts of a publication whose sales were never committed."""
+    last = batch.lake.last_commit(CONFLICTS, lambda metadata: metadata.get("job") in (JOB, ROLL_BACK))
     if last is None or last.metadata["job"] == ROLL_BACK:
         return
-    published = batch.lake.last_commit(SALES, lambda said: said.get("job") == JOB)
+    published = batch.lake.last_commit(SALES, lambda metadata: metadata.get("job") == JOB)
     if published is None and batch.ledger.recorded_versions(SALES):
-        return  # its commit was cleaned up long ago
+        return  # the log of silver/sales no longer has its commit
     if published is not None and published.metadata["sequence"] >= last.metadata["sequence"]:
         return
-    batch.tell("taking back the conflicts of a publication that did not come")
+    batch.tell("rolling back the conflicts of a publication whose sales were never committed")
     roll_back_conflicts(batch, last, last.metadata["dates"])
 
 
 def roll_back_conflicts(batch: Batch, commit: Commit, dates: Iterable[str]) -> None:
-    """Gives dates the conflicts that they had before a commit."""
+    """Replaces the conflicts of dates with those before a commit."""
     days = [dt.date.fromisoformat(text) for text in dates]
     before = batch.lake.read_dates(CONFLICTS, days, commit.version - 1)
     metadata = {
@@ -105,22 +105,22 @@ def roll_back_conflicts(batch: Batch, commit: Commit, dates: Iterable[str]) -> N
 
 
 def chunked(lines: DataFrame, chunkings: Mapping[dt.date, Chunking]) -> DataFrame:
-    """Adds ``chunk`` text to accepted lines, each date split as it is to be."""
-    by_split: dict[Chunking, list[dt.date]] = defaultdict(list)
+    """Adds ``chunk`` text to accepted lines, each business date split by its own chunking."""
+    dates_by_chunking: dict[Chunking, list[dt.date]] = defaultdict(list)
     for date, chunking in chunkings.items():
-        by_split[chunking].append(date)
-    is_only_one = len(by_split) == 1
+        dates_by_chunking[chunking].append(date)
+    has_one_chunking = len(dates_by_chunking) == 1
     return with_chunks(
         lines,
         {
-            (chunking.key, chunking.key_ranges): None if is_only_one else dates
-            for chunking, dates in by_split.items()
+            (chunking.key, chunking.key_ranges): None if has_one_chunking else dates
+            for chunking, dates in dates_by_chunking.items()
         },
     )
 
 
 def count_cells(counts: DataFrame) -> dict[ReconciliationKey, ControlTotals]:
-    """Measures by cell, of a frame with business_date, chunk, currency, lines, gross, absolute_gross."""
+    """Control totals by key, from rows of business_date, chunk, currency, lines, gross, absolute_gross."""
     return {
         ReconciliationKey(row.business_date, row.chunk, row.currency): ControlTotals(
             row.lines, row.gross, row.absolute_gross
@@ -130,7 +130,7 @@ def count_cells(counts: DataFrame) -> dict[ReconciliationKey, ControlTotals]:
 
 
 def count_left_out(counts: DataFrame) -> dict[tuple[ReconciliationKey, str], ControlTotals]:
-    """As :func:`count_cells`, by outcome too."""
+    """Like :func:`count_cells`, but also by the rows' outcome."""
     return {
         (ReconciliationKey(row.business_date, row.chunk, row.currency), row.outcome): ControlTotals(
             row.lines, row.gross, row.absolute_gross
@@ -142,19 +142,19 @@ def count_left_out(counts: DataFrame) -> dict[tuple[ReconciliationKey, str], Con
 def count_sales(
     sales: DataFrame,
 ) -> tuple[dict[ReconciliationKey, ControlTotals], dict[ReconciliationKey, ControlTotals]]:
-    """Measures of published lines, and of the equal copies that they stand for."""
+    """Control totals of published lines, and of the duplicates that are counted on them."""
     published, duplicates = {}, {}
     for row in count_published(sales).collect():
-        cell = ReconciliationKey(row.business_date, row.chunk, row.currency)
-        published[cell] = ControlTotals(row.lines, row.gross, row.absolute_gross)
-        duplicates[cell] = ControlTotals(
+        key = ReconciliationKey(row.business_date, row.chunk, row.currency)
+        published[key] = ControlTotals(row.lines, row.gross, row.absolute_gross)
+        duplicates[key] = ControlTotals(
             row.duplicate_lines, row.duplicate_gross, row.duplicate_absolute_gross
         )
     return published, duplicates
 
 
 def count_accepted(batch: Batch, publication: PublishCommit) -> dict[ReconciliationKey, ControlTotals]:
-    """Measures of a publication's accepted lines, counted again from the bronze that it was made from."""
+    """Control totals of a publication's accepted lines, counted again in the bronze version that it read."""
     drop_dates = {date for inputs in publication.dates.values() for date in inputs.drop_dates}
     lines = read_accepted_of(batch, publication.bronze_version, drop_dates, publication.dates)
     return count_cells(count_received(chunked(lines, publication.chunkings)))
@@ -163,7 +163,7 @@ def count_accepted(batch: Batch, publication: PublishCommit) -> dict[Reconciliat
 def count_conflicts_of(
     batch: Batch, dates: Iterable[dt.date]
 ) -> dict[tuple[ReconciliationKey, str], ControlTotals]:
-    """Measures of the lines of dates in ``silver/conflicts``, by outcome."""
+    """Control totals of the given dates in ``silver/conflicts``, by outcome."""
     return count_left_out(count_conflicts(batch.lake.read_dates(CONFLICTS, dates)))
 
 
@@ -178,9 +178,9 @@ def _recover(batch: Batch, commit: Commit) -> None:
     if rolled_back:
         problems = dict(rolled_back[0].metadata["dates"])
         _roll_back_conflicts_of(batch, publication, problems)
-        _record_dates(batch, publication, commit.version, _failed(batch, publication, rolled_back[0]))
+        _record_dates(batch, publication, commit.version, _failed_rows(batch, publication, rolled_back[0]))
         return
-    replaced = {text for other in later for text in other.metadata.get("dates", ())}
+    replaced = {iso_date for other in later for iso_date in other.metadata.get("dates", ())}
     current = publication.only(set(publication.dates) - set(map(dt.date.fromisoformat, replaced)))
     if current.dates:
         record_publication(batch, current, commit.version, count_accepted(batch, current))
@@ -189,14 +189,14 @@ def _recover(batch: Batch, commit: Commit) -> None:
 def _record_dates(
     batch: Batch, publication: PublishCommit, version: int, failed: list[dict[str, Any]]
 ) -> None:
-    """Records all dates of a publication at once: it is recorded, or is not."""
+    """Records all dates of a publication in one commit, so that a crash never leaves it half recorded."""
     problems = {row["business_date"] for row in failed}
     done = [done_row(publication, date, version) for date in sorted(set(publication.dates) - problems)]
     batch.ledger.record_dates(publication.run_id, [*done, *failed])
 
 
 def done_row(publication: PublishCommit, date: dt.date, version: int) -> dict[str, Any]:
-    """The row of ``ledger/dates`` of a date that a commit published, but run_id and at."""
+    """The row in ``ledger/dates`` for a date that a commit published, without run_id and at."""
     inputs = publication.dates[date]
     restored = publication.restored.get(date)
     return {
@@ -216,34 +216,39 @@ def done_row(publication: PublishCommit, date: dt.date, version: int) -> dict[st
 def _roll_back(
     batch: Batch, publication: PublishCommit, problems: Mapping[dt.date, str], version: int
 ) -> list[dict[str, Any]]:
-    """Gives readers the previous content of dates that do not reconcile; returns their ledger rows."""
+    """Restores the previous content of dates that do not reconcile.
+
+    Returns:
+        Their rows in ``ledger/dates``.
+    """
     previous = batch.lake.read_dates(SALES, problems, version - 1)
-    told = {date.isoformat(): problem for date, problem in sorted(problems.items())}
+    reasons = {date.isoformat(): problem for date, problem in sorted(problems.items())}
     metadata = {
         "job": ROLL_BACK,
         "run_id": batch.run_id,
         "sequence": publication.sequence,
-        "dates": told,
+        "dates": reasons,
     }
-    made = batch.lake.replace(SALES, previous, problems, metadata)
-    _roll_back_conflicts_of(batch, publication, told)
-    return _failed(batch, publication, Commit(made, metadata))
+    rollback_version = batch.lake.replace(SALES, previous, problems, metadata)
+    _roll_back_conflicts_of(batch, publication, reasons)
+    return _failed_rows(batch, publication, Commit(rollback_version, metadata))
 
 
 def _roll_back_conflicts_of(batch: Batch, publication: PublishCommit, dates: Iterable[str]) -> None:
-    """Gives dates the conflicts of their previous revision, unless they have them already."""
+    """Restores the conflicts of the dates' previous revision, unless that is already done."""
     last = batch.lake.last_commit(
-        CONFLICTS, lambda said: said.get("sequence") == publication.sequence and "job" in said
+        CONFLICTS, lambda metadata: metadata.get("sequence") == publication.sequence and "job" in metadata
     )
     if last is not None and last.metadata["job"] == JOB:
         roll_back_conflicts(batch, last, dates)
 
 
-def _failed(batch: Batch, publication: PublishCommit, rolled_back: Commit) -> list[dict[str, Any]]:
+def _failed_rows(batch: Batch, publication: PublishCommit, rolled_back: Commit) -> list[dict[str, Any]]:
+    """Reports the dates of a rollback as failed; returns their rows in ``ledger/dates``."""
     rows = []
-    for text, problem in sorted(rolled_back.metadata["dates"].items()):
-        date = dt.date.fromisoformat(text)
-        reason = f"does not reconcile, previous content put back: {problem}"
+    for iso_date, problem in sorted(rolled_back.metadata["dates"].items()):
+        date = dt.date.fromisoformat(iso_date)
+        reason = f"does not reconcile and was rolled back: {problem}"
         revision = publication.revisions[date] - 1
         batch.outcome.dates[date] = PublishedDate(DateStatus.FAILED, revision, reason=reason)
         batch.outcome.fail(ExitCode.AUDIT, f"date {date} {reason}")

@@ -1,4 +1,4 @@
-"""Replay: rejected lines judged again under the terms of today, and what follows from it."""
+"""Replay: validates rejected lines again under today's config and publishes the dates that change."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from transforms.replay import count_quarantine
 
 @dataclass(frozen=True)
 class Replayed:
-    """A drop before its lines were judged again, and after.
+    """A drop before and after its lines were validated again.
 
     Attributes:
         drop_date: drop.
-        rejected_before: lines that were rejected for the reason, others they may have or not.
-        rejected_after: lines that still are.
-        accepted_before: accepted lines of the drop.
-        accepted_after: accepted lines of the drop now.
-        is_landed: whether it was read again; else its lines come from what bronze kept of them.
+        rejected_before: lines that were rejected for the reason, with or without other reasons.
+        rejected_after: lines that are still rejected for it.
+        accepted_before: accepted lines before.
+        accepted_after: accepted lines now.
+        is_landed: whether its files were read again; if not, its lines come from bronze.
     """
 
     drop_date: dt.date
@@ -55,29 +55,36 @@ class Replayed:
 
 
 def replay(batch: Batch, reason: str) -> list[Replayed]:
-    """Judges the drops asked for again that hold lines rejected for a reason, then finishes stale dates.
+    """Validates requested drops again if they hold lines rejected for a reason, then publishes stale dates.
 
-    A drop that is still landed is read again, whole: every line of it is judged as an ingest of today would.
-    Of one that is gone, every line is judged again from what bronze kept of it, under the column names of its
-    time. A delivery that an audit refused is judged again like any other.
+    A drop that is still in the landing is ingested again, with all its lines. If its files are gone, all its
+    lines are validated again from bronze, under the column names that its ingest used. A refused delivery is
+    validated again like any other.
+
+    Args:
+        batch: the run; its requested dates are drop dates.
+        reason: reject reason.
+
+    Returns:
+        The drops, by date; in a dry run with the counts that a replay would give.
     """
-    before = _quarantine(batch, reason)
+    before = _count_quarantined(batch, reason)
     landing = batch.open_landing()
     landed = [drop for drop in _landed(landing, before) if _is_of_landing(batch, landing, drop)]
     gone = sorted(set(before) - {drop.date for drop in landed})
     if batch.dry_run:
-        after = _counted(_judged(batch, landing, landed, gone), reason) if before else {}
+        after = _count(_validated(batch, landing, landed, gone), reason) if before else {}
     else:
         if landed:
             ingest_drops(batch, landing, landed)
         if gone:
             revalidate_last(batch, gone)
-        after = _counted(kept_lines(batch, before), reason) if before else {}
-        # Where nothing is left to judge, too: a replay that was cut off left its dates to be restated.
+        after = _count(kept_lines(batch, before), reason) if before else {}
+        # Publish even if no drop was left to validate: an interrupted replay may have left stale dates.
         publish_and_build(batch)
-    here = {drop.date for drop in landed}
+    landed_dates = {drop.date for drop in landed}
     return [
-        Replayed(date, rejected, still_rejected, accepted, now_accepted, date in here)
+        Replayed(date, rejected, still_rejected, accepted, now_accepted, date in landed_dates)
         for date, (accepted, rejected) in sorted(before.items())
         for now_accepted, still_rejected in [after.get(date, (0, 0))]
     ]
@@ -86,15 +93,15 @@ def replay(batch: Batch, reason: str) -> list[Replayed]:
 Counts = dict[dt.date, tuple[int, int]]
 
 
-def _quarantine(batch: Batch, reason: str) -> Counts:
-    """Accepted lines, and lines rejected for the reason, of every drop asked for that holds any of these."""
+def _count_quarantined(batch: Batch, reason: str) -> Counts:
+    """Accepted lines, and lines rejected for the reason, of each requested drop that has such rejects."""
     batch.tell(f"looking for lines rejected for {reason}")
-    known = batch.ledger.drops()
-    dates = [date for date, drop in known.items() if _is_kept(drop) and date in batch.requested]
+    drops = batch.ledger.drops()
+    dates = [date for date, drop in drops.items() if _is_kept(drop) and date in batch.requested]
     if not dates:
         return {}
-    found = _counted(kept_lines(batch, dates), reason)
-    return {date: counts for date, counts in found.items() if counts[1]}
+    counted = _count(kept_lines(batch, dates), reason)
+    return {date: counts for date, counts in counted.items() if counts[1]}
 
 
 def _is_kept(drop: DropState) -> bool:
@@ -102,26 +109,26 @@ def _is_kept(drop: DropState) -> bool:
 
 
 def _is_of_landing(batch: Batch, landing: Landing, drop: Drop) -> bool:
-    """Whether a drop was ingested from this landing: another one's of the same date is not it."""
+    """Whether a drop was ingested from this landing: another landing may hold a drop of the same date."""
     accepted = batch.ledger.drops()[drop.date].accepted
     return accepted is None or batch.ledger.landing_of(accepted.run_id) in (None, landing.root)
 
 
-def _counted(received: DataFrame, reason: str) -> Counts:
+def _count(received: DataFrame, reason: str) -> Counts:
     rows = count_quarantine(received, reason).collect()
     return {row.drop_date: (row.accepted, row.rejected) for row in rows}
 
 
 def _landed(landing: Landing, dates: Mapping[dt.date, Any]) -> list[Drop]:
-    """The drops that can still be read whole."""
+    """Drops that are in the landing and complete."""
     if not dates:
         return []
     drops = [drop for drop in landing.drops(min(dates), max(dates)) if drop.date in dates and drop.files]
-    whole = [landing.with_manifest(drop) for drop in drops]
-    return [drop for drop in whole if drop.problem is None and landing.why_not_ready(drop) is None]
+    stated = [landing.with_manifest(drop) for drop in drops]
+    return [drop for drop in stated if drop.problem is None and landing.why_not_ready(drop) is None]
 
 
-def _judged(batch: Batch, landing: Landing, landed: list[Drop], gone: list[dt.date]) -> DataFrame:
+def _validated(batch: Batch, landing: Landing, landed: list[Drop], gone: list[dt.date]) -> DataFrame:
     parts = [validated_kept(batch, gone)]
     if landed:
         headers = read_headers(batch, landing, landed)

@@ -1,7 +1,7 @@
-"""Verify: proves the laws again from the tables alone; what the ledger says is held against them too.
+"""Verify: proves the laws again from the tables alone, and compares the ledger with the tables.
 
-Every accepted line of bronze is looked up in silver, every date of gold is summed again. What a line is to
-become is decided by :func:`transforms.verification.expected_lines`, which is not how a publish finds it.
+It looks up every accepted line of bronze in silver and sums every date of gold again. The expected outcome of
+a line comes from :func:`transforms.verification.expected_lines`, which does not use the code of a publish.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from pipeline.lake.ledger import RESTORED
 from pipeline.lake.tables import Commit, filter_dates
 from pipeline.planning.pinned import Chunking
 from pipeline.planning.reconciliation import reconcile, unreconciled_dates
@@ -55,16 +54,17 @@ _SHOWN = 20
 
 @dataclass
 class Verification:
-    """What verify_sales found.
+    """The findings of verify_sales.
 
     Attributes:
         dates: dates that were verified.
-        stale: dates whose inputs changed since they were published; the next run publishes them.
-        not_built: dates whose totals or invoices are of an earlier revision; the next run builds them.
-        problems: what does not hold, one line each.
-        waiting: what the next run does first, one line each.
-        wrong_dates: dates that the problems are of.
-        reused_numbers: keys whose numbers stand on two sale dates: two lines, not an error.
+        stale: dates whose inputs changed after they were published; the next run publishes them.
+        not_built: dates whose gold was built from an earlier revision; the next run builds it.
+        problems: violations of a law, one line each.
+        reused_numbers: store, transaction and line numbers that occur on several sale dates. These are
+            different lines, not an error.
+        waiting: work that the next run must do first, one line each.
+        wrong_dates: dates that have a problem.
     """
 
     dates: list[dt.date] = field(default_factory=list)
@@ -76,109 +76,115 @@ class Verification:
     wrong_dates: set[dt.date] = field(default_factory=set)
 
     def add(self, dates: Iterable[dt.date], problem: str) -> None:
-        """Notes a problem and the dates that it is of."""
+        """Adds a problem and the dates that have it."""
         self.problems.append(problem)
         self.wrong_dates.update(dates)
 
 
 def verify(batch: Batch, requested: Container[dt.date]) -> Verification:
-    """Verifies published dates; fails with 4 where a law is broken, else with 5 where a date has to wait."""
-    found = examine_lake(batch, requested)
-    for problem in found.problems:
+    """Verifies published dates. The run fails with 4 if a law is broken, else with 5 if a date must wait."""
+    verification = examine_lake(batch, requested)
+    for problem in verification.problems:
         batch.outcome.fail(ExitCode.AUDIT, problem)
-    if found.stale:
-        found.waiting.append(
-            f"{len(found.stale)} dates are stale and were not verified: {_some(found.stale)}; the next run "
-            "publishes them"
+    if verification.stale:
+        verification.waiting.append(
+            f"{len(verification.stale)} dates are stale and were not verified: "
+            f"{_first_dates(verification.stale)}; the next run publishes them"
         )
-    if found.not_built:
-        found.waiting.append(
-            f"totals or invoices of {len(found.not_built)} dates are not of their revision yet: "
-            f"{_some(found.not_built)}; the next run builds them"
+    if verification.not_built:
+        verification.waiting.append(
+            f"gold of {len(verification.not_built)} dates is not built from their newest revision yet: "
+            f"{_first_dates(verification.not_built)}; the next run builds them"
         )
-    if found.problems:
-        batch.outcome.warnings += found.waiting
+    if verification.problems:
+        batch.outcome.warnings += verification.waiting
     else:
-        for text in found.waiting:
+        for text in verification.waiting:
             batch.outcome.fail(ExitCode.NOT_READY, text)
-    return found
+    return verification
 
 
 def examine_lake(batch: Batch, requested: Container[dt.date] | None = None) -> Verification:
-    """Looks for whatever breaks a law.
+    """Looks for violations of the laws, and changes nothing.
 
     Args:
         batch: the run.
-        requested: business dates to look at; None for all.
+        requested: business dates to verify; None for all.
     """
-    found = Verification()
+    verification = Verification()
     batch.lake.check_checksums()
-    _check_unsettled(batch, found)
+    _check_unsettled(batch, verification)
     bronze_version = settled_version(batch)
-    published = published_dates(batch, found)
-    drops = counted_drops(batch, bronze_version, found)
+    published = published_dates(batch, verification)
+    drops = counted_drops(batch, bronze_version, verification)
     inputs = date_inputs(drops.values(), published=published)
     stale = stale_dates(inputs, published)
-    _check_ledger_staleness(batch, found, stale, published)
+    _check_ledger_staleness(batch, verification, stale, published)
     chosen = {date for date in {*published, *inputs} if requested is None or date in requested}
     for date in sorted(chosen):
         if date in published and published[date].inputs_hash == KNOWN_WRONG:
-            found.add([date], f"date {date} does not hold what bronze gives; the next run publishes it again")
-    found.stale = sorted(stale & chosen)
-    found.dates = sorted(date for date in published if date in chosen and date not in stale)
-    _check_strays(batch, found, published)
+            verification.add(
+                [date], f"date {date} does not hold what bronze gives; the next run publishes it again"
+            )
+    verification.stale = sorted(stale & chosen)
+    verification.dates = sorted(date for date in published if date in chosen and date not in stale)
+    _check_strays(batch, verification, published)
     batch.tell("looking for keys published twice")
-    _check_uniqueness(batch, found)
-    if found.dates:
-        batch.tell(f"looking every line of {len(found.dates)} dates up")
-        restored = [date for date in found.dates if published[date].is_restored]
-        own = [date for date in found.dates if date not in restored]
-        _check_lines(batch, found, own, bronze_version, published, inputs)
-        _check_restored(batch, found, restored, published)
+    _check_uniqueness(batch, verification)
+    if verification.dates:
+        batch.tell(f"looking up every line of {len(verification.dates)} dates")
+        restored = [date for date in verification.dates if published[date].is_restored]
+        own = [date for date in verification.dates if date not in restored]
+        _check_lines(batch, verification, own, bronze_version, published, inputs)
+        _check_restored(batch, verification, restored, published)
         batch.tell("summing gold again")
-        _check_gold(batch, found, published)
-        found.reused_numbers += _reused_numbers(batch, found.dates)
-    return found
+        _check_gold(batch, verification, published)
+        verification.reused_numbers += _reused_numbers(batch, verification.dates)
+    return verification
 
 
-def _check_unsettled(batch: Batch, found: Verification) -> None:
-    """Names ingests that the ledger does not tell of."""
+def _check_unsettled(batch: Batch, verification: Verification) -> None:
+    """Adds ingests that are missing in the ledger."""
     recorded = batch.ledger.recorded_versions(RECEIVED_SALES)
     for commit in batch.lake.history(RECEIVED_SALES, recorded):
         if commit.metadata.get("job") != INGEST:
             continue
         if commit.version > max(recorded, default=-1):
-            found.waiting.append("an ingest was cut off before its audit; the next run completes it")
+            verification.waiting.append("an ingest was cut off before its audit; the next run completes it")
         else:
             dates = [dt.date.fromisoformat(text) for text in commit.metadata["drops"]]
-            found.add(dates, f"bronze/received_sales version {commit.version} is not in the ledger")
+            verification.add(dates, f"bronze/received_sales version {commit.version} is not in the ledger")
 
 
-def published_dates(batch: Batch, found: Verification) -> dict[dt.date, DateState]:
-    """Every published date, by the commits of ``silver/sales``; by the ledger where these are gone."""
-    told = {date: state for date, state in batch.ledger.dates().items() if state.revision > 0}
+def published_dates(batch: Batch, verification: Verification) -> dict[dt.date, DateState]:
+    """Every published date by the commits of ``silver/sales``; by the ledger if its commits are gone.
+
+    A date that the ledger records with another revision or other inputs is added as a problem.
+    """
+    recorded = {date: state for date, state in batch.ledger.dates().items() if state.revision > 0}
     by_commit: dict[dt.date, list[DateState]] = {}
     for commit in batch.lake.history(SALES, ()):
-        _follow(by_commit, commit)
-    states = dict(told)
+        _apply_commit(by_commit, commit)
+    states = dict(recorded)
     for date, history in by_commit.items():
         if not history:
             continue
-        states[date] = history[-1]
-        said = told.get(date)
-        if said is None or (said.revision, said.inputs_hash) != (
-            history[-1].revision,
-            history[-1].inputs_hash,
+        latest, ledger_state = history[-1], recorded.get(date)
+        states[date] = latest
+        if ledger_state is None or (ledger_state.revision, ledger_state.inputs_hash) != (
+            latest.revision,
+            latest.inputs_hash,
         ):
-            found.add(
+            verification.add(
                 [date],
-                f"ledger/dates tells of revision {said.revision if said else 0} of {date}, silver/sales of "
-                f"revision {history[-1].revision}",
+                f"date {date}: ledger/dates records revision {ledger_state.revision if ledger_state else 0}, "
+                f"silver/sales revision {latest.revision}",
             )
     return states
 
 
-def _follow(by_commit: dict[dt.date, list[DateState]], commit: Commit) -> None:
+def _apply_commit(by_commit: dict[dt.date, list[DateState]], commit: Commit) -> None:
+    """Adds the states that a commit published; removes the last state of each date that it rolled back."""
     job = commit.metadata.get("job")
     if job == ROLL_BACK:
         for text in commit.metadata["dates"]:
@@ -200,8 +206,10 @@ def _follow(by_commit: dict[dt.date, list[DateState]], commit: Commit) -> None:
             by_commit.setdefault(date, []).append(state)
 
 
-def counted_drops(batch: Batch, bronze_version: int | None, found: Verification) -> dict[dt.date, DropState]:
-    """The deliveries that bronze holds, counted again."""
+def counted_drops(
+    batch: Batch, bronze_version: int | None, verification: Verification
+) -> dict[dt.date, DropState]:
+    """The deliveries in bronze, counted again. It is a problem if the ingest of one counted other lines."""
     received = batch.lake.read(RECEIVED_SALES, bronze_version)
     dates = [row.drop_date for row in received.select("drop_date").distinct().collect()]
     counted = {date: IngestedDrop(Drop(date, ())) for date in dates}
@@ -209,14 +217,14 @@ def counted_drops(batch: Batch, bronze_version: int | None, found: Verification)
     count_drops(received, counted)
     known = batch.ledger.drops()
     for date in sorted({*counted, *(date for date, drop in known.items() if drop.accepted)}):
-        told = known[date].content if date in known else ()
-        there = tuple(counted[date].content) if date in counted else ()
-        if set(map(str, told)) != set(map(str, there)):
-            dates_of = {content.business_date for content in (*told, *there)}
-            found.add(
+        recorded = known[date].content if date in known else ()
+        present = tuple(counted[date].content) if date in counted else ()
+        if set(map(str, recorded)) != set(map(str, present)):
+            dates_of = {content.business_date for content in (*recorded, *present)}
+            verification.add(
                 dates_of,
-                f"drop {date}: bronze/received_sales holds {sum(c.lines for c in there)} accepted lines "
-                f"that are not the {sum(c.lines for c in told)} that its ingest counted",
+                f"drop {date}: bronze/received_sales holds {sum(c.lines for c in present)} accepted lines "
+                f"that are not the {sum(c.lines for c in recorded)} that its ingest counted",
             )
     return {
         date: DropState(
@@ -227,28 +235,30 @@ def counted_drops(batch: Batch, bronze_version: int | None, found: Verification)
 
 
 def _check_ledger_staleness(
-    batch: Batch, found: Verification, stale: set[dt.date], published: Mapping[dt.date, DateState]
+    batch: Batch, verification: Verification, stale: set[dt.date], published: Mapping[dt.date, DateState]
 ) -> None:
-    """A date that is stale by its content, and that the ledger takes for fresh, would never be published."""
-    told = batch.ledger.dates()
-    by_ledger = stale_dates(date_inputs(batch.ledger.drops().values(), published=told), told)
+    """Adds dates that are stale by the tables but not by the ledger: no run would publish them."""
+    recorded = batch.ledger.dates()
+    by_ledger = stale_dates(date_inputs(batch.ledger.drops().values(), published=recorded), recorded)
     for date in sorted(stale - by_ledger):
-        found.add([date], f"date {date} differs from its lines in bronze, and the ledger takes it for done")
+        verification.add(
+            [date], f"date {date} differs from its lines in bronze, but the ledger says that it is done"
+        )
 
 
-def _check_strays(batch: Batch, found: Verification, published: Mapping[dt.date, DateState]) -> None:
-    """Rows of dates that were never published."""
+def _check_strays(batch: Batch, verification: Verification, published: Mapping[dt.date, DateState]) -> None:
+    """Adds dates that have rows in a table but were never published."""
     for table in (SALES, CONFLICTS, *GOLD_TABLES):
         starts = table.period.start_of if isinstance(table, GoldTable) else _itself
         rows = batch.lake.read(table).select(F.col(table.partition_by[0]).alias("date")).distinct().collect()
         for date in sorted({row.date for row in rows} - set(map(starts, published))):
-            found.add([date], f"{table.name} holds rows of {date}, which was never published")
+            verification.add([date], f"{table.name} holds rows of {date}, which was never published")
 
 
-def _check_uniqueness(batch: Batch, found: Verification) -> None:
+def _check_uniqueness(batch: Batch, verification: Verification) -> None:
     for row in find_repeated_keys(batch.lake.read(SALES)).limit(_SHOWN).collect():
         dates = ", ".join(str(date) for date in sorted(row.business_dates))
-        found.add(
+        verification.add(
             row.business_dates,
             f"key published {row.copies} times, on {dates}: store {row.store_id}, transaction "
             f"{row.transaction_id}, line {row.line_number}, sale date {row.sale_date}",
@@ -256,8 +266,8 @@ def _check_uniqueness(batch: Batch, found: Verification) -> None:
 
 
 def content_of(batch: Batch, date: dt.date) -> str:
-    """Digest of the lines that silver holds of a date, published and not."""
-    digests = [digest_by_date(_of(batch, table, [date])).first() for table in (SALES, CONFLICTS)]
+    """Digest of the lines of a date in ``silver/sales`` and ``silver/conflicts``, one after the other."""
+    digests = [digest_by_date(_rows_of(batch, table, [date])).first() for table in (SALES, CONFLICTS)]
     return "/".join("0" if row is None else row.digest for row in digests)
 
 
@@ -267,21 +277,21 @@ def differing_dates(
     published: Mapping[dt.date, DateState],
     inputs: Mapping[dt.date, DateInputs],
 ) -> set[dt.date]:
-    """Dates of which silver does not hold what bronze gives."""
-    found = Verification()
-    _check_lines(batch, found, dates, batch.lake.version(RECEIVED_SALES), published, inputs)
-    return found.wrong_dates
+    """Dates whose lines in silver differ from those that bronze gives."""
+    verification = Verification()
+    _check_lines(batch, verification, dates, batch.lake.version(RECEIVED_SALES), published, inputs)
+    return verification.wrong_dates
 
 
 def _check_lines(
     batch: Batch,
-    found: Verification,
+    verification: Verification,
     dates: list[dt.date],
     bronze_version: int | None,
     published: Mapping[dt.date, DateState],
     inputs: Mapping[dt.date, DateInputs],
 ) -> None:
-    """Holds silver's lines, and their sums, against what bronze's lines are to become."""
+    """Compares the lines of silver, and their sums, with those that bronze gives."""
     sale_dates = {sale for date in dates for sale in (inputs.get(date) or no_inputs(date)).sale_dates}
     chunkings = {
         date: published[date].chunking or Chunking(batch.settings.chunks.key, batch.settings.chunks.ranges)
@@ -289,14 +299,14 @@ def _check_lines(
     }
     accepted = filter_dates(read_accepted(batch, bronze_version), "sale_date", sale_dates)
     lines = _chunked(accepted.select(*LINE_COLUMNS), chunkings)
-    sales, conflicts = _of(batch, SALES, dates), _of(batch, CONFLICTS, dates)
+    sales, conflicts = _rows_of(batch, SALES, dates), _rows_of(batch, CONFLICTS, dates)
     expected = filter_dates(expected_lines(lines), "business_date", dates)
     differences = line_differences(expected, sales, conflicts).persist()
-    found.wrong_dates |= {
+    verification.wrong_dates |= {
         row.business_date for row in differences.select("business_date").distinct().collect()
     }
     for row in differences.orderBy("business_date", "store_id", "transaction_id").limit(_SHOWN).collect():
-        found.problems.append(
+        verification.problems.append(
             f"{row.business_date} store {row.store_id}, transaction {row.transaction_id}, line "
             f"{row.line_number} of {row.sale_date}, {row.outcome}: {row.found} times in silver, must be "
             f"{row.wanted}"
@@ -305,7 +315,7 @@ def _check_lines(
     received = count_cells(count_received(filter_dates(lines, "business_date", dates)))
     cells = reconcile(received, *count_sales(sales), count_conflicts_of(batch, dates))
     for date, problem in unreconciled_dates(cells).items():
-        found.add([date], f"does not reconcile: {problem}")
+        verification.add([date], f"does not reconcile: {problem}")
 
 
 def _chunked(lines: DataFrame, chunkings: Mapping[dt.date, Chunking]) -> DataFrame:
@@ -315,34 +325,36 @@ def _chunked(lines: DataFrame, chunkings: Mapping[dt.date, Chunking]) -> DataFra
 
 
 def _check_restored(
-    batch: Batch, found: Verification, dates: list[dt.date], published: Mapping[dt.date, DateState]
+    batch: Batch, verification: Verification, dates: list[dt.date], published: Mapping[dt.date, DateState]
 ) -> None:
-    """Dates that were brought back hold what was brought back, by the digest that their commit carries."""
+    """Compares the lines of restored dates with the digest in the commit that restored them."""
     for date in dates:
         version = published[date].silver_version
         metadata = {} if version is None else batch.lake.commit(SALES, version).metadata
-        wanted = metadata.get("contents", {}).get(date.isoformat())
-        if wanted is None:
-            found.waiting.append(f"{date} was {RESTORED} an earlier one and carries no digest of its lines")
+        expected = metadata.get("contents", {}).get(date.isoformat())
+        if expected is None:
+            verification.waiting.append(
+                f"{date} was restored, but its commit carries no digest of its lines: they were not verified"
+            )
             continue
-        if content_of(batch, date) != wanted:
-            found.add([date], f"{date} does not hold the lines that it was restored to")
+        if content_of(batch, date) != expected:
+            verification.add([date], f"{date} does not hold the lines that it was restored to")
 
 
-def _check_gold(batch: Batch, found: Verification, published: Mapping[dt.date, DateState]) -> None:
+def _check_gold(batch: Batch, verification: Verification, published: Mapping[dt.date, DateState]) -> None:
     for table in GOLD_TABLES:
         built = batch.ledger.built_revisions(table)
-        behind = {date for date in found.dates if built.get(date) != published[date].revision}
-        found.not_built = sorted({*found.not_built, *behind})
-        periods, revisions = _whole_periods(table, found.dates, behind, published)
-        wanted = gold_rows(table, _of(batch, SALES, list(revisions)), revisions)
-        there = _of(batch, table, periods)
-        for row in row_differences(wanted, there, table.period_column).limit(_SHOWN).collect():
-            found.add(
+        behind = {date for date in verification.dates if built.get(date) != published[date].revision}
+        verification.not_built = sorted({*verification.not_built, *behind})
+        periods, revisions = _whole_periods(table, verification.dates, behind, published)
+        expected = gold_rows(table, _rows_of(batch, SALES, list(revisions)), revisions)
+        present = _rows_of(batch, table, periods)
+        for row in row_differences(expected, present, table.period_column).limit(_SHOWN).collect():
+            verification.add(
                 [date for date in revisions if table.period.start_of(date) == row.period],
-                f"{table.name} {row.period} {row.currency}: {row.found} rows, {row.found_lines} lines "
-                f"net {row.found_net} that silver/sales does not give; it gives {row.wanted} rows, "
-                f"{row.wanted_lines} lines net {row.wanted_net}",
+                f"{table.name} {row.period} {row.currency}: {row.found} rows ({row.found_lines} lines, net "
+                f"{row.found_net}) are wrong; {row.wanted} rows ({row.wanted_lines} lines, net "
+                f"{row.wanted_net}) that silver/sales gives are missing",
             )
 
 
@@ -352,10 +364,10 @@ def _whole_periods(
     behind: Collection[dt.date],
     published: Mapping[dt.date, DateState],
 ) -> tuple[list[dt.date], dict[dt.date, int]]:
-    """Periods that can be summed again: with a verified date, none of whose dates is stale or not built.
+    """Periods that can be summed again: they have a verified date, and all their dates are built.
 
     Returns:
-        First dates of the periods; the revisions of all their published dates.
+        The first dates of the periods; the revisions of all their published dates.
     """
     verified = set(verified)
     dates: dict[dt.date, list[dt.date]] = defaultdict(list)
@@ -374,7 +386,9 @@ def _itself(date: dt.date) -> dt.date:
 
 
 def _reused_numbers(batch: Batch, dates: list[dt.date]) -> list[str]:
-    reused = find_reused_numbers(batch.lake.read(SALES), _of(batch, SALES, dates)).limit(_SHOWN).collect()
+    reused = (
+        find_reused_numbers(batch.lake.read(SALES), _rows_of(batch, SALES, dates)).limit(_SHOWN).collect()
+    )
     return [
         f"store {row.store_id}, transaction {row.transaction_id}, line {row.line_number}: sale dates "
         + ", ".join(str(date) for date in row.sale_dates)
@@ -382,10 +396,10 @@ def _reused_numbers(batch: Batch, dates: list[dt.date]) -> list[str]:
     ]
 
 
-def _of(batch: Batch, table: Table, dates: Iterable[dt.date]) -> DataFrame:
+def _rows_of(batch: Batch, table: Table, dates: Iterable[dt.date]) -> DataFrame:
     return batch.lake.read_dates(table, dates)
 
 
-def _some(dates: Collection[dt.date]) -> str:
+def _first_dates(dates: Collection[dt.date]) -> str:
     shown = ", ".join(map(str, sorted(dates)[:5]))
     return shown if len(dates) <= 5 else f"{shown}, ..."

@@ -1,4 +1,4 @@
-"""Writing the chunks of a window: watched while it runs, and what became of each chunk noted."""
+"""Writes the chunks of a window to ``silver/sales``, and records how the tasks of each chunk went."""
 
 from __future__ import annotations
 
@@ -24,18 +24,20 @@ from transforms.publication import ChunkPlan
 
 
 def write_sales(batch: Batch, window: PublishWindow, publication: PublishCommit) -> int:
-    """Writes the sales of a window; chunks lost to memory are tried once more, in twice as many partitions.
+    """Writes the sales of a window in one commit.
+
+    If chunks run out of memory, it tries once more, with twice as many partitions for these chunks.
 
     Args:
         batch: the run.
-        window: lines and plan.
-        publication: what the commit says of itself.
+        window: its lines and its plan.
+        publication: becomes the metadata of the commit.
 
     Returns:
-        Version of ``silver/sales``.
+        The version of ``silver/sales`` that the commit made.
 
     Raises:
-        ChunkError: a chunk failed for good, for its data or its size.
+        ChunkError: a chunk failed because of its data or its size.
         TryAgainError: workers were lost, or another run wrote to the same dates.
     """
     try:
@@ -51,7 +53,7 @@ def write_sales(batch: Batch, window: PublishWindow, publication: PublishCommit)
 def _write(batch: Batch, window: PublishWindow, publication: PublishCommit, plan: ChunkPlan) -> int:
     step = f"publishing {window.span} in {plan.partitions} partitions"
     batch.tell(step)
-    # Of this write alone: what failed before it, or comes after, is not counted as its own.
+    # A group of its own, so that the watch counts the tasks of this write only.
     group = f"{batch.run_id} {publication.sequence} {step}"
     watch = TaskWatch(batch.spark, group, step, plan.partitions)
     try:
@@ -65,7 +67,7 @@ def _write(batch: Batch, window: PublishWindow, publication: PublishCommit, plan
     except SalesBatchError:
         raise
     except Exception as error:
-        raise _explained(watch, plan, error) from error
+        raise _name_chunks(watch, plan, error) from error
     finally:
         _note_tasks(batch, watch, plan)
 
@@ -76,18 +78,18 @@ def _note_tasks(batch: Batch, watch: TaskWatch, plan: ChunkPlan) -> None:
     batch.outcome.spans = dict(plan.spans)
 
 
-def _explained(watch: TaskWatch, plan: ChunkPlan, error: Exception) -> Exception:
-    """The error that names the chunks Spark gave up; the error itself where no chunk is to blame."""
+def _name_chunks(watch: TaskWatch, plan: ChunkPlan, error: Exception) -> Exception:
+    """An error that names the chunks that failed; the given error if no chunk is to blame."""
     if is_environment_error(error):
         return error
-    lost = given_up(watch.attempts(), plan.spans)
-    if not lost:
+    failed = given_up(watch.attempts(), plan.spans)
+    if not failed:
         return TryAgainError(f"workers were lost: {cause_of(error)}") if is_lost_worker(str(error)) else error
-    names = ", ".join(sorted(lost))
-    causes = sorted({first_cause(cause) for cause in lost.values()})
-    text = f"chunk {names} failed: {'; '.join(causes)}"
-    if any(is_lost_to_memory(cause) for cause in lost.values()):
-        return ChunkError(text, sorted(lost), is_lost_to_memory=True)
-    if all(is_lost_worker(cause) for cause in lost.values()):
-        return TryAgainError(f"{text}: workers were lost; run again")
-    return ChunkError(text, sorted(lost))
+    names = ", ".join(sorted(failed))
+    causes = sorted({first_cause(cause) for cause in failed.values()})
+    message = f"chunk {names} failed: {'; '.join(causes)}"
+    if any(is_lost_to_memory(cause) for cause in failed.values()):
+        return ChunkError(message, sorted(failed), is_lost_to_memory=True)
+    if all(is_lost_worker(cause) for cause in failed.values()):
+        return TryAgainError(f"{message}: workers were lost; run again")
+    return ChunkError(message, sorted(failed))

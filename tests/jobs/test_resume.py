@@ -124,7 +124,7 @@ def test_what_does_not_reconcile_is_put_back(
         patched.setattr(pipeline.steps.recording, "count_sales", lose_a_cent)
         ran = shop.run()
     assert ran.code == 4
-    assert "date 2026-03-02 does not reconcile, previous content put back" in ran.error
+    assert "date 2026-03-02 does not reconcile and was rolled back" in ran.error
     assert ran.date_status == {"2026-03-02": "failed", "2026-03-03": "done"}
     assert shop.sales("transaction_id") == ["A", "C"]
     assert shop.revisions() == {"2026-03-02": 1, "2026-03-03": 1}

@@ -18,7 +18,7 @@ from tests.places.submission import Place, ended, wait_for, watching_command_lin
 from tests.support.cluster import kill
 
 AT_WORK = re.compile(
-    r"error: run_batch: run 2\d{7}T\d{6}-run_batch-\w{8} is at work in this lake \(last heard of \d+ s ago\)"
+    r"error: run_batch: run 2\d{7}T\d{6}-run_batch-\w{8} is at work in this lake \(last heartbeat \d+ s ago\)"
 )
 
 
@@ -114,7 +114,7 @@ def test_runs_that_are_silent_or_killed(shop: Shop, clean_content: dict[str, lis
     # Awake again, it commits no more.
     code, said = ended(silent)
     assert code == 75, said
-    assert "took this lake, since this one was silent for more than 120 s" in said
+    assert "took this lake, because this run sent no heartbeat for more than 120 s" in said
     assert shop.nights.content() == content == clean_content
 
 

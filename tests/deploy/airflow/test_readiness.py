@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 
+from pipeline.landing.formats import ENDINGS
 from tests.jobs.shop import Shop, line
 
 DATE = "2026-03-02"
@@ -50,6 +51,10 @@ def _readiness() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_the_sensor_knows_the_formats_that_the_ingest_reads() -> None:
+    assert _readiness()._ENDINGS == ENDINGS
 
 
 @pytest.mark.parametrize("case", CASES)

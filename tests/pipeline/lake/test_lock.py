@@ -131,7 +131,7 @@ def ended_process() -> dict[str, Any]:
 
 def test_a_second_run_is_kept_out_and_told_by_whom(store: Store) -> None:
     first = held(store, "first")
-    with pytest.raises(TryAgainError, match=r"run first is at work in this lake \(last heard of 0 s ago\)"):
+    with pytest.raises(TryAgainError, match=r"run first is at work in this lake \(last heartbeat 0 s ago\)"):
         lock_of(store, "second").begin()
     first.check()
     first.end()
@@ -253,7 +253,7 @@ def test_a_holder_that_is_heard_of_keeps_it(store: Store) -> None:
     beats = store.said(1)["beats"]
     time.sleep(0.2)
     assert store.said(1)["beats"] > beats
-    with pytest.raises(TryAgainError, match="last heard of 0 s ago"):
+    with pytest.raises(TryAgainError, match="last heartbeat 0 s ago"):
         lock_of(store, "second").begin()
     first.check()
     first.end()
@@ -275,7 +275,7 @@ def test_a_store_that_fails_for_a_while_costs_no_lock(store: Store) -> None:
 def test_a_silent_holder_loses_it_and_may_not_commit(store: Store) -> None:
     first = silent(store, "first")
     store.clock_ms += STALE_MS - 1000
-    with pytest.raises(TryAgainError, match="last heard of 119 s ago"):
+    with pytest.raises(TryAgainError, match="last heartbeat 119 s ago"):
         lock_of(store, "second").begin()
     first.check()
     store.clock_ms += 1000
@@ -285,7 +285,7 @@ def test_a_silent_holder_loses_it_and_may_not_commit(store: Store) -> None:
         first.check()
     second.check()
     # Nor does it take away what is another's by now, when it wakes, writes its own file, or ends.
-    store.write(name_of(1), first._sign())
+    store.write(name_of(1), first._heartbeat())
     with pytest.raises(TryAgainError, match="run second took this lake"):
         first.check()
     first.end()
@@ -302,7 +302,7 @@ def test_a_silent_holder_loses_it_and_may_not_commit(store: Store) -> None:
 def test_a_holder_that_wakes_at_the_last_moment_loses_it_all_the_same(store: Store) -> None:
     first = silent(store, "first")
     store.clock_ms += STALE_MS
-    store.before_create = lambda: store.write(name_of(1), first._sign()) and None
+    store.before_create = lambda: store.write(name_of(1), first._heartbeat()) and None
     second = held(store, "second")
     with pytest.raises(TryAgainError, match="run second took this lake"):
         first.check()
@@ -352,7 +352,7 @@ def test_a_holder_of_whose_process_nothing_is_known_keeps_it_until_it_is_silent(
 ) -> None:
     leave(store, 1, **{**ended_process(), **process})
     store.clock_ms += STALE_MS - 1
-    with pytest.raises(TryAgainError, match=r"run left is at work in this lake \(last heard of 120 s ago\)"):
+    with pytest.raises(TryAgainError, match=r"run left is at work in this lake \(last heartbeat 120 s ago\)"):
         lock_of(store, "second").begin()
     store.clock_ms += 1
     second = held(store, "second")
@@ -364,7 +364,7 @@ def test_a_holder_of_whose_process_nothing_is_known_keeps_it_until_it_is_silent(
 def test_a_lock_that_cannot_be_read_is_held_until_it_is_silent(store: Store, content: bytes) -> None:
     store.write(name_of(1), content)  # as while its holder writes it
     store.clock_ms += STALE_MS - 1
-    with pytest.raises(TryAgainError, match="run of another is at work"):
+    with pytest.raises(TryAgainError, match="another run is at work"):
         lock_of(store, "second").begin()
     store.clock_ms += 1
     held(store, "second").end()
@@ -378,7 +378,7 @@ def test_a_lock_that_the_store_does_not_hand_out_is_held(
 
     store.write(name_of(1), b'{"free": "first"}')
     monkeypatch.setattr(store, "read", refuse)
-    with pytest.raises(TryAgainError, match="run of another is at work"):
+    with pytest.raises(TryAgainError, match="another run is at work"):
         lock_of(store, "second").begin()
     monkeypatch.undo()
 
@@ -387,7 +387,7 @@ def test_a_clock_of_the_store_that_goes_back_takes_no_lock_away(store: Store) ->
     store.clock_ms = 10 * STALE_MS
     first = silent(store, "first")
     store.clock_ms = 0
-    with pytest.raises(TryAgainError, match="last heard of 0 s ago"):
+    with pytest.raises(TryAgainError, match="last heartbeat 0 s ago"):
         lock_of(store, "second").begin()
     first.check()
 
@@ -444,7 +444,7 @@ def test_the_end_of_a_run_frees_only_its_own(store: Store) -> None:
 
 def test_a_store_that_creates_over_what_is_there_is_refused(store: Store) -> None:
     store.creates_over = True
-    with pytest.raises(UsageError, match=r"lake s3a://bucket/lake: its store writes over .*If-None-Match"):
+    with pytest.raises(UsageError, match=r"lake s3a://bucket/lake: its store overwrites .*If-None-Match"):
         lock_of(store, "first").begin()
 
 
