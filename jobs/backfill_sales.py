@@ -1,4 +1,4 @@
-"""Back-fills years of drops: many in one pass, published in windows, resumed where it was stopped."""
+"""Back-fills years of drops: ingests and publishes them in windows; a rerun does only the remaining work."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from schemas.states import Stage
 
 
 def run(batch: Batch, _: Options) -> None:
-    """Ingests the drops of the range that are new or changed, then finishes every date that is stale."""
+    """Ingests new and changed drops of the range, then publishes stale dates and builds their gold."""
     if not batch.requested.days():
-        raise UsageError("backfill_sales needs --from and --to, as --from 2021-01-01 --to 2025-12-31")
+        raise UsageError(
+            "backfill_sales needs --from and --to, for example --from 2021-01-01 --to 2025-12-31"
+        )
     not_ready = ingest(batch, needs_every_day=False)
-    publish_and_build(batch, not_ready, dates_of_drops(batch, batch.requested) if batch.republish else set())
+    force = dates_of_drops(batch, batch.requested) if batch.republish else set()
+    publish_and_build(batch, not_ready, force)
 
 
 JOB = Job(
     "backfill_sales",
-    "Ingests, publishes, sums and bills years of drops; the same command again does what is left.",
+    "Ingests, publishes, sums and bills years of drops. The same command again does the remaining work.",
     run,
     [REINGEST, REPUBLISH, FROM_NOW_ON],
     stages=list(Stage),

@@ -1,4 +1,4 @@
-"""Bills customers: one invoice a business date, customer and currency."""
+"""Bills customers: one invoice per business date, customer and currency."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from schemas.states import Stage
 
 
 def run(batch: Batch, _: Options) -> None:
-    """Builds gold/invoices of the dates asked for whose sales have a newer revision."""
+    """Builds the invoices of the requested dates whose sales have a newer revision."""
     build_gold(batch, Stage.INVOICES, batch.requested)
 
 
 JOB = Job(
-    "bill_customers", "Bills each customer once a business date and currency.", run, stages=[Stage.INVOICES]
+    "bill_customers",
+    "Makes one invoice per business date, customer and currency.",
+    run,
+    stages=[Stage.INVOICES],
 )
 
 if __name__ == "__main__":

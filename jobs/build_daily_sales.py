@@ -1,4 +1,4 @@
-"""Builds daily totals by store, category and currency from business dates that are done."""
+"""Sums published sales by day, store and category, and by week and product."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ def run(batch: Batch, _: Options) -> None:
 
 
 JOB = Job(
-    "build_daily_sales", "Sums daily sales by store, category and currency.", run, stages=[Stage.DAILY_SALES]
+    "build_daily_sales",
+    "Sums published sales by day, store and category, and by week and product.",
+    run,
+    stages=[Stage.DAILY_SALES],
 )
 
 if __name__ == "__main__":

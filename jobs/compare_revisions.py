@@ -1,4 +1,4 @@
-"""Shows what changed between two revisions of a business date: lines and invoices; writes no table."""
+"""Shows the lines and gold rows that differ between two revisions of a business date. Writes no table."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from schemas.errors import UsageError
 
 
 def run(batch: Batch, options: Options) -> None:
-    """Compares the last two revisions of a date, or two that are named."""
+    """Compares the last two revisions of a date, or two given ones."""
     dates = batch.requested.days()
     if len(dates) != 1:
-        raise UsageError("compare_revisions needs one --date, as --date 2026-11-24")
+        raise UsageError("compare_revisions needs one --date, for example --date 2026-11-24")
     extra = options.extra
-    found = compare_revisions(batch, dates[0], extra["revision"], extra["with_revision"], extra["out"])
-    batch.outcome.comparison = found.as_json()
-    print_comparison(found)
+    comparison = compare_revisions(batch, dates[0], extra["revision"], extra["with_revision"], extra["out"])
+    batch.outcome.comparison = comparison.as_json()
+    print_comparison(comparison)
 
 
 JOB = Job(
     "compare_revisions",
-    "Shows what changed between two revisions of a business date: its lines and its invoices.",
+    "Shows the lines and invoices that differ between two revisions of a business date.",
     run,
     [
         click.option(
-            "--revision", type=click.IntRange(min=1), help="Earlier revision; the one before --with."
+            "--revision", type=click.IntRange(min=1), help="Earlier revision; default: the one before --with."
         ),
         click.option(
-            "--with", "with_revision", type=click.IntRange(min=1), help="Later one; the newest unless given."
+            "--with", "with_revision", type=click.IntRange(min=1), help="Later revision; default: the newest."
         ),
         click.option("--out", metavar="FOLDER", help="Folder or URI for every difference, as CSV."),
     ],

@@ -1,4 +1,4 @@
-"""Looks a place over before a run: what is wrong, and what to do about it; 0 or 2."""
+"""Checks a place before a run, and says how to fix each problem. Ends with 0 or 2."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pipeline.steps.doctor import examine
 
 
 def run(batch: Batch, _: Options) -> None:
-    """Checks Java, Spark, Delta, settings, executors, time zone, landing, lake, clock, disk and log store."""
+    """Runs all checks of the place and prints their findings."""
     batch.outcome.checks = [finding.as_json() for finding in examine(batch)]
     print_findings(batch.outcome.checks)
 
 
 JOB = Job(
     "doctor",
-    "Looks a place over before a run and says what to do. Exit code 0: it can run; 2: it cannot.",
+    "Checks a place before a run and says how to fix each problem. Exit code 0: ready; 2: a problem.",
     run,
     records_runs=False,
     needs_settled_lake=False,

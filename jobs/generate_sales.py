@@ -1,4 +1,4 @@
-"""Generates synthetic drops at any size, and the truth about them."""
+"""Generates synthetic drops of any size, and the results that the batch must give for them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from schemas.errors import UsageError
 from tools.synthetic.generate import generate
 from tools.synthetic.plan import SyntheticPlan
 
-# What the common options and the config say already.
-_SAID_ELSEWHERE = frozenset({"first_date", "last_date", "timezone", "ranges", "late_days"})
+# Fields of the plan that come from the common options and the config.
+_FROM_CONFIG = frozenset({"first_date", "last_date", "timezone", "ranges", "late_days"})
 
 
 def run(batch: Batch, options: Options) -> None:
-    """Writes the drops of sale dates --from to --to into the landing, and truth.json beside it."""
+    """Writes drops for the sale dates from --from to --to into the landing, and truth.json beside it."""
     plan = _plan(batch, options)
     landing = batch.settings.storage.landing
     batch.outcome.planned.append(
@@ -39,26 +39,26 @@ def run(batch: Batch, options: Options) -> None:
 
 def _plan(batch: Batch, options: Options) -> SyntheticPlan:
     settings = batch.settings
-    said = {
+    values = {
         "timezone": settings.business_day.timezone,
         "ranges": settings.chunks.ranges,
         "late_days": settings.late.days,
         "first_date": options.dates.first,
         "last_date": options.dates.last,
     }
-    said |= {name: options.extra[name] for name in _own_fields()}
+    values |= {name: options.extra[name] for name in _own_fields()}
     try:
         return SyntheticPlan.model_validate(
-            {name: value for name, value in said.items() if value is not None}
+            {name: value for name, value in values.items() if value is not None}
         )
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
-        where = "".join(f"--{part} {problem['input']!r}: ".replace("_", "-") for part in problem["loc"][:1])
-        raise UsageError(f"{where}{problem['msg'].removeprefix('Value error, ')}") from None
+        option = "".join(f"--{part} {problem['input']!r}: ".replace("_", "-") for part in problem["loc"][:1])
+        raise UsageError(f"{option}{problem['msg'].removeprefix('Value error, ')}") from None
 
 
 def _own_fields() -> list[str]:
-    return [name for name in SyntheticPlan.model_fields if name not in _SAID_ELSEWHERE]
+    return [name for name in SyntheticPlan.model_fields if name not in _FROM_CONFIG]
 
 
 def _yaml_value(_: click.Context, parameter: click.Parameter, value: str | None) -> Any:
@@ -69,23 +69,23 @@ def _yaml_value(_: click.Context, parameter: click.Parameter, value: str | None)
 
 
 def _plan_options() -> list[Callable[[Any], Any]]:
-    """An option of each field of the plan, so that a new field is an option at once."""
+    """One option for each field of the plan, so that a new field needs no other change."""
     options = []
     for name in _own_fields():
         default = SyntheticPlan.model_fields[name].get_default(call_default_factory=True)
-        shown = f"Default {default}." if not isinstance(default, dict) else "YAML: {name: weight}."
+        text = f"Default {default}." if not isinstance(default, dict) else "YAML: {name: weight}."
         flag = f"--{name.replace('_', '-')}"
-        options.append(click.option(flag, name, callback=_yaml_value, metavar="VALUE", help=shown))
+        options.append(click.option(flag, name, callback=_yaml_value, metavar="VALUE", help=text))
     return options
 
 
 JOB = Job(
     "generate_sales",
-    "Generates synthetic drops of any size into the landing, and truth.json with what is to come of them.",
+    "Generates synthetic drops of any size into the landing, and truth.json with the expected results.",
     run,
     [
         *_plan_options(),
-        click.option("--truth", help="Where truth.json goes; beside the landing unless given."),
+        click.option("--truth", help="Path of truth.json; default: beside the landing."),
         click.option("--overwrite", is_flag=True, help="Replace the drops that the landing holds."),
     ],
     records_runs=False,

@@ -1,4 +1,4 @@
-"""Ingests landed drops into bronze: every line accepted or rejected, none lost."""
+"""Ingests landed drops into bronze. Every line is accepted or rejected, none is lost."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from schemas.states import Stage
 
 
 def run(batch: Batch, _: Options) -> None:
-    """Reads the drops asked for that are new or changed, and judges every line."""
+    """Reads the requested drops that are new or changed, and validates every line."""
     ingest(batch)
 
 
 JOB = Job(
     "ingest_sales",
-    "Reads landed drops into bronze and judges every line.",
+    "Reads new and changed drops into bronze and validates every line.",
     run,
     [REINGEST, FROM_NOW_ON],
     stages=[Stage.INGEST],

@@ -1,4 +1,4 @@
-"""Maintains the tables: small files merged, unreferred ones deleted, logs kept short."""
+"""Maintains the tables: merges small files, deletes unreferenced files and cleans up the logs."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from schemas.errors import UsageError
 
 
 def run(batch: Batch, options: Options) -> None:
-    """Maintains every table; a file is deleted that no version of the last hours refers to."""
+    """Maintains every table. Deletes files that no version of the last --retain-hours refers to."""
     if batch.requested != DateRange():
-        raise UsageError("maintain_tables is of whole tables: it takes no dates")
+        raise UsageError("maintain_tables works on whole tables: it takes no dates")
     maintain(batch, options.extra["retain_hours"])
 
 
 JOB = Job(
     "maintain_tables",
-    "Merges small files, deletes those that no table refers to any more, and keeps the logs short.",
+    "Merges small files, deletes files that no table refers to, and cleans up the logs.",
     run,
     [
         click.option(
             "--retain-hours",
             type=click.FloatRange(min=0),
             default=SAFE_HOURS,
-            help="Age that a file must have reached; less than 168 takes old versions from readers at work.",
+            help="Age in hours at which a file may be deleted; less than 168 can break running readers.",
         )
     ],
     can_be_unchanged=False,

@@ -10,9 +10,9 @@ from schemas.errors import UsageError
 
 
 def run(batch: Batch, _: Options) -> None:
-    """Adds what older tables lack, and tells anew what the ledger must know of them."""
+    """Adds what older tables lack, and records what the ledger lacks."""
     if batch.requested != DateRange():
-        raise UsageError("migrate_tables is of whole tables: it takes no dates")
+        raise UsageError("migrate_tables works on whole tables: it takes no dates")
     batch.outcome.migrated = migrate(batch)
     batch.outcome.planned += batch.outcome.migrated if batch.dry_run else []
 

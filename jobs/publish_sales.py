@@ -11,7 +11,7 @@ from schemas.states import Stage
 
 
 def run(batch: Batch, _: Options) -> None:
-    """Publishes the business dates asked for that are stale."""
+    """Publishes the requested business dates that are stale."""
     publish(batch, batch.requested, force=batch.requested if batch.republish else ())
 
 

@@ -1,4 +1,4 @@
-"""Brings a damaged lake back to the laws: from bronze and the landing, date by date."""
+"""Repairs a damaged lake from its accepted deliveries, date by date."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from schemas.states import Stage
 
 
 def run(batch: Batch, _: Options) -> None:
-    """Tells the ledger anew, and publishes and builds dates again that do not hold what bronze gives."""
+    """Corrects the ledger, and publishes and builds dates again that differ from what bronze gives."""
     if batch.requested != DateRange():
-        raise UsageError("repair_lake is of the whole lake: it takes no dates")
+        raise UsageError("repair_lake works on the whole lake: it takes no dates")
     batch.outcome.repaired = repair(batch)
     batch.outcome.planned += batch.outcome.repaired if batch.dry_run else []
 
 
 JOB = Job(
     "repair_lake",
-    "Brings a lake back to what its accepted deliveries give, and says what it did, date by date.",
+    "Makes a damaged lake equal to what its accepted deliveries give, and says per date what it did.",
     run,
     needs_settled_lake=False,
     stages=[Stage.PUBLISH, Stage.DAILY_SALES, Stage.INVOICES],

@@ -1,4 +1,4 @@
-"""Judges rejected lines again, once a rule, a currency list or a column mapping is mended."""
+"""Validates rejected lines again after a rule, a currency list or a column mapping was corrected."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from transforms.rules import REJECT_REASONS
 
 
 def run(batch: Batch, options: Options) -> None:
-    """Judges the drops asked for again that hold lines rejected for the reason; restates what follows."""
+    """Validates requested drops again if they hold lines rejected for the reason; publishes what changes."""
     reason = options.extra["reason"]
-    found = [one.as_json() for one in replay(batch, reason)]
-    batch.outcome.replayed = found
-    print_replay(reason, found, is_planned=batch.dry_run)
+    batch.outcome.replayed = [drop.as_json() for drop in replay(batch, reason)]
+    print_replay(reason, batch.outcome.replayed, is_planned=batch.dry_run)
 
 
 JOB = Job(
     "replay_quarantine",
-    "Judges lines again that were rejected for a reason, under the config of today; restates what follows.",
+    "Validates drops with lines rejected for a reason again, under today's config; publishes what changes.",
     run,
     [
         click.option(

@@ -1,4 +1,4 @@
-"""Brings an earlier revision of a business date back, with the gold that follows from it."""
+"""Restores an earlier revision of a business date and builds its gold."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from schemas.states import Stage
 
 
 def run(batch: Batch, options: Options) -> None:
-    """Publishes the content of a revision again, as the next one."""
+    """Publishes the content of an earlier revision again, as the next revision."""
     dates = batch.requested.days()
     if len(dates) != 1:
-        raise UsageError("restore_sales needs one --date, as --date 2026-11-24")
+        raise UsageError("restore_sales needs one --date, for example --date 2026-11-24")
     restore(batch, dates[0], options.extra["revision"])
 
 
 JOB = Job(
     "restore_sales",
-    "Brings an earlier revision of a business date back, as the next one, with its totals and invoices.",
+    "Publishes an earlier revision of a business date again, as the next one, and builds its gold.",
     run,
-    [click.option("--revision", type=click.IntRange(min=1), required=True, help="Revision to bring back.")],
+    [click.option("--revision", type=click.IntRange(min=1), required=True, help="Revision to restore.")],
     stages=[Stage.DAILY_SALES, Stage.INVOICES],
 )
 

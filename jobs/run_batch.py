@@ -1,4 +1,4 @@
-"""The nightly batch: ingest, publish, daily totals, invoices."""
+"""The nightly batch: ingest, publish, totals, invoices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from schemas.states import Stage
 
 
 def run(batch: Batch, _: Options) -> None:
-    """Ingests the drops asked for, then goes on with every date that is stale, whatever made it so."""
+    """Ingests the requested drops, then publishes every stale date and builds its gold."""
     not_ready = ingest(batch)
     force = dates_of_drops(batch, batch.requested) if batch.republish else set()
     publish_and_build(batch, not_ready, force)

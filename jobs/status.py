@@ -1,4 +1,4 @@
-"""Tells how far each business date is, and by its exit code whether billing may start; writes nothing."""
+"""Shows how far each business date is. The exit code says whether billing may start. Writes nothing."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from pipeline.steps.status import status
 
 
 def run(batch: Batch, _: Options) -> None:
-    """Shows the dates asked for, or the last 14 known."""
-    found = status(batch)
-    batch.outcome.states = [one.as_json() for one in found]
+    """Shows the requested dates, or the last 14 known."""
+    batch.outcome.states = [date.as_json() for date in status(batch)]
     print_status(batch.outcome.states)
 
 
 JOB = Job(
     "status",
-    "Tells how far each business date is. Exit code 0: billing may start; 5: not there yet; 4: an audit "
-    "holds it; 3: it failed.",
+    "Shows how far each business date is. Exit code 0: billing may start; 5: a date is not ready; 4: an "
+    "audit holds one back; 3: one failed.",
     run,
     records_runs=False,
     can_be_unchanged=False,

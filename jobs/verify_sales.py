@@ -1,4 +1,4 @@
-"""Verifies published dates from the tables alone: every line accounted for, no key published twice."""
+"""Verifies published dates from the tables alone: each line is accounted for, no key is published twice."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pipeline.steps.verify import verify
 
 
 def run(batch: Batch, _: Options) -> None:
-    """Proves reconciliation and uniqueness of the dates asked for again."""
+    """Verifies the requested dates and prints the findings."""
     print_verification(verify(batch, batch.requested))
 
 
 JOB = Job(
     "verify_sales",
-    "Proves reconciliation and uniqueness again, from the tables alone.",
+    "Verifies published dates from the tables: lines are accounted for, keys are unique, gold sums up.",
     run,
     records_runs=False,
     can_be_unchanged=False,

@@ -1,4 +1,4 @@
-"""Settings of a run: read from YAML, checked, frozen. A key that does not exist is refused by name."""
+"""Reads, checks and freezes the settings of a run, from YAML. An unknown key is an error that names it."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("not a time zone of the IANA database, as America/New_York") from None
+        raise ValueError("must be a time zone of the IANA database, such as America/New_York") from None
     return name
 
 
 def _time_of_day(value: Any) -> Any:
-    # YAML 1.1 reads an unquoted 04:30 as the number 270 (sixties).
+    # YAML 1.1 reads an unquoted 04:30 as 270, a number in base 60.
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
         return f"{value // 60:02d}:{value % 60:02d}"
     if isinstance(value, str) and not _TIME_FORM.fullmatch(value):
-        raise ValueError("not a local time of the form HH:MM, as 04:00")
+        raise ValueError("must be a local time of the form HH:MM, such as 04:00")
     return value
 
 
 def _whole_minute(value: dt.time) -> dt.time:
     if value.second or value.microsecond or value.tzinfo is not None:
-        raise ValueError("a local time of the form HH:MM, as 04:00")
+        raise ValueError("must be a local time of the form HH:MM, such as 04:00")
     return value
 
 
@@ -68,7 +68,7 @@ class _Group(BaseModel):
 
 
 class Storage(_Group):
-    """Where the landed drops and the lake are: a path or a URI of any Hadoop file system; and its names."""
+    """The landing and the lake, each a path or a URI of any Hadoop file system; and an optional catalog."""
 
     landing: Annotated[str, Field(min_length=1)]
     lake: Annotated[str, Field(min_length=1)]
@@ -78,12 +78,12 @@ class Storage(_Group):
     @classmethod
     def _is_a_schema(cls, catalog: str | None) -> str | None:
         if catalog is not None and not _SCHEMA_FORM.fullmatch(catalog):
-            raise ValueError("not a schema of a catalog, as sales or spark_catalog.sales")
+            raise ValueError("must be a schema of a catalog, such as sales or spark_catalog.sales")
         return catalog
 
 
 class BusinessDay(_Group):
-    """When a store's business day is."""
+    """When the business day of a store starts."""
 
     timezone: TimeZone
     starts_at: TimeOfDay
@@ -92,25 +92,25 @@ class BusinessDay(_Group):
     @field_validator("store_timezones", mode="before")
     @classmethod
     def _are_named_by_text(cls, zones: Any) -> Any:
-        # Without quotes YAML reads a number, and 0042 as another one.
+        # Without quotes, YAML reads a store as a number, and 0042 as an octal one.
         if isinstance(zones, dict) and not all(isinstance(store, str) for store in zones):
-            raise ValueError("a store must stand in quotes, as {'1042': America/Chicago}")
+            raise ValueError("a store must be in quotes, for example {'1042': America/Chicago}")
         return zones
 
 
 class Late(_Group):
-    """How late a line may be and still restate its sale date."""
+    """How late a line may arrive and still restate its sale date."""
 
     days: Annotated[int, Field(ge=0, le=3650)]
     history_before: dt.date | None
 
     def is_history(self, date: dt.date) -> bool:
-        """Whether a date is history: never late, and due at no time."""
+        """Whether a date is history: its lines are never late, and it has no deadline."""
         return self.history_before is not None and date < self.history_before
 
 
 class Chunks(_Group):
-    """How a data set is split into chunks, and chunks into Spark partitions."""
+    """How to split a data set into chunks, and chunks into Spark partitions."""
 
     key: str
     ranges: tuple[str, ...]
@@ -120,7 +120,7 @@ class Chunks(_Group):
     @classmethod
     def _is_received(cls, key: str) -> str:
         if key not in RECEIVED_NAMES:
-            raise ValueError(f"not a received column; one of {', '.join(RECEIVED_NAMES)}")
+            raise ValueError(f"must be a received column, one of {', '.join(RECEIVED_NAMES)}")
         return key
 
     @field_validator("ranges")
@@ -131,24 +131,24 @@ class Chunks(_Group):
 
     @property
     def key_ranges(self) -> tuple[KeyRange, ...]:
-        """The ranges, read."""
+        """The parsed ranges."""
         return parse_ranges(self.ranges)
 
 
 class Ingest(_Group):
-    """How many bytes of drops one pass may read; a drop is never split."""
+    """How many bytes of drops one pass may read; a pass never splits a drop."""
 
     max_bytes_per_window: Annotated[int, Field(ge=1)]
 
 
 class Publish(_Group):
-    """How many lines one publication may hold; a business date is never split."""
+    """How many lines one publication may hold; a publication never splits a business date."""
 
     max_lines_per_window: Annotated[int, Field(ge=1)]
 
 
 class Deadlines(_Group):
-    """Local time, on the day after a business date, by which each stage must have done it; None for never."""
+    """Deadline of each stage for a business date: a local time on the next day; None for no deadline."""
 
     ingest_sales: TimeOfDay | None
     publish_sales: TimeOfDay | None
@@ -156,20 +156,20 @@ class Deadlines(_Group):
     bill_customers: TimeOfDay | None
 
     def by_stage(self) -> dict[Stage, dt.time]:
-        """Those that are set."""
+        """Returns the deadlines that are set."""
         times = {stage: getattr(self, stage.value) for stage in Stage}
         return {stage: time for stage, time in times.items() if time is not None}
 
 
 class Audit(_Group):
-    """What share of dirt stops a drop or a date."""
+    """Shares of rejected and of conflicting lines above which a drop or a date is refused."""
 
     max_rejected_share: Share
     max_conflict_share: Share
 
 
 class Settings(_Group):
-    """Everything of the config, checked."""
+    """The whole config, checked."""
 
     storage: Storage
     business_day: BusinessDay
@@ -196,7 +196,7 @@ class Settings(_Group):
             if name not in RECEIVED_NAMES:
                 raise ValueError(f"{name!r} is not a column of the contract{_nearest(name, RECEIVED_NAMES)}")
             if any(character in received for character in "'\"\\"):
-                raise ValueError(f"{received!r} holds a quote or a backslash, which no column name may")
+                raise ValueError(f"{received!r} contains a quote or a backslash; a column name must not")
         readers: dict[str, str] = {}
         for name in RECEIVED_NAMES:
             received = columns.get(name, name)
@@ -207,17 +207,17 @@ class Settings(_Group):
 
     @property
     def currency_scales(self) -> dict[str, int]:
-        """Decimals by ISO 4217 code, of the currencies that are allowed."""
+        """Number of decimals of each allowed currency, by ISO 4217 code."""
         return {code: _scale(code) for code in self.currencies}
 
     @property
     def received_names(self) -> dict[str, str]:
-        """Name under which each contract column is received."""
+        """Name of each contract column in received files."""
         return {name: self.columns.get(name, name) for name in RECEIVED_NAMES}
 
     @property
     def pinned(self) -> dict[str, Any]:
-        """Settings that decide content, by dotted name, as plain values: a lake keeps to them."""
+        """Settings that decide content, as plain values by dotted name; a lake pins them."""
         values = self.model_dump(mode="json")
         return {
             **{f"business_day.{name}": value for name, value in values["business_day"].items()},
@@ -231,22 +231,22 @@ class Settings(_Group):
 
     @property
     def rules_digest(self) -> str:
-        """sha256, in hex, of what decides how a received line is read, validated and dated."""
+        """sha256 in hex of the settings that decide how a received line is read, validated and dated."""
         return _sha256(
             self.model_dump(mode="json", include={"business_day", "late", "currencies", "columns"})
         )
 
     @property
     def digest(self) -> str:
-        """sha256, in hex, of every value but where the data are: a config hashes alike anywhere."""
+        """sha256 in hex of all settings except ``storage``, so that it is equal in every environment."""
         return _sha256(self.model_dump(mode="json", exclude={"storage"}))
 
 
 def _read_twice(first: str, second: str, received: str) -> str:
-    # A column that is not mapped is received under its own name.
+    # A column without a mapping keeps its own name, so the user may have mapped only one of the two.
     return (
         f"{first} and {second} would both be read from the same received name {received!r}; "
-        f"give each its own, as {{{first}: {first}_name, {second}: {second}_name}}"
+        f"give each its own, for example {{{first}: {first}_name, {second}: {second}_name}}"
     )
 
 
@@ -258,25 +258,25 @@ def _scale(code: str) -> int:
     try:
         exponent = Currency(code).exponent
     except ValueError:
-        raise ValueError(f"{code!r} is not a currency of ISO 4217, as USD") from None
+        raise ValueError(f"{code!r} must be an ISO 4217 currency code, such as USD") from None
     if exponent is None or exponent > _MAX_SCALE:
-        raise ValueError(f"{code!r} has no amounts of at most {_MAX_SCALE} decimals")
+        raise ValueError(f"{code!r} is not a currency with at most {_MAX_SCALE} decimals")
     return int(exponent)
 
 
 def load_settings(
     config: str | None, assignments: Sequence[str], storage: Mapping[str, str | None]
 ) -> Settings:
-    """Reads the defaults, then a config file over them, then ``--set`` values, then where the data are.
+    """Merges the defaults, a config file, ``--set`` values and the command line's storage, in this order.
 
     Args:
-        config: path of a YAML file that holds only what differs from configs/cymbal.yaml; or None.
-        assignments: ``dotted.key=YAML value``, later ones win.
-        storage: ``landing`` and ``lake`` of the command line; None keeps the config's.
+        config: path of a YAML file with the values that differ from configs/cymbal.yaml; or None.
+        assignments: values as ``dotted.key=YAML value``; later ones win.
+        storage: ``landing`` and ``lake`` of the command line; None keeps the value of the config.
 
     Raises:
-        UsageError: the file cannot be read, or a key or value is not valid; the text names it, the nearest
-            known key, and the valid form.
+        UsageError: the file cannot be read, or a key or value is not valid. The message names the key, the
+            nearest known key and the valid form.
     """
     values = _read_yaml(DEFAULTS)
     if config is not None:
@@ -302,11 +302,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise UsageError(f"config file {path}: must be a mapping of keys, as 'late: {{days: 7}}'")
+        raise UsageError(f"config file {path}: must be a mapping of keys, such as 'late: {{days: 7}}'")
     return content
 
 
-# Their keys are the user's own: stores, and columns of the contract (checked by their own rule).
+# The user chooses the keys of these mappings: stores, and contract columns, which a validator checks.
 _OPEN_KEYS = frozenset({"business_day.store_timezones", "columns"})
 
 
@@ -324,7 +324,7 @@ def _merge(values: dict[str, Any], changes: Mapping[str, Any], prefix: str, sour
 def _assign(values: dict[str, Any], assignment: str) -> None:
     key, separator, text = assignment.partition("=")
     if not separator:
-        raise UsageError(f"--set {assignment!r}: must be of the form key=value, as late.days=7")
+        raise UsageError(f"--set {assignment!r}: must be of the form key=value, such as late.days=7")
     try:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError):
@@ -347,7 +347,7 @@ def _known_keys() -> list[str]:
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
-    """Says which known name is meant, by the whole name or, for a key without its group, by its end."""
+    """Suggests a known name: one with the same last part, or else the most similar one."""
     by_end = [candidate for candidate in known if candidate.rpartition(".")[2] == name.rpartition(".")[2]]
     near = by_end or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
@@ -357,6 +357,6 @@ def _first_problem(error: ValidationError, config: str | None) -> str:
     problem = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in problem["loc"])
     text = problem["msg"].removeprefix("Value error, ")
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    other_problems = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     source = config or "config"
-    return f"{source}: {key} = {problem['input']!r}: {text}{more}"
+    return f"{source}: {key} = {problem['input']!r}: {text}{other_problems}"

@@ -1,4 +1,4 @@
-"""What is landed, and what an ingest found in it: plain values, no Spark."""
+"""Plain values, without Spark, for landed drops and for the results of their ingest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LandedFile:
         name: name within its drop.
         path: full URI.
         size: bytes.
-        version: modification time or etag; a change of it is a changed delivery.
+        version: modification time or etag; if it changes, the delivery has changed.
     """
 
     name: str
@@ -41,8 +41,8 @@ class ManifestFile:
 
     Attributes:
         name: name within the drop.
-        rows: lines, without the header; None where not stated.
-        gross_amount: sum by currency, over the lines whose amount and currency parse; None where not stated.
+        rows: lines without the header; None if not stated.
+        gross_amount: sum by currency over the lines whose amount and currency parse; None if not stated.
     """
 
     name: str
@@ -50,7 +50,7 @@ class ManifestFile:
     gross_amount: dict[str, Decimal] | None
 
     def as_json(self) -> dict[str, Any]:
-        """The entry in the form in which it is landed; what it does not state is left out."""
+        """Returns the entry as the manifest file holds it, without values that are not stated."""
         stated: dict[str, Any] = {"name": self.name}
         if self.rows is not None:
             stated["rows"] = self.rows
@@ -61,12 +61,12 @@ class ManifestFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a delivery says of itself.
+    """What the sender says a delivery holds.
 
     Attributes:
-        closed: whether a drop with no file is meant to be empty.
-        files: files that must be there.
-        lists_files: whether it has a list of files, empty or not: then no other file may be there.
+        closed: whether a drop without files is empty on purpose.
+        files: files that must exist.
+        lists_files: whether there is a list of files, even an empty one. If so, no other file may exist.
     """
 
     closed: bool = False
@@ -74,7 +74,7 @@ class Manifest:
     lists_files: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """The manifest in the form in which it is landed; what it does not state is left out."""
+        """Returns the manifest as its file holds it, without values that are not stated."""
         stated: dict[str, Any] = {"closed": self.closed}
         if self.lists_files or self.files:
             stated["files"] = [file.as_json() for file in self.files]
@@ -88,13 +88,13 @@ class Drop:
     Attributes:
         date: drop date.
         files: delivered files, by name.
-        manifest: what the delivery says of itself, once read.
-        manifest_path: full URI of the manifest, None where there is none.
-        manifest_version: modification time or etag of the manifest, empty where there is none.
-        unrecognized_files: names of files that no ingest reads (another ending), and of sub-folders, each
-            with a slash at its end; the hidden ones left out.
-        problem: what is wrong with the manifest, for the user; None where nothing is.
-        known_fingerprint: fingerprint of a delivery whose files are gone; None where they are here to tell.
+        manifest: content of the manifest; None until it is read.
+        manifest_path: full URI of the manifest; None if there is none.
+        manifest_version: modification time or etag of the manifest; empty if there is none.
+        unrecognized_files: names of files with an ending that no ingest reads, and of sub-folders with a
+            trailing slash; without hidden ones.
+        problem: message for the user if the manifest is wrong; else None.
+        known_fingerprint: fingerprint of a delivery whose files are gone; None if the files exist.
     """
 
     date: dt.date
@@ -108,9 +108,9 @@ class Drop:
 
     @property
     def fingerprint(self) -> str:
-        """sha256, in hex, over each file's name, size and modification time or etag, and the manifest's.
+        """sha256 in hex over each file's name, size and version, and the manifest's version.
 
-        Names of unrecognized files count too: one that appears in an ingested drop must be noticed.
+        Names of unrecognized files count too, so that a new one in an ingested drop changes the fingerprint.
         """
         if self.known_fingerprint is not None:
             return self.known_fingerprint
@@ -122,42 +122,42 @@ class Drop:
 
     @property
     def bytes(self) -> int:
-        """Size of all files."""
+        """Total size of all files."""
         return sum(file.size for file in self.files)
 
     @property
     def missing_files(self) -> list[str]:
-        """Files that the manifest names and that are not there."""
-        there = {file.name for file in self.files}
-        return [file.name for file in (self.manifest or Manifest()).files if file.name not in there]
+        """Names of files that the manifest lists and that do not exist."""
+        delivered = {file.name for file in self.files}
+        return [file.name for file in (self.manifest or Manifest()).files if file.name not in delivered]
 
     @property
     def unlisted_files(self) -> list[str]:
-        """Files that are there and that a manifest with a list of files does not name."""
+        """Names of files that exist and that the manifest's list of files does not name."""
         if self.manifest is None or not self.manifest.lists_files:
             return []
         listed = {file.name for file in self.manifest.files}
         return [file.name for file in self.files if file.name not in listed]
 
     def is_stated_empty(self, file: LandedFile) -> bool:
-        """Whether the manifest says that a file holds no line."""
+        """Whether the manifest says that a file has no lines."""
         listed = (self.manifest or Manifest()).files
         return any(stated.name == file.name and stated.rows == 0 for stated in listed)
 
     @property
     def is_closed(self) -> bool:
-        """Whether a drop with no file is meant to be empty."""
+        """Whether a drop without files is empty on purpose."""
         return self.manifest is not None and self.manifest.closed
 
 
 @dataclass(frozen=True)
 class DateContent:
-    """Accepted lines of a delivery that have one business date and one sale date.
+    """Accepted lines of a delivery with the same business date, sale date and adjustment flag.
 
     Attributes:
         business_date: day under which the lines are published.
-        sale_date: their sale date.
-        is_adjustment: whether they came too late to restate it.
+        sale_date: sale date of the lines.
+        is_adjustment: whether the lines arrived too late to restate their sale date.
         lines: accepted lines.
         digest: order-independent digest over source file, key and payload of each line.
         gross: sum of gross_amount by currency.
@@ -173,7 +173,7 @@ class DateContent:
 
 @dataclass
 class IngestedDrop:
-    """What an ingest found in one drop.
+    """The result of the ingest of one drop.
 
     Attributes:
         drop: the drop.
@@ -183,11 +183,11 @@ class IngestedDrop:
         content: accepted lines by business date.
         reasons: rejected lines by reason; a line with two reasons counts in both.
         file_lines: lines by file.
-        file_gross: gross by file and currency, over the lines whose amount and currency parse.
-        judged_by: digest of the terms under which its lines were judged.
-        extra_columns: received columns that are not of the contract, left out.
-        status: what became of the drop.
-        reason: why it is not ingested, for the user.
+        file_gross: gross amount by file and currency, over the lines whose amount and currency parse.
+        judged_by: digest of the settings that validated its lines.
+        extra_columns: received columns that are not in the contract; the ingest ignores them.
+        status: outcome of the ingest.
+        reason: message for the user if the drop was not ingested.
     """
 
     drop: Drop

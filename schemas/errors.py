@@ -1,4 +1,4 @@
-"""Errors that a user can act on, each with the exit code that it ends a run with."""
+"""Errors that a user can act on, each with the exit code of the run that it ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from schemas.states import ExitCode
 
 
 class SalesBatchError(Exception):
-    """An error whose text is one clear line for the user: what, where, the valid form."""
+    """An error with a one-line message for the user: what is wrong, where, and the valid form."""
 
     exit_code: ExitCode = ExitCode.UNEXPECTED
 
@@ -20,35 +20,35 @@ class UsageError(SalesBatchError):
 
 
 class AuditError(SalesBatchError):
-    """What was delivered, or what came out of it, does not pass an audit."""
+    """A delivery or its published result fails an audit."""
 
     exit_code = ExitCode.AUDIT
 
 
 class NotReadyError(SalesBatchError):
-    """The input is not there yet."""
+    """The input does not exist yet."""
 
     exit_code = ExitCode.NOT_READY
 
 
 class ChunkError(SalesBatchError):
-    """Chunks of a publication failed for good.
+    """Chunks of a publication failed after all retries.
 
     Attributes:
-        chunks: their names.
-        is_lost_to_memory: whether a task of theirs had too little memory.
+        chunks: names of the failed chunks.
+        is_lost_to_memory: whether one of their tasks ran out of memory.
     """
 
     exit_code = ExitCode.SOME_DATES_FAILED
 
     def __init__(self, text: str, chunks: Sequence[str], *, is_lost_to_memory: bool = False) -> None:
-        """Takes the line for the user and the names of the chunks."""
+        """Takes the message for the user and the names of the chunks."""
         super().__init__(text)
         self.chunks = tuple(chunks)
         self.is_lost_to_memory = is_lost_to_memory
 
 
 class TryAgainError(SalesBatchError):
-    """Another run was first, or workers were lost: the same command may succeed later."""
+    """Another run came first, or workers were lost: the same command may succeed later."""
 
     exit_code = ExitCode.TRY_AGAIN

@@ -1,6 +1,6 @@
-"""The gold tables: each is declared here once, and built, verified and reported from this declaration.
+"""The gold tables. Builds, verification and reports all derive from the declarations here.
 
-A further gold table is one entry of GOLD_TABLES and one function in ``transforms/totals.py``.
+To add a gold table, add one entry to GOLD_TABLES and one function to ``transforms/totals.py``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Period(StrEnum):
     MONTH = "month"
 
     def start_of(self, date: dt.date) -> dt.date:
-        """First date of the period that holds a date."""
+        """Returns the first date of the period that contains a date."""
         if self is Period.WEEK:
             return date - dt.timedelta(days=date.weekday())
         return date.replace(day=1) if self is Period.MONTH else date
@@ -35,11 +35,11 @@ class GoldTable(Table):
     """The contract of one gold table.
 
     Attributes:
-        period: business dates of one row. A stale date makes its whole period stale.
-        grain: columns that identify a row of a period.
-        identifier: columns by which two versions of a row are compared: the grain, unless declared otherwise.
-        transform: name of the function in ``transforms/totals.py`` that builds it.
-        stage: stage of a run, and job, that builds it.
+        period: business dates that one row covers. A stale date makes its whole period stale.
+        grain: columns that identify a row within a period.
+        identifier: columns that match two versions of a row; by default the grain.
+        transform: name of the function in ``transforms/totals.py`` that builds the table.
+        stage: stage of a run, and name of the job, that builds the table.
     """
 
     period: Period
@@ -108,5 +108,5 @@ GOLD_TABLES: tuple[GoldTable, ...] = (DAILY_SALES, WEEKLY_PRODUCT_SALES, INVOICE
 
 
 def tables_of(stage: Stage) -> list[GoldTable]:
-    """Gold tables that a stage builds."""
+    """Returns the gold tables that a stage builds."""
     return [table for table in GOLD_TABLES if table.stage is stage]

@@ -18,10 +18,10 @@ from schemas.tables import (
     Table,
 )
 
-# Tables whose commits the ledger records, each by the version that a run made.
+# Tables whose commits the ledger records by version.
 RECORDED_TABLES: tuple[Table, ...] = (RECEIVED_SALES, SALES, *GOLD_TABLES)
 
-# What the batch publishes, or publishes from.
+# Tables that the batch publishes, or publishes from.
 DATA_TABLES: tuple[Table, ...] = (RECEIVED_SALES, REFUSED_SALES, SALES, CONFLICTS, *GOLD_TABLES)
 
 TABLES: tuple[Table, ...] = (

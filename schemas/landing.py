@@ -1,8 +1,7 @@
-"""The landing contract: what a received line of sales holds, column by column.
+"""The landing contract: the columns of a received sales line.
 
 A landed drop is a folder ``drop_date=YYYY-MM-DD`` of CSV, gzipped CSV or JSON lines. Every field is received
-as text. An entry of RECEIVED_COLUMNS declares a column once: bronze, silver, rules, hashes and headers derive
-from it.
+as text. RECEIVED_COLUMNS declares each column once. Bronze, silver, rules, hashes and headers derive from it.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ class ReceivedColumn:
 
     Attributes:
         name: contract name; a drop may use another name (config key ``columns``).
-        kind: decides which texts are valid and the type they are cast to.
+        kind: decides which texts are valid and which type they are cast to.
         required: whether an empty field rejects the line with ``missing_<name>``.
-        valid_form: the form in words, for error messages and docs.
-        is_payload: whether two lines of one key that differ in it are in conflict.
-        added_in: SCHEMA_VERSION of the tables that brought the column. Lines received before hold null.
+        valid_form: the valid form in words, for error messages and docs.
+        is_payload: whether two lines with the same key conflict if this column differs.
+        added_in: SCHEMA_VERSION that added the column. Lines received earlier hold null.
     """
 
     name: str
@@ -35,7 +34,7 @@ class ReceivedColumn:
 
     @property
     def may_be_absent(self) -> bool:
-        """Whether a file may lack the column: files written before the column existed do."""
+        """Whether a file may lack the column, because files written before the column existed lack it."""
         return self.added_in > 1 and not self.required
 
 
@@ -63,17 +62,17 @@ RECEIVED_COLUMNS: tuple[ReceivedColumn, ...] = (
 
 
 def names_of(*kinds: Kind) -> tuple[str, ...]:
-    """Names of the received columns of these kinds, in order."""
+    """Returns the names of the received columns of these kinds, in order."""
     return tuple(column.name for column in RECEIVED_COLUMNS if column.kind in kinds)
 
 
-# Raised when a rule of transforms.rules, or the form of a field, accepts, rejects or types a line otherwise.
-# It is one of the pinned settings: a lake made under other rules is told so.
+# Raise this version when a change of transforms.rules or of a field's form changes how lines are accepted,
+# rejected or typed. It is a pinned setting, so the batch detects a lake that was made with other rules.
 RULES_VERSION = 1
 
 RECEIVED_NAMES: tuple[str, ...] = tuple(column.name for column in RECEIVED_COLUMNS)
 
-# Rules over several fields, keys and money need these columns by name.
+# Rules over several fields, keys and amounts use these columns by name.
 GROSS_AMOUNT = "gross_amount"
 DISCOUNT_AMOUNT = "discount_amount"
 

@@ -1,4 +1,4 @@
-"""Where a chunk's lines go in a publish: a span of Spark partitions."""
+"""The span of Spark partitions that receives a chunk's lines in a publish."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ class PartitionSpan:
     count: int
 
     def __contains__(self, partition: object) -> bool:
-        """Whether a partition id is one of the chunk's."""
+        """Whether a partition id belongs to the chunk."""
         return isinstance(partition, int) and self.first <= partition < self.first + self.count

@@ -1,4 +1,4 @@
-"""Key ranges: how a bounded data set is split into independent chunks by the first letters of a key."""
+"""Key ranges split a bounded data set into independent chunks by the first letters of a key."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class KeyRange:
     """An inclusive range of prefixes: ``A-G`` holds every key that starts with A to G.
 
     Attributes:
-        name: the range as written, and the name of its chunk.
+        name: the range as written; also the name of its chunk.
         low: lowest prefix.
-        high: highest prefix; every key that starts with it is inside.
+        high: highest prefix; every key that starts with it is in the range.
     """
 
     name: str
@@ -26,10 +26,10 @@ class KeyRange:
 
     @classmethod
     def parse(cls, text: str) -> KeyRange:
-        """Reads ``A-G``.
+        """Parses a range, for example ``A-G``.
 
         Raises:
-            ValueError: the text is not two prefixes of capital letters, or they are out of order.
+            ValueError: the text is not two prefixes of capital letters in order.
         """
         match = _FORM.fullmatch(text)
         if match is None:
@@ -41,14 +41,14 @@ class KeyRange:
 
 
 def parse_ranges(texts: Sequence[str]) -> tuple[KeyRange, ...]:
-    """Reads ranges in order.
+    """Parses ranges, which must be in order.
 
     Raises:
-        ValueError: one is malformed, or two of them overlap or are out of order (both are named).
+        ValueError: a range is malformed, or two ranges overlap or are out of order; the message names them.
     """
     ranges = tuple(KeyRange.parse(text) for text in texts)
     if not ranges:
-        raise ValueError("at least one range is needed, as A-Z")
+        raise ValueError("at least one range is needed, such as A-Z")
     for before, after in itertools.pairwise(ranges):
         if after.low[: len(before.high)] <= before.high:
             raise ValueError(f"ranges {before.name!r} and {after.name!r} overlap or are out of order")

@@ -1,4 +1,4 @@
-"""The words that tables, ledger and results use for states, once."""
+"""The names of states in tables, ledger and results."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from enum import IntEnum, StrEnum
 
 
 class ValidationStatus(StrEnum):
-    """What became of a received line."""
+    """Result of the validation of a received line."""
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
 
 
 class DropStatus(StrEnum):
-    """What became of a landed drop in an ingest."""
+    """Outcome of the ingest of a landed drop."""
 
     INGESTED = "ingested"
     UNCHANGED = "unchanged"
@@ -22,7 +22,7 @@ class DropStatus(StrEnum):
 
 
 class DateStatus(StrEnum):
-    """What became of a business date in a publication."""
+    """Outcome of the publication of a business date."""
 
     DONE = "done"
     FAILED = "failed"
@@ -30,7 +30,7 @@ class DateStatus(StrEnum):
 
 
 class CheckState(StrEnum):
-    """What a check of a place came to."""
+    """Result of one check of the environment."""
 
     OK = "ok"
     WARNING = "warning"
@@ -38,7 +38,7 @@ class CheckState(StrEnum):
 
 
 class DateProgressState(StrEnum):
-    """How far a business date is, as ``status`` tells it."""
+    """Progress of a business date, as ``status`` shows it."""
 
     MISSING = "missing"
     LANDED = "landed"
@@ -50,7 +50,7 @@ class DateProgressState(StrEnum):
 
 
 class Stage(StrEnum):
-    """The stages of a night, in their order, each by the name of its job."""
+    """The stages of a nightly run, in order; each has the name of its job."""
 
     INGEST = "ingest_sales"
     PUBLISH = "publish_sales"
@@ -59,7 +59,7 @@ class Stage(StrEnum):
 
 
 class RunStatus(StrEnum):
-    """State of a run, as ``ledger/runs`` tells it."""
+    """State of a run in ``ledger/runs``."""
 
     RUNNING = "running"
     DONE = "done"
@@ -68,7 +68,7 @@ class RunStatus(StrEnum):
 
 
 class ConflictOutcome(StrEnum):
-    """Why a line that was received is in ``silver/conflicts``."""
+    """Why a received line is in ``silver/conflicts``."""
 
     CONFLICT = "conflict"
     LATE_DUPLICATE = "late_duplicate"
@@ -87,7 +87,7 @@ class ExitCode(IntEnum):
     TRY_AGAIN = 75
 
 
-# Where several apply, the first of these is the run's exit code.
+# If several exit codes apply, the run ends with the first of them in this list.
 EXIT_CODE_PRECEDENCE: tuple[ExitCode, ...] = (
     ExitCode.USAGE,
     ExitCode.NOT_READY,

@@ -1,7 +1,7 @@
-"""The contract of every Delta table of the lake, once: columns, partition column, what earns statistics.
+"""The contract of every Delta table: columns, partition column, and columns with statistics.
 
-Amounts are decimal(18,3), sums of them decimal(38,3), quantities decimal(12,3): three decimals hold every
-currency of ISO 4217 but two, and those are refused by the settings.
+Amounts are decimal(18,3), their sums decimal(38,3), quantities decimal(12,3). Three decimals are enough for
+every ISO 4217 currency except two, and the settings refuse those.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _columns(**types: DataType) -> StructType:
     return StructType([StructField(name, data_type) for name, data_type in types.items()])
 
 
-# Raised with every change of a table; migrate_tables brings older tables up to date.
+# Raise this version with every change of a table. migrate_tables brings older tables up to date.
 SCHEMA_VERSION = 2
 SCHEMA_VERSION_PROPERTY = "cymbal.schemaVersion"
 
@@ -49,11 +49,11 @@ class Table:
     """The contract of one Delta table.
 
     Attributes:
-        name: path below the lake, as ``silver/sales``.
+        name: path below the lake, for example ``silver/sales``.
         schema: columns in order.
-        partition_by: partition column, or empty for a table that is small.
-        statistics: columns, other than the partition's, whose minimum and maximum are kept for each file;
-            the others cost more to describe at each write than they ever save at a read.
+        partition_by: partition column; empty for a small table.
+        statistics: columns whose minimum and maximum Delta keeps for each file. For all other columns,
+            statistics cost more at each write than they save at reads.
         application: Delta application id of the batch's commits (``txnAppId``); empty for a ledger table.
     """
 
@@ -82,7 +82,7 @@ _TYPED_LINE: dict[str, DataType] = {column.name: _TYPE_OF_KIND[column.kind] for 
 
 
 def _priced_line() -> dict[str, DataType]:
-    """The received columns with ``net_amount``; the currency stands before its amounts."""
+    """Returns the received columns and ``net_amount``; the currency comes before the amounts."""
     columns: dict[str, DataType] = {}
     for name, data_type in _TYPED_LINE.items():
         if name == GROSS_AMOUNT:
@@ -93,7 +93,7 @@ def _priced_line() -> dict[str, DataType]:
     return columns
 
 
-# key_hash and payload_hash are kept so that planning reads five narrow columns, not every column again.
+# Bronze stores key_hash and payload_hash, so that planning reads five narrow columns instead of all columns.
 RECEIVED_SALES = Table(
     "bronze/received_sales",
     _columns(
@@ -114,7 +114,7 @@ RECEIVED_SALES = Table(
     application="ingest_sales",
 )
 
-# Lines of deliveries that an audit refused: to be inspected and replayed, never published.
+# Lines of deliveries that an audit refused. They can be inspected and replayed, but are never published.
 REFUSED_SALES = Table(
     "bronze/refused_sales",
     StructType([*RECEIVED_SALES.schema.fields, StructField("refused_because", TEXT)]),
@@ -157,8 +157,8 @@ CONFLICTS = Table(
     application="publish_sales",
 )
 
-# What a delivery holds, by business date, so that staleness is found without reading bronze again.
-# The digest is order-independent, over the source file, key hash and payload hash of each line.
+# Content of a delivery by business date, so that the batch detects stale dates without reading bronze.
+# The digest covers the source file, key hash and payload hash of each line, in any order.
 DROP_CONTENT = ArrayType(
     StructType(
         [
@@ -216,7 +216,7 @@ LEDGER_DATES = Table(
     ),
 )
 
-# The settings that decide content are told by the run that brings them: they are null where none changed.
+# A run records the settings that decide content only if it changed them. Otherwise these columns are null.
 LEDGER_RUNS = Table(
     "ledger/runs",
     _columns(
@@ -267,8 +267,8 @@ LEDGER_TASKS = Table(
     ),
 )
 
-# Which revision of a date each gold table was last built from. A date with no invoice leaves no row
-# in gold/invoices, so the table itself cannot tell "built, empty" from "never built".
+# The revision of a date that each gold table was last built from. A date without invoices has no row in
+# gold/invoices, so that table alone cannot show whether the date was built.
 LEDGER_BUILDS = Table(
     "ledger/builds",
     _columns(
@@ -282,7 +282,7 @@ LEDGER_BUILDS = Table(
     ),
 )
 
-# How long each stage of a run took, and how its end stood to the deadline: what the next run is estimated by.
+# The duration of each stage of a run, and its margin to the deadline. Later runs use it for estimates.
 LEDGER_STAGES = Table(
     "ledger/stages",
     _columns(
@@ -299,7 +299,7 @@ LEDGER_STAGES = Table(
     ),
 )
 
-# Values that hardly ever repeat: a Parquet dictionary of them costs CPU and saves no byte.
+# Values in these columns rarely repeat, so a Parquet dictionary would cost CPU and save no space.
 HIGH_CARDINALITY_COLUMNS: tuple[str, ...] = (
     "transaction_id",
     "sold_at",

@@ -1,4 +1,4 @@
-"""Sale date and business date of a line. The session's time zone must be UTC (``pipeline.lake.session``)."""
+"""Computes sale date and business date. The session time zone must be UTC (``pipeline.lake.session``)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def store_time_zone(store_id: Column, default: str, by_store: Mapping[str, str])
 
     Args:
         store_id: text.
-        default: zone of every store that has none of its own.
+        default: zone of every store without its own zone.
         by_store: zone by store_id.
     """
     zone = F.lit(default)
@@ -25,12 +25,12 @@ def store_time_zone(store_id: Column, default: str, by_store: Mapping[str, str])
 
 
 def sale_date(sold_at: Column, time_zone: Column, starts_at: dt.time) -> Column:
-    """date: the store's local date of a sale, where a day starts at ``starts_at`` on the store's clock.
+    """date: the local date of a sale; a day starts at ``starts_at`` on the store's clock.
 
     Args:
         sold_at: timestamp.
         time_zone: text, IANA zone of the store.
-        starts_at: local time at which a business day starts; what is sold before belongs to the day before.
+        starts_at: local time at which a business day starts; an earlier sale belongs to the day before.
     """
     local = F.from_utc_timestamp(sold_at, time_zone)
     minutes = starts_at.hour * 60 + starts_at.minute
@@ -42,13 +42,13 @@ def sale_date(sold_at: Column, time_zone: Column, starts_at: dt.time) -> Column:
 def is_adjustment(
     sale_date: Column, drop_date: Column, late_days: int, history_before: dt.date | None
 ) -> Column:
-    """boolean: a line too late to restate its sale date, so that it belongs to the date of its drop.
+    """boolean: whether a line is too late to restate its sale date and belongs to its drop date instead.
 
     Args:
         sale_date: date.
         drop_date: date.
-        late_days: days after its sale date up to which a line still restates it.
-        history_before: lines of earlier sale dates are history being loaded, never late.
+        late_days: number of days after its sale date in which a line still restates that date.
+        history_before: lines with an earlier sale date are history and never late; None for no history.
     """
     late = F.datediff(drop_date, sale_date) > late_days
     return late if history_before is None else late & (sale_date >= F.lit(history_before))

@@ -1,4 +1,4 @@
-"""Chunk of a key, and the Spark partition of a chunk's line."""
+"""Computes the chunk of a key, and the Spark partition of a line in its chunk."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from schemas.ranges import KeyRange
 from schemas.states import OTHER_CHUNK
 from transforms.fields import FIRST_VISIBLE, WHITESPACE
 
-# Beyond these planes no character folds to one of ASCII, and only variation selectors are marks.
+# From this code point on, no character folds to ASCII, and only variation selectors are marks.
 _LAST_FOLDED_CODE_POINT = 0x20000
-# No decomposition holds it.
-_END = "\x01"
+# A separator that no decomposition contains.
+_SEPARATOR = "\x01"
 
 
 def chunk_of_folded(folded: Column, ranges: Sequence[KeyRange]) -> Column:
-    """text: name of the range that a key falls in; ``other`` where it is empty or in none.
+    """text: name of the range that contains a key; ``other`` if the key is empty or in no range.
 
     Args:
-        folded: text, the chunk key of a line as :func:`folded_start` folds it.
-        ranges: in order, without overlap (``schemas.ranges.parse_ranges``).
+        folded: text, result of :func:`folded_start` for the chunk key of a line.
+        ranges: ranges in order and without overlap (``schemas.ranges.parse_ranges``).
     """
     chunk = F.lit(OTHER_CHUNK)
     for key_range in ranges:
@@ -34,47 +34,48 @@ def chunk_of_folded(folded: Column, ranges: Sequence[KeyRange]) -> Column:
 
 
 def letters_needed(ranges: Sequence[KeyRange]) -> int:
-    """How many characters of a folded key decide which range it is in: those of the longest bound."""
+    """Returns how many characters of a folded key decide its range: the length of the longest bound."""
     return max(len(bound) for key_range in ranges for bound in (key_range.low, key_range.high))
 
 
 def folded_start(key: Column, letters: int) -> Column:
-    """text: how a key begins once trimmed, compatibility-decomposed (NFKD), without accents, in upper case.
+    """text: the first letters of a key: trimmed, compatibility-decomposed (NFKD), no accents, upper case.
 
-    Spark has no NFKD of its own, so the decomposition of each character comes from Python's Unicode tables
-    as literals. A key that begins with visible ASCII, as nearly every one does, takes none of that. Nothing
-    here is a higher-order function: Spark has no generated code for those, and leaves its own for the whole
-    stage (1.3 microseconds a line instead of 0.05, measured).
+    Spark has no NFKD function, so literals from Python's Unicode tables hold the decomposition of each
+    character. A key that begins with visible ASCII, as nearly every key does, skips the decomposition.
+
+    No expression here is a higher-order function. Spark generates no code for those, and then generates none
+    for the whole stage (1.3 microseconds per line instead of 0.05, measured).
 
     Args:
         key: text.
-        letters: characters that will be looked at, as :func:`letters_needed` tells; some more may come back.
-            Blanks behind a shorter key count as nothing: they sort before every letter, as its end does.
+        letters: number of characters to return, from :func:`letters_needed`; the result may be longer.
+            Blanks after a shorter key change nothing, because they sort before every letter, as its end does.
     """
     start = F.substring(key, 1, letters)
-    begins_plainly = (start >= FIRST_VISIBLE) & (F.octet_length(start) == F.char_length(start))
-    return F.upper(F.when(begins_plainly, start).otherwise(_decomposed_start(key, letters)))
+    is_ascii = (start >= FIRST_VISIBLE) & (F.octet_length(start) == F.char_length(start))
+    return F.upper(F.when(is_ascii, start).otherwise(_decomposed_start(key, letters)))
 
 
 def _decomposed_start(key: Column, letters: int) -> Column:
     singles, replacements, several = _decompositions()
     text = F.translate(F.ltrim(key, F.lit(WHITESPACE)), singles, replacements)
-    # Two literals for all of them: a thousand, each handed to the JVM by itself, take half a second a query.
-    # Not str_to_map: it has Spark compute the title case of every character, two CPU seconds a process.
-    spelled_out = F.map_from_arrays(_list_of(several), _list_of(several.values()))
+    # Use two literals for all characters: a thousand literals would cost half a second per query. Avoid
+    # str_to_map: with it, Spark computes the title case of every character, two CPU seconds per process.
+    expansions = F.map_from_arrays(_list_of(several), _list_of(several.values()))
     characters = [F.substring(text, position, 1) for position in range(1, letters + 1)]
-    return F.concat(*[F.coalesce(F.element_at(spelled_out, c), c) for c in characters])
+    return F.concat(*[F.coalesce(F.element_at(expansions, c), c) for c in characters])
 
 
 def partition_id(chunk: Column, key_hash: Column, spans: Mapping[str, PartitionSpan]) -> Column:
-    """int: Spark partition of a line: by its chunk, then by the hash of its key.
+    """int: Spark partition of a line, by its chunk and then by the hash of its key.
 
-    A hot letter, even one hot customer, is spread evenly over its chunk's partitions, and copies of a
-    line still meet.
+    The hash spreads a hot letter, or even one hot customer, evenly over the chunk's partitions. Copies of a
+    line still get the same partition.
 
     Args:
-        chunk: text; each must be one of ``spans``: a line of any other fails the job, since
-            ``repartitionById`` would send it to partition 0 in silence.
+        chunk: text, one of ``spans``. A line of any other chunk fails the job, because ``repartitionById``
+            would silently send it to partition 0.
         key_hash: bigint.
         spans: partitions by chunk.
     """
@@ -92,14 +93,17 @@ def _is_in_range(folded: Column, key_range: KeyRange) -> Column:
 
 
 def _list_of(texts: Iterable[str]) -> Column:
-    return F.split(F.lit(_END.join(texts)), _END)
+    return F.split(F.lit(_SEPARATOR.join(texts)), _SEPARATOR)
 
 
 @cache
 def _decompositions() -> tuple[str, str, dict[str, str]]:
-    """Characters that fold to one other, what they fold to, and those that fold to several.
+    """Returns the arguments of ``translate``, and the expansions of the other characters.
 
-    The first string goes on with the marks that are dropped: ``translate`` drops what has no counterpart.
+    Returns:
+        The characters that fold to one character, followed by the marks to drop; their replacements, in the
+        same order (``translate`` drops a character without a replacement); and the replacement of each
+        character that folds to several characters.
     """
     single: dict[str, str] = {}
     several: dict[str, str] = {}
@@ -112,7 +116,7 @@ def _decompositions() -> tuple[str, str, dict[str, str]]:
         folded = "".join(
             c for c in unicodedata.normalize("NFKD", character) if unicodedata.category(c) != "Mn"
         )
-        # Digits and blanks of other forms count too: in A-CO, what follows the C decides.
+        # Keep digits and blanks too, not only letters: in A-CO, the character after the C decides.
         if folded == character or not any(c.upper() < "\x80" for c in folded):
             continue
         if len(folded) == 1:

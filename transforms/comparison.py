@@ -1,4 +1,4 @@
-"""What changed between two revisions: lines and invoices that came, went, or are other than they were."""
+"""Compares two revisions: which lines and invoices were added, removed or changed."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"
-# Where a line came from, and how often, is told by bronze; a revision's number is no change.
+# Columns about the origin and the copies of a line, and the revision number, do not count as a change.
 _NOT_COMPARED = ("business_date", "drop_date", "source_file", "duplicates", "chunk", "sales_revision")
 
 
 def compare(before: DataFrame, after: DataFrame, key: Sequence[str]) -> DataFrame:
-    """Rows of two versions of a table that differ.
+    """Returns the rows that differ between two versions of a table.
 
     Args:
         before: rows of the earlier version.
-        after: rows of the later one, of the same columns.
-        key: columns that identify a row in each.
+        after: rows of the later version, with the same columns.
+        key: columns that identify a row in each version.
 
     Returns:
-        One row a key that differs: the key; ``change`` text (``added``, ``removed``, ``changed``);
-        ``changed_columns`` array<text>, sorted, of a changed row; currency; before and after:
-        ``gross_before``, ``gross_after``, ``net_before``, ``net_after`` decimal, null where there is none.
-        Columns that tell where a line came from are not compared.
+        One row per key that differs: the key; ``change`` text (``added``, ``removed``, ``changed``);
+        ``changed_columns`` array<text>, sorted, null unless the row changed; currency; ``gross_before``,
+        ``gross_after``, ``net_before``, ``net_after`` decimal, null for a version without the row. Columns
+        about the origin of a line are not compared.
     """
     old, new = before.alias("old"), after.alias("new")
     same_key = [F.col(f"old.{name}").eqNullSafe(F.col(f"new.{name}")) for name in key]
     joined = old.join(new, same_key, "full_outer")
     values = [name for name in before.columns if name not in (*key, *_NOT_COMPARED)]
-    differs = F.array_sort(F.array_compact(F.array(*[_if_other(name) for name in values])))
+    changed_columns = F.array_sort(F.array_compact(F.array(*[_name_if_changed(name) for name in values])))
     is_old, is_new = (F.col(f"{side}.business_date").isNotNull() for side in ("old", "new"))
     change = F.when(~is_old, F.lit(ADDED)).when(~is_new, F.lit(REMOVED)).otherwise(F.lit(CHANGED))
     rows = joined.select(
         *[F.coalesce(f"old.{name}", f"new.{name}").alias(name) for name in key],
         change.alias("change"),
-        F.when(is_old & is_new, differs).alias("changed_columns"),
+        F.when(is_old & is_new, changed_columns).alias("changed_columns"),
         *([] if "currency" in key else [F.coalesce("new.currency", "old.currency").alias("currency")]),
         *[
             F.col(f"{side}.{amount}_amount").alias(f"{amount}_{name}")
@@ -48,19 +48,19 @@ def compare(before: DataFrame, after: DataFrame, key: Sequence[str]) -> DataFram
 
 
 def count_changes(differences: DataFrame) -> DataFrame:
-    """How many rows changed, and what that comes to in money.
+    """Counts the changed rows and sums the change in net amount.
 
     Args:
         differences: rows of :func:`compare`.
 
     Returns:
-        One row a (change, currency): lines bigint, net decimal (after less before).
+        One row per (change, currency): lines bigint, net decimal (after minus before).
     """
-    moved = F.coalesce("net_after", F.lit(0)) - F.coalesce("net_before", F.lit(0))
+    net_change = F.coalesce("net_after", F.lit(0)) - F.coalesce("net_before", F.lit(0))
     return differences.groupBy("change", "currency").agg(
-        F.count(F.lit(1)).alias("lines"), F.sum(moved).alias("net")
+        F.count(F.lit(1)).alias("lines"), F.sum(net_change).alias("net")
     )
 
 
-def _if_other(name: str) -> Column:
+def _name_if_changed(name: str) -> Column:
     return F.when(~F.col(f"old.{name}").eqNullSafe(F.col(f"new.{name}")), F.lit(name))

@@ -1,4 +1,4 @@
-"""Lines and control totals: what reconciliation holds against each other, summed and never rounded."""
+"""Computes line counts and control totals for reconciliation, summed without rounding."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from transforms.sums import exact_sum
 
 
 def count_received(chunked: DataFrame) -> DataFrame:
-    """Received lines and control totals, one row a (business_date, chunk, currency).
+    """Counts received lines and sums their control totals.
 
     Args:
         chunked: accepted lines with ``chunk``.
 
     Returns:
-        business_date, chunk, currency, lines bigint, gross and absolute_gross decimal(38,3).
+        One row per (business_date, chunk, currency): lines bigint, gross and absolute_gross decimal(38,3).
     """
     return chunked.groupBy("business_date", "chunk", "currency").agg(*_control_totals())
 
 
 def count_published(sales: DataFrame) -> DataFrame:
-    """Published lines, the equal copies left out beside them, and their control totals.
+    """Counts published lines and their duplicates, and sums the control totals of both.
 
     Args:
         sales: ``silver/sales``.
 
     Returns:
-        One row a (business_date, chunk, currency): lines, gross, absolute_gross, and the same of
-        duplicates as ``duplicate_lines``, ``duplicate_gross``, ``duplicate_absolute_gross``.
+        One row per (business_date, chunk, currency): lines bigint, gross and absolute_gross decimal(38,3);
+        ``duplicate_lines``, ``duplicate_gross`` and ``duplicate_absolute_gross``, the same for duplicates.
     """
-    is_repeated = "duplicates > 0"  # nearly no line is
+    is_repeated = "duplicates > 0"  # true for very few lines
     return sales.groupBy("business_date", "chunk", "currency").agg(
         *_control_totals(),
         F.sum("duplicates").cast("bigint").alias("duplicate_lines"),
@@ -40,19 +40,20 @@ def count_published(sales: DataFrame) -> DataFrame:
 
 
 def count_conflicts(conflicts: DataFrame) -> DataFrame:
-    """Unpublished lines and control totals, one row a (business_date, chunk, currency, outcome).
+    """Counts unpublished lines and sums their control totals.
 
     Args:
         conflicts: ``silver/conflicts``.
 
     Returns:
-        business_date, chunk, currency, outcome, lines bigint, gross and absolute_gross decimal(38,3).
+        One row per (business_date, chunk, currency, outcome): lines bigint, gross and absolute_gross
+        decimal(38,3).
     """
     return conflicts.groupBy("business_date", "chunk", "currency", "outcome").agg(*_control_totals())
 
 
 def _control_totals() -> list[Column]:
-    # Each line is added to one of two sums only, which both totals follow from.
+    # Each line is added to only one of two sums. Both totals follow from these sums.
     positive = exact_sum("gross_amount", "gross_amount > 0")
     negative = exact_sum("gross_amount", "gross_amount < 0")
     return [

@@ -1,8 +1,7 @@
-"""Copies of a line: which lines have several, which copy stays, which lose, and where.
+"""Resolves copies of a line: finds lines with the same key and decides which copy is published.
 
-Copies of a key are resolved over all lines of its sale date, whatever business date each copy has. Nearly
-every line has no copy. Those that may have one are told by the hash of their key, and only they are sorted
-and compared; all others go straight through.
+All lines of a sale date take part, whatever business date each copy has. Nearly every line has no copy. A
+hash of the key selects the lines that may have one. Only these lines are sorted and compared.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from schemas.states import ConflictOutcome
 from schemas.tables import CONFLICTS
 from transforms.hashing import KEY_COLUMNS
 
-# The order that decides which copy of a key stays.
+# The first copy of a key in this order is published.
 COPY_ORDER = ("drop_date", "source_file", "payload_hash")
 
 
 @dataclass(frozen=True)
 class Copies:
-    """The lines that are not told apart by the hash of their key alone.
+    """The lines that may have a copy.
 
     Attributes:
-        hashes: key_hash of these lines, one row each.
+        hashes: key_hash of these lines, one row per hash.
         resolved: the lines, as :func:`resolve_copies` returns them.
     """
 
@@ -36,28 +35,29 @@ class Copies:
 
 
 def find_suspect_hashes(lines: DataFrame, resent_sale_dates: Collection[dt.date] = ()) -> DataFrame:
-    """Key hashes of the lines that may have a copy.
+    """Finds the key hashes of the lines that may have a copy.
 
-    Several lines have them, or a line is an adjustment or of a sale date of which other business dates hold
-    lines of earlier drops. Of lines with no copy, one pair in 10^19 has one hash, and is then compared like
-    any copies.
+    A line may have a copy if another line has the same hash, if it is an adjustment, or if its sale date is
+    in ``resent_sale_dates``. Two different keys share a hash once in 10^19 pairs. Comparing such lines as copies
+    does no harm, because the comparison uses the whole key.
 
     Args:
-        lines: accepted lines; key_hash, is_adjustment and sale_date of them are read.
-        resent_sale_dates: sale dates of lines that are no adjustments and may have come before all the same.
+        lines: accepted lines with key_hash, is_adjustment and sale_date.
+        resent_sale_dates: sale dates for which other business dates hold lines of earlier drops. Even a line
+            that is no adjustment may repeat one of those.
 
     Returns:
-        key_hash bigint, one row each.
+        key_hash bigint, one row per hash.
     """
     may_be_resent = F.col("is_adjustment")
     if resent_sale_dates:
         may_be_resent = may_be_resent | F.col("sale_date").isin(sorted(resent_sale_dates))
-    # Shuffled first: nearly every hash stands alone, so that grouping before a shuffle would be in vain.
+    # Shuffle first: nearly every hash is unique, so grouping before the shuffle would save nothing.
     hashes = lines.select("key_hash", may_be_resent.alias("may_be_resent")).repartition("key_hash")
-    found = hashes.groupBy("key_hash").agg(
+    grouped = hashes.groupBy("key_hash").agg(
         F.count(F.lit(1)).alias("lines"), F.max("may_be_resent").alias("may_be_resent")
     )
-    return found.filter((F.col("lines") > 1) | F.col("may_be_resent")).select("key_hash")
+    return grouped.filter((F.col("lines") > 1) | F.col("may_be_resent")).select("key_hash")
 
 
 def filter_hashes(lines: DataFrame, hashes: DataFrame) -> DataFrame:
@@ -65,8 +65,7 @@ def filter_hashes(lines: DataFrame, hashes: DataFrame) -> DataFrame:
 
     Args:
         lines: lines with key_hash.
-        hashes: key_hash. No hint says how to look them up: Spark sends a few to all tasks, and shuffles by
-            them where they are too many for that.
+        hashes: key_hash. The join has no hint: Spark broadcasts a few hashes and shuffles by many.
     """
     return lines.join(hashes, "key_hash", "left_semi")
 
@@ -82,18 +81,18 @@ def without_hashes(lines: DataFrame, hashes: DataFrame) -> DataFrame:
 
 
 def resolve_copies(copies: DataFrame) -> DataFrame:
-    """Adds what is to become of each copy of a line.
+    """Decides which copy of each line is kept.
 
     Args:
-        copies: accepted lines, with all copies of each of them that an earlier drop holds.
+        copies: accepted lines, together with all their copies in earlier drops.
 
     Returns:
-        Beside the lines' columns: ``copy`` int, 1 of the copy that stays; ``kept_payload`` bigint,
-        ``kept_drop_date`` date and ``kept_business_date`` date of that copy; ``duplicates`` int: copies equal
-        to it under its business date, itself left out.
+        The lines with these columns added: ``copy`` int, 1 for the kept copy; ``kept_payload`` bigint,
+        ``kept_drop_date`` date and ``kept_business_date`` date of the kept copy; ``duplicates`` int, number
+        of other copies with the kept copy's payload and business date.
     """
     window = Window.partitionBy(*KEY_COLUMNS).orderBy(*COPY_ORDER)
-    everything = window.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    all_copies = window.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     ranked = copies.withColumns(
         {
             "copy": F.row_number().over(window),
@@ -105,28 +104,28 @@ def resolve_copies(copies: DataFrame) -> DataFrame:
     is_duplicate = (F.col("payload_hash") == F.col("kept_payload")) & (
         F.col("business_date") == F.col("kept_business_date")
     )
-    return ranked.withColumn("duplicates", (F.count_if(is_duplicate).over(everything) - 1).cast("int"))
+    return ranked.withColumn("duplicates", (F.count_if(is_duplicate).over(all_copies) - 1).cast("int"))
 
 
 def filter_first_copies(resolved: DataFrame) -> DataFrame:
-    """Keeps the copy of each line that stays.
+    """Keeps the copy of each line that is published.
 
     Args:
-        resolved: as :func:`resolve_copies` returns them.
+        resolved: lines as :func:`resolve_copies` returns them.
     """
     return resolved.filter(F.col("copy") == 1)
 
 
 def find_conflicts(resolved: DataFrame) -> DataFrame:
-    """Lines that are not published: they lose against another payload, or against another business date.
+    """Finds the lines that are not published because another copy is kept.
 
     Args:
-        resolved: as :func:`resolve_copies` returns them; ``chunk`` is one of their columns.
+        resolved: lines as :func:`resolve_copies` returns them, with ``chunk``.
 
     Returns:
-        The columns of ``silver/conflicts``, one row a line. Outcome ``conflict`` where another payload of its
-        own business date stays; ``late_duplicate`` or ``late_conflict`` where the copy that stays, equal or
-        not, is published under another business date.
+        The columns of ``silver/conflicts``, one row per line. The outcome is ``conflict`` if the kept copy
+        has the same business date and another payload. If the kept copy has another business date, the
+        outcome is ``late_duplicate`` for an equal payload and ``late_conflict`` for another payload.
     """
     is_equal = F.col("payload_hash") == F.col("kept_payload")
     is_elsewhere = F.col("business_date") != F.col("kept_business_date")
@@ -135,5 +134,5 @@ def find_conflicts(resolved: DataFrame) -> DataFrame:
         .when(is_elsewhere, F.lit(ConflictOutcome.LATE_CONFLICT.value))
         .otherwise(F.lit(ConflictOutcome.CONFLICT.value))
     )
-    lost = resolved.filter(is_elsewhere | ~is_equal)
-    return lost.withColumn("outcome", outcome).select(CONFLICTS.columns)
+    unpublished = resolved.filter(is_elsewhere | ~is_equal)
+    return unpublished.withColumn("outcome", outcome).select(CONFLICTS.columns)

@@ -1,7 +1,7 @@
-"""Fields of a received line: trimmed text, and text cast to its type only where its form is exact.
+"""Trims the fields of a received line, and casts a text only if it has exactly the valid form.
 
-Spark's own casts accept more than the contract does (``1e3``, a date for a timestamp) and round a decimal
-silently; each cast here is therefore behind a check of the text's form.
+Spark's own casts accept more than the contract (``1e3``, a date as a timestamp) and round decimals silently.
+Therefore each cast here first checks the form of the text.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from pyspark.sql import functions as F
 
 from schemas.landing import Kind
 
-# ASCII white space and the no-break space that spreadsheets leave behind.
+# ASCII white space, and the no-break space that spreadsheets often add.
 _NO_BREAK_SPACE = "\u00a0"
 WHITESPACE = f" \t\r\n\f\v{_NO_BREAK_SPACE}"
 FIRST_VISIBLE = "!"
 
-# What a decoder puts where bytes were not UTF-8.
+# A decoder replaces bytes that are not UTF-8 with this character.
 REPLACEMENT_CHARACTER = "\ufffd"
 
-# Each to the very end: a $ lets a line end through, which is to be trimmed.
+# Use \z instead of $: a $ would also match before a line end, which must be trimmed first.
 _INTEGER_FORM = r"^[0-9]+\z"
-# Years 1000 to 2999: every such time is a date that Python, Parquet and Spark agree on.
+# Years 1000 to 2999 only: for these, Python, Parquet and Spark agree on the date.
 _TIMESTAMP_FORM = r"^[12]\d{3}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)\z"
 _QUANTITY_FORM = r"^[+-]?[0-9]{1,9}(\.[0-9]+)?\z"
 _AMOUNT_FORM = r"^[+-]?[0-9]{1,15}(\.[0-9]+)?\z"
@@ -40,10 +40,10 @@ QUANTITY_DECIMALS = 3
 
 
 def is_tidy(text: Column, kind: Kind) -> Column:
-    """boolean: nothing is to be trimmed, and something is there; null where the text is.
+    """boolean: whether a text needs no trimming and is not empty; null for a null text.
 
-    Of a kind that has a form, the form tells. A text with a control character in front is not called tidy
-    either: that takes one comparison.
+    For a kind with a fixed form, the form decides. A text that starts with a control character also counts as
+    not tidy, so that one comparison is enough.
     """
     if kind in _FORMS:
         return text.rlike(_FORMS[kind])
@@ -54,18 +54,18 @@ def is_tidy(text: Column, kind: Kind) -> Column:
 
 
 def trimmed(text: Column) -> Column:
-    """Text of a field without surrounding white space; null where nothing is left."""
+    """text: the field without surrounding white space; null if nothing is left."""
     return F.nullif(F.btrim(text, F.lit(WHITESPACE)), F.lit(""))
 
 
 def as_integer(text: Column) -> Column:
-    """int, or null where the text is not an integer from 0 to 2147483647."""
+    """int; null if the text is not an integer from 0 to 2147483647."""
     return F.when(text.rlike(_INTEGER_FORM), text.try_cast("int"))
 
 
 def as_timestamp(text: Column) -> Column:
-    """timestamp, or null where the text is not ISO 8601 with an offset or Z, or is no real time."""
-    # Spark's cast asks for seconds before an offset; ISO 8601 does not.
+    """timestamp; null if the text is not ISO 8601 with an offset or Z, or is not a real time."""
+    # Spark's cast requires seconds before an offset. ISO 8601 does not.
     seconds_follow = F.substring(text, _UP_TO_MINUTES + 1, 1) == ":"
     minutes, offset = F.left(text, F.lit(_UP_TO_MINUTES)), F.substr(text, F.lit(_UP_TO_MINUTES + 1))
     whole = F.when(seconds_follow, text).otherwise(F.concat(minutes, F.lit(":00"), offset))
@@ -73,29 +73,29 @@ def as_timestamp(text: Column) -> Column:
 
 
 def as_quantity(text: Column) -> Column:
-    """decimal(12,3), or null where the text is no plain decimal of at most 9 integer digits.
+    """decimal(12,3); null if the text is not a plain decimal with at most 9 digits before the point.
 
-    More than 3 decimals are rounded here; :func:`decimals` tells, and the rule rejects.
+    More than 3 decimals are rounded here. A rule detects them with :func:`decimals` and rejects the line.
     """
     return F.when(text.rlike(_QUANTITY_FORM), text.try_cast("decimal(12,3)"))
 
 
 def as_amount(text: Column) -> Column:
-    """decimal(18,3), or null where the text is no plain decimal of at most 15 integer digits.
+    """decimal(18,3); null if the text is not a plain decimal with at most 15 digits before the point.
 
-    More than 3 decimals are rounded here; :func:`decimals` tells, and the rule rejects.
+    More than 3 decimals are rounded here. A rule detects them with :func:`decimals` and rejects the line.
     """
     return F.when(text.rlike(_AMOUNT_FORM), text.try_cast("decimal(18,3)"))
 
 
 def decimals(text: Column) -> Column:
-    """int: how many digits the text has behind its decimal point, trailing zeros included."""
+    """int: number of digits after the decimal point of a text, including trailing zeros."""
     point = F.position(F.lit("."), text)
     return F.when(point > 0, F.length(text) - point).otherwise(F.lit(0))
 
 
 def currency_decimals(currency: Column, scales: Mapping[str, int]) -> Column:
-    """int: decimals that amounts of a currency may have; 3 where the currency is not one of ``scales``.
+    """int: number of decimals that a currency allows; 3 if the currency is not in ``scales``.
 
     Args:
         currency: text.

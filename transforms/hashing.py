@@ -1,4 +1,4 @@
-"""Hashes of a line's key and of its payload: the same on every retry and in every run."""
+"""Hashes a line's key and its payload. The hashes are the same on every retry and in every run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pyspark.sql import functions as F
 
 from schemas.landing import RECEIVED_COLUMNS, ReceivedColumn
 
-# The numbers of a receipt are used again on other days, so the sale date is part of the key.
+# Stores use receipt numbers again on other days, so the sale date is part of the key.
 KEY_COLUMNS = ("store_id", "transaction_id", "line_number", "sale_date")
 
-# xxhash64 passes over a null, so that (X, null) and (null, X) would be one hash: a null text is hashed as a
-# value that no sale carries.
+# xxhash64 skips nulls, so (X, null) and (null, X) would have the same hash. Hash a null text as a value that
+# no sale contains.
 _ABSENT_TEXT = "\x00absent"
 
 ValueOf = Callable[[str], Column]
@@ -23,18 +23,18 @@ def key_hash(value_of: ValueOf = F.col) -> Column:
     """bigint: hash of (store_id, transaction_id, line_number, sale_date).
 
     Args:
-        value_of: typed value of a received column, or the sale date, by name.
+        value_of: returns the typed value of a received column, or the sale date, by name.
     """
     return F.xxhash64(*[value_of(name) for name in KEY_COLUMNS])
 
 
 def payload_hash(value_of: ValueOf = F.col) -> Column:
-    """bigint: hash of every received column as typed that is part of the payload.
+    """bigint: hash of the typed values of all payload columns.
 
-    No discount and a discount of 0 are the same line.
+    A missing discount is typed as 0, so both give the same hash.
 
     Args:
-        value_of: typed value of a received column, by name.
+        value_of: returns the typed value of a received column by name.
     """
     return F.xxhash64(*[_hashed(column, value_of) for column in RECEIVED_COLUMNS if column.is_payload])
 
@@ -42,8 +42,8 @@ def payload_hash(value_of: ValueOf = F.col) -> Column:
 def _hashed(column: ReceivedColumn, value_of: ValueOf) -> Column:
     value = value_of(column.name)
     if column.added_in > 1:
-        # Null adds nothing to the hash, so lines that were received before the column keep their hash. The
-        # name tells two such columns apart.
+        # A null adds nothing to the hash, so lines that were received before the column existed keep their
+        # hash. The name distinguishes two such columns.
         return F.concat(F.lit(f"{column.name}="), value.cast("string"))
     if column.kind == "text" and not column.required:
         return F.coalesce(value, F.lit(_ABSENT_TEXT))

@@ -1,4 +1,4 @@
-"""What an ingest wrote, counted: few rows a drop."""
+"""Counts the lines that an ingest wrote: a few rows per drop."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def filter_rejected(received: DataFrame) -> DataFrame:
 
 
 def count_ingested(received: DataFrame) -> DataFrame:
-    """Lines and control totals of received lines.
+    """Counts received lines and sums their control totals.
 
     Args:
         received: ``bronze/received_sales``.
 
     Returns:
-        One row a (drop_date, source_file, validation_status, business_date, sale_date, is_adjustment,
-        currency): lines bigint, gross decimal(38,3) over the lines whose amount and currency parse;
-        digest_low and digest_high bigint: sums of both halves of a hash over source file, key and payload of
-        each accepted line, which no order of lines changes. The dates and is_adjustment are those of accepted
-        lines, else null.
+        One row per (drop_date, source_file, validation_status, business_date, sale_date, is_adjustment,
+        currency): lines bigint; gross decimal(38,3) over the lines whose amount and currency parse;
+        digest_low and digest_high bigint: sums of the two halves of a hash over source file, key and payload
+        of each accepted line, independent of the order of lines. The dates and is_adjustment are null for
+        rejected lines.
     """
     accepted = F.col("validation_status") == ValidationStatus.ACCEPTED.value
-    # A rejected line's dates may be any; kept, they would make as many groups as lines.
+    # Remove the dates of rejected lines: they can be arbitrary and could make as many groups as lines.
     dated = received.withColumns(
         {
             "sale_date": F.when(accepted, F.col("sale_date")),
@@ -55,20 +55,20 @@ def count_ingested(received: DataFrame) -> DataFrame:
     return dated.groupBy(*grain, "currency").agg(
         F.count(F.lit(1)).alias("lines"),
         exact_sum("gross_amount").alias("gross"),
-        # Of 32 bits each: no sum of two billion lines overflows.
+        # Sum 32 bits at a time, so that not even two billion lines overflow.
         F.sum(F.col("line_hash").bitwiseAND(_LOW_BITS)).alias("digest_low"),
         F.sum(F.shiftrightunsigned("line_hash", 32)).alias("digest_high"),
     )
 
 
 def count_reject_reasons(received: DataFrame) -> DataFrame:
-    """Rejected lines by reason; a line with two reasons counts in both.
+    """Counts rejected lines by reason; a line with two reasons counts for both.
 
     Args:
         received: ``bronze/received_sales``.
 
     Returns:
-        One row a (drop_date, reason): lines bigint.
+        One row per (drop_date, reason): lines bigint.
     """
     reasons = filter_rejected(received).select("drop_date", F.explode("reject_reasons").alias("reason"))
     return reasons.groupBy("drop_date", "reason").agg(F.count(F.lit(1)).alias("lines"))

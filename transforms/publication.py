@@ -1,4 +1,4 @@
-"""From accepted lines of bronze to published sales: chunk, deduplicate, price, place."""
+"""Turns accepted bronze lines into published sales: chunks, deduplicates, prices and partitions them."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ LINE_COLUMNS = (
 
 @dataclass(frozen=True)
 class ChunkPlan:
-    """How chunks are split into Spark partitions.
+    """How to split chunks into Spark partitions.
 
     Attributes:
-        spans: Spark partitions by chunk name, ``other`` among them, for every chunk that has lines.
+        spans: Spark partitions by chunk name, for every chunk with lines, including ``other``.
     """
 
     spans: Mapping[str, PartitionSpan]
 
     @property
     def partitions(self) -> int:
-        """Number of Spark partitions of all chunks."""
+        """Total number of Spark partitions."""
         return sum(span.count for span in self.spans.values())
 
 
 def with_chunk(lines: DataFrame, key: str, ranges: Sequence[KeyRange]) -> DataFrame:
-    """Adds ``chunk`` text: the name of the key range that a line's key falls in."""
+    """Adds ``chunk`` text: the name of the range that contains the line's key, or ``other``."""
     return with_chunks(lines, {(key, tuple(ranges)): None})
 
 
@@ -54,47 +54,48 @@ Split = tuple[str, tuple[KeyRange, ...]]
 
 
 def with_chunks(lines: DataFrame, splits: Mapping[Split, Collection[dt.date] | None]) -> DataFrame:
-    """Adds ``chunk`` text, where dates may be split into chunks in several ways.
+    """Adds ``chunk`` text, if different dates use different chunk keys or key ranges.
 
     Args:
         lines: lines with ``business_date`` and the chunk keys.
-        splits: business dates by chunk key and key ranges; None for every date, and then the only one.
+        splits: business dates by chunk key and key ranges. None stands for all dates; it must be the only
+            entry.
     """
     chunk, folded = F.lit(None).cast("string"), {}
     for number, ((key, ranges), dates) in enumerate(splits.items()):
-        # In a column of its own the key is folded once; inside the chunk it would be, twice for each range.
+        # In a column of its own, the key is folded once. In the chunk expression, it would be twice per range.
         folded[f"folded_start_{number}"] = folded_start(F.col(key), letters_needed(ranges))
-        found = chunk_of_folded(F.col(f"folded_start_{number}"), ranges)
-        chunk = found if dates is None else F.when(_is_of(dates), found).otherwise(chunk)
+        new_chunk = chunk_of_folded(F.col(f"folded_start_{number}"), ranges)
+        chunk = new_chunk if dates is None else F.when(_is_on(dates), new_chunk).otherwise(chunk)
     return lines.withColumns(folded).withColumn("chunk", chunk).drop(*folded)
 
 
-def _is_of(dates: Collection[dt.date]) -> Column:
+def _is_on(dates: Collection[dt.date]) -> Column:
     return F.col("business_date").isin(sorted(dates))
 
 
 def published_sales(chunked: DataFrame, plan: ChunkPlan, copies: Copies | None) -> DataFrame:
-    """Published lines: each key once, priced, each line in the Spark partition of its chunk.
+    """Returns the published lines: one line per key, with prices, in the Spark partitions of its chunk.
 
-    One shuffle, by partition id, and one sort, led by business_date so that a write partitioned by it
-    needs none of its own.
+    Needs one shuffle, by partition id, and one sort by business_date. A write partitioned by business_date
+    then needs no sort of its own.
 
     Args:
         chunked: accepted lines with ``chunk``.
         plan: chunks and their partitions.
-        copies: the lines that may have copies, resolved. None where there are none.
+        copies: the lines that may have copies, resolved; None if there are none.
 
     Returns:
-        The columns of ``silver/sales``, one row a key.
+        The columns of ``silver/sales``, one row per key.
     """
     if copies is None:
-        once = _as_sales(chunked, F.lit(0))
+        sales = _as_sales(chunked, F.lit(0))
     else:
-        alone = _as_sales(without_hashes(chunked, copies.hashes), F.lit(0))
-        once = alone.unionByName(_as_sales(filter_first_copies(copies.resolved), F.col("duplicates")))
-    # The hash is worked out again: a column carried for it would be one more to shuffle and to drop.
+        unique = _as_sales(without_hashes(chunked, copies.hashes), F.lit(0))
+        sales = unique.unionByName(_as_sales(filter_first_copies(copies.resolved), F.col("duplicates")))
+    # Compute the hash again: otherwise Spark would have to shuffle its column too.
     identifier = partition_id(F.col("chunk"), key_hash(), plan.spans)
-    return once.repartitionById(plan.partitions, identifier).sortWithinPartitions("business_date")
+    return sales.repartitionById(plan.partitions, identifier).sortWithinPartitions("business_date")
 
 
 def _as_sales(lines: DataFrame, duplicates: Column) -> DataFrame:
@@ -102,6 +103,6 @@ def _as_sales(lines: DataFrame, duplicates: Column) -> DataFrame:
 
 
 def with_prices(lines: DataFrame) -> DataFrame:
-    """Adds ``net_amount`` decimal(18,3): gross less discount, exact (a discount is never the larger)."""
+    """Adds ``net_amount`` decimal(18,3): gross minus discount; exact, because no discount exceeds the gross."""
     net = F.col("gross_amount") - F.col("discount_amount")
     return lines.withColumn("net_amount", net.cast("decimal(18,3)"))

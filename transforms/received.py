@@ -1,4 +1,4 @@
-"""From the text of received lines to judged, typed lines: projections only, no shuffle."""
+"""Validates, types and dates received lines, with projections only and no shuffle."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ _ORIGIN = ("drop_date", "source_file", "malformed_text")
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """What of the config decides how a line is judged and dated, fixed at ingest.
+    """The settings that decide how an ingest validates and dates a line.
 
     Attributes:
-        scales: decimals by ISO 4217 code, for the currencies that are allowed.
-        time_zone: IANA zone of every store that has none of its own.
+        scales: number of decimals of each allowed currency, by ISO 4217 code.
+        time_zone: IANA zone of every store without its own zone.
         store_time_zones: IANA zone by store_id.
         day_starts_at: local time at which a business day starts.
-        late_days: days after its sale date up to which a line restates it.
-        history_before: sale dates before it are history, never late.
+        late_days: number of days after its sale date in which a line still restates that date.
+        history_before: lines with an earlier sale date are history and never late; None for no history.
     """
 
     scales: Mapping[str, int]
@@ -53,19 +53,20 @@ class ValidationConfig:
 
 
 def validate_received(received: DataFrame, terms: ValidationConfig) -> DataFrame:
-    """Judges, types and dates received lines; every line comes out, accepted or rejected.
+    """Validates, types and dates received lines. Returns every line, accepted or rejected.
 
-    Three projections, each of no more columns than the next one needs: over millions of lines, what is
-    copied from one to the next costs as much as the rules.
+    Each of the three projections keeps only the columns that the next one needs. Over millions of lines,
+    copying columns between projections costs as much as the rules.
 
     Args:
-        received: one row a line of a drop: the received columns as text, ``malformed_text`` (the whole
-            line where it could not be split into fields, else null), ``drop_date`` date, ``source_file``.
-        terms: what of the config decides.
+        received: one row per line of a drop: the received columns as text; ``malformed_text`` text, the whole
+            line if it could not be split into fields, else null; ``drop_date`` date; ``source_file`` text.
+        terms: settings of the validation.
 
     Returns:
-        The columns of ``bronze/received_sales``, one row a received line. Typed columns are null where
-        the field is missing, bad or too fine; ``business_date`` and the hashes only where accepted.
+        The columns of ``bronze/received_sales``, one row per received line. Typed columns are null if the
+        field is missing, bad or has too many decimals. ``business_date``, ``is_adjustment`` and the hashes
+        are null for rejected lines.
     """
     return _as_bronze(with_broken_rules(with_typed_fields(received, terms), terms.scales), terms)
 
@@ -74,10 +75,11 @@ def with_typed_fields(received: DataFrame, terms: ValidationConfig) -> DataFrame
     """Trims each field, and adds ``typed_<name>``, ``sale_date`` and ``untidy_raw``.
 
     Returns:
-        The columns of ``received``, the fields trimmed; of the kinds that are cast, the value beside the
-        text; ``untidy_raw`` text: JSON of the line as received where that is not what the fields now say.
+        The columns of ``received`` with trimmed fields; ``typed_<name>`` for each column that is cast;
+        ``sale_date`` date; ``untidy_raw`` text: JSON of the line as received if trimming changed it, else
+        null.
     """
-    # Trimming costs many times what it takes to see that there is nothing to trim, as on nearly every line.
+    # Check first whether a line needs trimming: nearly no line does, and the check is far cheaper.
     tidy = {c.name: F.coalesce(fields.is_tidy(F.col(c.name), c.kind), F.lit(True)) for c in RECEIVED_COLUMNS}
     is_tidy = reduce(and_, tidy.values())
     texts = {
@@ -99,14 +101,14 @@ def with_typed_fields(received: DataFrame, terms: ValidationConfig) -> DataFrame
 
 def _typed(name: str) -> Column:
     cast, text = _CASTS[name], F.col(name)
-    by_text = cast(fields.trimmed(text))
+    trimmed_value = cast(fields.trimmed(text))
     if name == DISCOUNT_AMOUNT:
-        by_text = F.when(fields.trimmed(text).isNull(), F.lit(0).cast(AMOUNT)).otherwise(by_text)
-    return F.coalesce(cast(text), by_text)
+        trimmed_value = F.when(fields.trimmed(text).isNull(), F.lit(0).cast(AMOUNT)).otherwise(trimmed_value)
+    return F.coalesce(cast(text), trimmed_value)
 
 
 def with_broken_rules(typed: DataFrame, scales: Mapping[str, int]) -> DataFrame:
-    """Adds ``broken_rules`` (as ``transforms.rules`` has them) and ``raw``; drops texts that were cast."""
+    """Adds ``broken_rules`` (see ``transforms.rules``) and ``raw``; drops the texts of cast columns."""
     broken = broken_rules(scales)
     raw = F.coalesce("untidy_raw", _as_received())
     return typed.select(
@@ -119,9 +121,9 @@ def with_broken_rules(typed: DataFrame, scales: Mapping[str, int]) -> DataFrame:
     )
 
 
-def _as_bronze(judged: DataFrame, terms: ValidationConfig) -> DataFrame:
+def _as_bronze(validated: DataFrame, terms: ValidationConfig) -> DataFrame:
     accepted = F.col("broken_rules") == 0
-    # The list is built for rejected lines alone: it costs more than all the conditions together.
+    # Build the list only for rejected lines: it costs more than all the conditions together.
     reasons = F.when(accepted, F.array().cast("array<string>")).otherwise(reject_reasons())
     adjustment = business_day.is_adjustment(
         F.col("sale_date"), F.col("drop_date"), terms.late_days, terms.history_before
@@ -135,36 +137,36 @@ def _as_bronze(judged: DataFrame, terms: ValidationConfig) -> DataFrame:
         ),
         "reject_reasons": reasons,
         "raw": F.col("raw"),
-        "sale_date": _of_split_line(F.col("sale_date")),
+        "sale_date": _null_if_malformed(F.col("sale_date")),
         "business_date": F.when(accepted, dated),
         "is_adjustment": F.when(accepted, adjustment),
         **{column.name: _final_value(column) for column in RECEIVED_COLUMNS},
-        "key_hash": F.when(accepted, key_hash(_judged_value)),
-        "payload_hash": F.when(accepted, payload_hash(_judged_value)),
+        "key_hash": F.when(accepted, key_hash(_typed_value)),
+        "payload_hash": F.when(accepted, payload_hash(_typed_value)),
     }
-    return judged.select(*[columns[name].alias(name) for name in RECEIVED_SALES.columns])
+    return validated.select(*[columns[name].alias(name) for name in RECEIVED_SALES.columns])
 
 
-def _judged_value(name: str) -> Column:
+def _typed_value(name: str) -> Column:
     return F.col(f"typed_{name}" if name in _CASTS else name)
 
 
 def _final_value(column: ReceivedColumn) -> Column:
-    """The value of a field, null where one of the rules on its form says that it is none."""
-    value = _judged_value(column.name)
+    """Returns the typed value of a field; null if a rule on its form rejects the field."""
+    value = _typed_value(column.name)
     if column.kind in ("quantity", "amount"):
         value = F.when(~breaks(f"excess_scale_{column.name}"), value)
     if column.kind in ("line_type", "currency"):
         value = F.when(~breaks(f"bad_{column.name}"), value)
-    return _of_split_line(value)
+    return _null_if_malformed(value)
 
 
-def _of_split_line(value: Column) -> Column:
+def _null_if_malformed(value: Column) -> Column:
     return F.when(F.col("malformed_text").isNull(), value)
 
 
 def _as_received() -> Column:
-    """text: JSON of the fields as received; of a line that could not be split, the line itself."""
+    """text: JSON of the fields as received, or of the whole line if it could not be split."""
     whole_line = F.to_json(F.struct(F.col("malformed_text").alias("line")))
     as_received = F.to_json(F.struct(*RECEIVED_NAMES))
     return F.when(F.col("malformed_text").isNull(), as_received).otherwise(whole_line)

@@ -1,4 +1,4 @@
-"""Lines of bronze as they were received, to be validated again."""
+"""Restores bronze lines to the text that was received, so that they can be validated again."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _MOMENT_FORM = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS"
 
 
 def received_again(lines: DataFrame) -> DataFrame:
-    """The text of lines: of rejected ones from ``raw``, of accepted ones from their typed values.
+    """Restores the text of lines: rejected lines from ``raw``, accepted lines from their typed values.
 
     Args:
         lines: lines of ``bronze/received_sales``.
 
     Returns:
-        The received columns as text, ``malformed_text`` (a line that could not be split into fields),
-        ``drop_date``, ``source_file``; one row a line: what ``validate_received`` takes.
+        The input of ``validate_received``, one row per line: the received columns as text,
+        ``malformed_text`` (a line that could not be split into fields), ``drop_date`` and ``source_file``.
     """
     names = [*RECEIVED_NAMES, _WHOLE_LINE]
     schema = ", ".join(f"`{name}` string" for name in names)
@@ -40,7 +40,7 @@ def received_again(lines: DataFrame) -> DataFrame:
 
 
 def _as_text(column: ReceivedColumn) -> Column:
-    """text: a typed value in a form that the contract accepts; a decimal without the zeros behind it."""
+    """text: a typed value in a form that the contract accepts; a decimal without trailing zeros."""
     value = F.col(column.name)
     if column.kind == "timestamp":
         return _moment_as_text(value)
@@ -50,27 +50,27 @@ def _as_text(column: ReceivedColumn) -> Column:
 
 
 def _moment_as_text(value: Column) -> Column:
-    """text: a moment in UTC; at another offset where UTC puts it outside the years of the contract."""
+    """text: a moment in UTC, or with another offset if its UTC year is outside the contract's years."""
     texts = {
         hours: F.concat(F.date_format(value + F.expr(f"interval {hours} hours"), _MOMENT_FORM), F.lit(offset))
         for hours, offset in ((14, "+14:00"), (0, "Z"), (-14, "-14:00"))
     }
-    # As SQL: a Python datetime would come to Spark by the Julian calendar of its year.
+    # Use SQL: Spark would convert a Python datetime of such a year with the Julian calendar.
     too_early = value < F.expr("timestamp'1000-01-01 00:00:00Z'")
     too_late = value >= F.expr("timestamp'3000-01-01 00:00:00Z'")
     return F.when(too_early, texts[14]).when(too_late, texts[-14]).otherwise(texts[0])
 
 
 def count_quarantine(received: DataFrame, reason: str) -> DataFrame:
-    """How many lines of each drop were accepted, and how many rejected for a reason.
+    """Counts the accepted lines of each drop, and the lines rejected for a reason.
 
     Args:
         received: ``bronze/received_sales``.
         reason: reject reason.
 
     Returns:
-        One row a drop_date: accepted bigint, rejected bigint (lines with that reason, whatever others
-        they have).
+        One row per drop_date: accepted bigint; rejected bigint, lines with this reason, also if they have
+        other reasons.
     """
     accepted = F.col("validation_status") == ValidationStatus.ACCEPTED.value
     return received.groupBy("drop_date").agg(

@@ -1,25 +1,25 @@
-"""Sums of decimals, exact and quick."""
+"""Sums decimals exactly and fast."""
 
 from __future__ import annotations
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-# Spark adds decimals of at most 8 digits as whole numbers, wider ones as objects that grow: 3 times the CPU.
+# Spark adds decimals of at most 8 digits as integers. Wider decimals are objects and cost 3 times the CPU.
 _NARROW = "decimal(8,3)"
-# A whole number: Spark compares a decimal with a literal that has a point by way of two objects a row.
+# An integer literal: with a decimal point, the comparison would create two objects per row.
 _WIDE_FROM = "100000"
 
 
 def exact_sum(amount: str, where: str = "true") -> Column:
-    """decimal(38,3): sum of an amount over the rows of a group; 0 where there are none. For ``agg`` only.
+    """decimal(38,3): sum of an amount over the rows of a group; 0 for no rows. For ``agg`` only.
 
-    Amounts that are narrow enough, which is nearly all, are added up apart from the others. It fails, and
-    does not wrap around, where the narrow ones of one group add up to 10^15: ten billion rows of the largest.
+    Nearly all amounts are narrow. They are summed apart from the wide amounts. The query fails, and does not
+    wrap around, if the narrow amounts of one group reach 10^15: ten billion rows of the largest.
 
     Args:
-        amount: SQL of it, as the name of a column: a decimal with at most 3 decimals.
-        where: SQL condition on the rows that count.
+        amount: SQL expression, for example a column name: a decimal with at most 3 decimals.
+        where: SQL condition on the rows to sum.
     """
     narrow = f"sum(try_cast({amount} as {_NARROW})) filter (where {where})"
     wide = f"sum({amount}) filter (where {where} and abs({amount}) >= {_WIDE_FROM})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import sys
@@ -42,6 +43,7 @@ from schemas.states import DateStatus, ExitCode, RunStatus, Stage
 _WORTH_ANOTHER_RUN = (ExitCode.UNEXPECTED, ExitCode.SOME_DATES_FAILED, ExitCode.TRY_AGAIN)
 
 Body = Callable[[Batch, Options], None]
+_LOG = logging.getLogger(__name__)
 
 # Delta's own: what it takes as safe for readers and writers that it knows nothing of.
 SAFE_HOURS = 168.0
@@ -167,7 +169,7 @@ class _Run:
                 self._check_result()
                 settings = settings_of(self._options)
                 self._batch = self._open(settings, progress)
-                self._begin(self._batch, settings, progress)
+                self._begin(self._batch, settings)
                 self._job.body(self._batch, self._options)
             except Exception as error:
                 self._note(error)
@@ -195,12 +197,12 @@ class _Run:
         self._result_path = path
 
     def _open(self, settings: Settings, progress: Progress) -> Batch:
-        progress.tell("starting Spark")
+        _LOG.info("starting Spark")
         spark = open_session(f"cymbal {self._job.name}", self._job.master)
         self._check_result(spark)
         progress.watch(spark)
         for text in overridden_settings(spark):
-            self._warn(progress, f"setting of this place overridden: {text}")
+            self._warn(f"setting of this place overridden: {text}")
         lake = Lake(spark, settings.storage.lake)
         ledger = Ledger(lake)
         self._timetable = Timetable(
@@ -209,7 +211,7 @@ class _Run:
             deadlines=settings.deadlines.by_stage(),
             zone=settings.business_day.timezone,
             history=ledger.stages,
-            warn=lambda text: self._warn(progress, text),
+            warnings=self._outcome.warnings,
             stages=self._job.stages,
         )
         return Batch(
@@ -225,18 +227,17 @@ class _Run:
             reingest=bool(self._options.extra.get("reingest")),
             from_now_on=bool(self._options.extra.get("from_now_on") or self._job.implies_from_now_on),
             outcome=self._outcome,
-            tell=progress.tell,
             track_progress=progress.track_progress,
         )
 
-    def _begin(self, batch: Batch, settings: Settings, progress: Progress) -> None:
+    def _begin(self, batch: Batch, settings: Settings) -> None:
         if self._job.needs_settled_lake:
             batch.lake.check_schemas()
         if not self._job.records_runs:
             return
         if not batch.dry_run:
             batch.lake.prepare()
-            self._take_lake(batch, progress)
+            self._take_lake(batch)
         if settings.storage.catalog is not None and not batch.dry_run:
             catalog = Catalog(batch.spark, settings.storage.catalog)
             catalog.prepare()
@@ -248,11 +249,11 @@ class _Run:
         if self._job.needs_settled_lake and not batch.dry_run:
             recover(batch)
 
-    def _take_lake(self, batch: Batch, progress: Progress) -> None:
+    def _take_lake(self, batch: Batch) -> None:
         """Takes the lock; whoever had it and was silent cannot commit any more."""
         lock = LakeLock(batch.lake.files, self._run_id)
         self._lock = lock
-        lock.begin(self._options.wait, progress.tell)
+        lock.begin(self._options.wait)
         batch.lake.check_before_commit(lock.check)
         if lock.was_taken_over:
             batch.lake.fence(self._run_id)
@@ -296,10 +297,10 @@ class _Run:
                 self._lock.end()
             self._lock = None
 
-    def _warn(self, progress: Progress, text: str) -> None:
+    def _warn(self, text: str) -> None:
         """Notes a warning for the end, and tells it now: there may still be time."""
         self._outcome.warnings.append(text)
-        progress.say(f"warning: {text}")
+        _LOG.warning(text)
 
     def _record_end(self, ledger: Ledger) -> None:
         event = self._event | {

@@ -15,11 +15,12 @@ tables (:meth:`pipeline.lake.tables.Lake.fence`).
 from __future__ import annotations
 
 import json
+import logging
 import platform
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ STALE_SECONDS = 120.0
 _POLL_SECONDS = 2.0
 _NAME = re.compile(r"lock\.(\d{12})")
 _FREE = "free"
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,11 @@ class LakeLock:
         self.was_taken_over = False
         self.holder_may_live = False
 
-    def begin(self, wait_seconds: float = 0.0, tell: Callable[[str], None] = lambda text: None) -> None:
+    def begin(self, wait_seconds: float = 0.0) -> None:
         """Acquires the lock and starts the heartbeat.
 
         Args:
             wait_seconds: how long to wait if another run holds the lock.
-            tell: receives a message for the user before each wait.
 
         Raises:
             TryAgainError: another run still holds the lock.
@@ -89,7 +90,7 @@ class LakeLock:
                     break
                 if time.monotonic() >= give_up_at:
                     raise busy_error
-                tell(f"waiting for the lake: {busy_error}")
+                _LOG.info("waiting for the lake: %s", busy_error)
                 time.sleep(min(_POLL_SECONDS, max(0.0, give_up_at - time.monotonic())))
             self._check_store()
             self._delete_older_files()
@@ -107,8 +108,8 @@ class LakeLock:
         highest = max(self._numbers(), default=0)
         if highest != self._number:
             raise TryAgainError(
-                f"{_describe_run(self._holder())} took this lake, because this run sent no heartbeat for more "
-                f"than {STALE_SECONDS:.0f} s; run again"
+                f"{_describe_run(self._holder())} took this lake, because this run sent no heartbeat for "
+                f"more than {STALE_SECONDS:.0f} s; run again"
             )
 
     def end(self) -> None:
@@ -145,9 +146,9 @@ class LakeLock:
         """
         if self._files.create(_path(self._number), self._heartbeat()):
             raise UsageError(
-                f"lake {self._files.root}: its store overwrites a file that it must refuse to overwrite, so two "
-                "runs at once would lose commits: use a store that creates a file only if it does not exist "
-                "(on S3: If-None-Match)"
+                f"lake {self._files.root}: its store overwrites a file that it must refuse to overwrite, so "
+                "two runs at once would lose commits: use a store that creates a file only if it does not "
+                "exist (on S3: If-None-Match)"
             )
 
     def _delete_older_files(self) -> None:
@@ -199,8 +200,9 @@ class LakeLock:
 
 def _busy_error(holder: Holder) -> TryAgainError:
     return TryAgainError(
-        f"{_describe_run(holder)} is at work in this lake (last heartbeat {holder.silent_seconds:.0f} s ago): "
-        "run again when it has ended, or give --wait SECONDS"
+        f"{_describe_run(holder)} is at work in this lake "
+        f"(last heartbeat {holder.silent_seconds:.0f} s ago): run again when it has ended, or "
+        "give --wait SECONDS"
     )
 
 

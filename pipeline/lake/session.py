@@ -1,6 +1,6 @@
-"""The Spark session of a run, with the settings that the correctness of the results rests on.
+"""Opens the Spark session of a run, with the settings that correct results require.
 
-They are the job's own: what a place or a user sets otherwise is overridden, and told.
+The job overrides other values from the environment or the user, and reports what it overrode.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ from schemas.tables import HIGH_CARDINALITY_COLUMNS
 REQUIRED = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-    # sale_date is computed from local clocks written as UTC: any other zone here would shift it.
+    # The job computes sale_date from local times written as UTC. Another session time zone would shift it.
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.timestampType": "TIMESTAMP_LTZ",
-    # A cast that cannot be made must fail, not turn into null; a sum keeps its decimals.
+    # An impossible cast must fail instead of returning null. A sum must keep its decimals.
     "spark.sql.ansi.enabled": "true",
     "spark.sql.storeAssignmentPolicy": "ANSI",
     "spark.sql.decimalOperations.allowPrecisionLoss": "true",
     "spark.sql.caseSensitive": "false",
-    # A file that is damaged or gone must fail its read: else its lines are lost in silence.
+    # Reading a damaged or missing file must fail. Otherwise its lines are lost without an error.
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.files.ignoreMissingFiles": "false",
     "spark.sql.files.ignoreInvalidPartitionPaths": "false",
-    # drop_date is read from the folder's name.
+    # Spark must read drop_date as a date from the folder's name.
     "spark.sql.sources.partitionColumnTypeInference.enabled": "true",
-    # A write replaces the dates that it names, those that lost all their lines among them.
+    # A write must also replace the dates that it names but has no lines for.
     "spark.sql.sources.partitionOverwriteMode": "static",
-    # The reader takes the fields that the header names, so every line must be checked against all of them.
+    # The reader must check every line against all fields of the header, not only the requested ones.
     "spark.sql.csv.parser.columnPruning.enabled": "false",
     "spark.sql.csv.filterPushdown.enabled": "false",
     "spark.sql.json.filterPushdown.enabled": "false",
     "spark.sql.columnNameOfCorruptRecord": "_corrupt_record",
-    # A key that stands twice in a line is an error: neither of its values is the delivered one.
+    # A line that repeats a JSON key is an error: the right value is unknown.
     "spark.sql.variant.allowDuplicateKeys": "false",
-    # What bronze keeps of a rejected line leaves out the fields that were empty.
+    # bronze keeps a rejected line as JSON without its empty fields.
     "spark.sql.jsonGenerator.ignoreNullFields": "true",
-    # Upper case by Java's tables, the same for a chunk's letters: with ICU's, Spark first computes the title
-    # case of every character, two CPU seconds of each process (measured).
+    # Java's upper case gives the same chunks as ICU's. With ICU, Spark first computes the title case of every
+    # character, which costs each process two CPU seconds (measured).
     "spark.sql.icu.caseMappings.enabled": "false",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-    # A date is the same to every reader of Parquet: none is moved to another calendar.
+    # Every Parquet reader must see the same dates, so Spark must not convert them to another calendar.
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
     "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
     "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
@@ -58,23 +58,23 @@ REQUIRED = {
     "spark.sql.parquet.binaryAsString": "false",
     "spark.sql.parquet.mergeSchema": "false",
     "spark.sql.parquet.writeLegacyFormat": "false",
-    # A table's columns are its contract; a write that holds lines of other dates fails.
+    # A write must not add columns. A write with lines of other dates must fail.
     "spark.databricks.delta.schema.autoMerge.enabled": "false",
     "spark.databricks.delta.replaceWhere.constraintCheck.enabled": "true",
     "spark.databricks.delta.replaceWhere.dataColumns.enabled": "true",
-    # Decisions rest on the latest version, never on one that is some minutes old.
+    # Every decision needs the latest version of a table, not one that is some minutes old.
     "spark.databricks.delta.stalenessLimit": "0",
-    # A chunk's partitions are written as planned, in the one commit of its publication.
+    # Delta must write a chunk's partitions as planned, in a single commit per publication.
     "spark.databricks.delta.optimizeWrite.enabled": "false",
     "spark.databricks.delta.autoCompact.enabled": "false",
-    # Each task of an ingest writes a few drops, each its own file: without this it sorts its lines first.
+    # An ingest task writes one file for each of a few drops. Without this it would sort its lines first.
     "spark.sql.maxConcurrentOutputFileWriters": "16",
-    # What Hadoop reads S3 with unless told otherwise keeps what it read, and a lock must be read as it is.
+    # Hadoop's default S3 reader caches what it read. The lock needs the current content.
     "spark.hadoop.fs.s3a.input.stream.type": "classic",
 }
 
-# Set by nobody: rules of older Sparks, properties of new tables that are not the contract's, and what Delta
-# would write into each commit, or pass a commit over for.
+# Settings that must be unset: legacy rules of older Spark versions, default properties of new tables,
+# metadata that Delta would add to each commit, and numbers that could make Delta skip a commit.
 _UNSET = re.compile(
     r"spark\.sql\.legacy\..+"
     r"|spark\.databricks\.delta\.(properties\.defaults\..+|write\.txn(AppId|Version)|commitInfo\.userMetadata)"
@@ -84,14 +84,14 @@ _HADOOP_PREFIX = "spark.hadoop."
 
 
 def open_session(application: str, master: str | None = None) -> SparkSession:
-    """Starts Spark, or takes up the session that spark-submit prepared.
+    """Starts Spark, or configures the session that already runs.
 
     Args:
-        application: name shown by the cluster.
-        master: where it runs; None for where spark-submit was told.
+        application: name that the cluster shows.
+        master: Spark master URL; None for the one that spark-submit set.
 
     Raises:
-        UsageError: a session that runs already has a setting that cannot be changed any more.
+        UsageError: a session already runs, and one of its settings is wrong and cannot be changed.
     """
     _set_java_defaults()
     given = _given_settings()
@@ -109,20 +109,21 @@ def open_session(application: str, master: str | None = None) -> SparkSession:
 
 
 def wrong_settings(spark: SparkSession) -> list[str]:
-    """Settings that results rest on and that are not as they must be, each with what it must be."""
+    """Returns the required settings whose value is wrong, each with the value that it must have."""
     return _differences(_settings_of(spark))
 
 
 def overridden_settings(spark: SparkSession) -> list[str]:
-    """Settings of the place or the user that the job set otherwise, each with what it is now."""
+    """Returns the settings of the environment or the user that the job overrode, each with its new value."""
     noted = json.loads(_settings_of(spark).get(_OVERRIDDEN, "[]"))
     return [str(text) for text in noted]
 
 
 def _set_java_defaults() -> None:
-    """Makes Java write its digits in ASCII: Delta formats a version as the name of its file.
+    """Sets Java's locale and time zone.
 
-    In any time zone but UTC, Delta looks the files of each commit up a second time.
+    Delta formats version numbers into file names, so digits must be ASCII. In a time zone other than UTC,
+    Delta looks up the files of each commit a second time.
     """
     SparkContext._ensure_initialized()
     java: Any = SparkContext._jvm
@@ -131,24 +132,24 @@ def _set_java_defaults() -> None:
 
 
 def _given_settings() -> dict[str, str]:
-    """What the place and the user set, before the job does."""
+    """Returns the settings of the environment and the user, before the job changes them."""
     running = SparkSession.getActiveSession()
     return _settings_of(running) if running is not None else dict(SparkConf().getAll())
 
 
 def _settings_of(spark: SparkSession) -> dict[str, str]:
-    # One text: Python's own way asks the JVM several times for each setting.
+    # Fetch all settings as one text: PySpark's own API calls the JVM several times for each setting.
     settings: Any = spark._jsparkSession.conf().getAll()
     return dict(pair.split(" -> ", 1) for pair in settings.mkString("\0").split("\0"))
 
 
 def _enforce(spark: SparkSession) -> None:
-    """Sets what is required in a session, whoever started it, and proves that it took it."""
-    found = _settings_of(spark)
+    """Applies the required settings to a session and checks that they took effect."""
+    current = _settings_of(spark)
     for name, value in REQUIRED.items():
-        if found.get(name) != value:
+        if current.get(name) != value:
             _set(spark, name, value)
-    for name in filter(_UNSET.fullmatch, found):
+    for name in filter(_UNSET.fullmatch, current):
         _set(spark, name, None)
     wrong = wrong_settings(spark)
     if wrong:
@@ -161,7 +162,7 @@ def _set(spark: SparkSession, name: str, value: str | None) -> None:
             spark.conf.unset(name)
         else:
             spark.conf.set(name, value)
-    except PySparkException:  # fixed since the session was started: _enforce tells it
+    except PySparkException:  # cannot change in a running session: _enforce reports it
         return
     if name.startswith(_HADOOP_PREFIX):
         java: Any = spark.sparkContext._jsc
@@ -179,7 +180,7 @@ def _differences(settings: Mapping[str, str]) -> list[str]:
 
 
 def _note_overridden(spark: SparkSession, given: Mapping[str, str]) -> None:
-    # Kept in the session: who takes it up later finds only what the job made of it.
+    # Store the list in the session: a later job in this session sees only the overridden values.
     set_by_user = {name: given[name] for name in given if name in REQUIRED or _UNSET.fullmatch(name)}
     as_required = {name: value for name, value in REQUIRED.items() if name not in set_by_user}
     noted = overridden_settings(spark)

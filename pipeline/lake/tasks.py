@@ -1,4 +1,4 @@
-"""The task attempts of a Spark write, while it runs and after it, from Spark's own status store."""
+"""Reads the task attempts of a Spark write from Spark's status store, during and after the write."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _ALL_TASKS = 1_000_000
 
 
 class TaskWatch:
-    """Groups the Spark jobs of one write, to find its tasks again."""
+    """Groups the Spark jobs of one write, so that its tasks can be found."""
 
     def __init__(self, spark: SparkSession, group: str, description: str, partitions: int) -> None:
-        """Starts a group: Spark jobs of this thread belong to it from now on.
+        """Starts a group: from now on, all Spark jobs of this thread belong to it.
 
         Args:
             spark: session.
-            group: id of the group, used once.
-            description: what a person sees of it in Spark's UI.
-            partitions: tasks of the stage that writes.
+            group: unique id of the group.
+            description: text for Spark's UI.
+            partitions: number of tasks of the stage that writes.
         """
         self._context = spark.sparkContext
         jvm: Any = spark._jvm
@@ -37,23 +37,23 @@ class TaskWatch:
         self._context.setJobGroup(group, description)
 
     def attempts(self) -> list[TaskAttempt]:
-        """Task attempts, so far, of the stage of the group that writes; in order of their start."""
+        """Returns the task attempts so far of the stage that writes, in order of their start."""
         context: Any = self._context._jsc.sc()
         store = context.statusStore()
         stages = [self._stage_attempts(store, stage) for stage in self._stages()]
-        # All of a stage's partitions are in its first attempt; later ones hold what was still to be done.
+        # The first attempt of a stage has all partitions. Later attempts have only the unfinished ones.
         sized = [attempts for attempts in stages if attempts and attempts[0].numTasks() == self._partitions]
         if not sized:
             return []
-        found: list[dict[str, Any]] = []
-        for attempt in max(sized, key=_written):
-            # As JSON, in one call: a call for each value of each task takes seconds for thousands.
-            listed = store.taskList(attempt.stageId(), attempt.attemptId(), _ALL_TASKS)
-            found += json.loads(self._mapper.writeValueAsString(listed))
-        return [_attempt(task) for task in sorted(found, key=lambda task: task["taskId"])]
+        tasks: list[dict[str, Any]] = []
+        for attempt in max(sized, key=_written_bytes):
+            # Convert to JSON in one call: one call for each value takes seconds for thousands of tasks.
+            task_list = store.taskList(attempt.stageId(), attempt.attemptId(), _ALL_TASKS)
+            tasks += json.loads(self._mapper.writeValueAsString(task_list))
+        return [_attempt(task) for task in sorted(tasks, key=lambda task: task["taskId"])]
 
     def _stage_attempts(self, store: Any, stage: int) -> list[Any]:
-        """All attempts of a stage, the first one first."""
+        """Returns all attempts of a stage, oldest first."""
         no_quantiles = self._gateway.new_array(self._jvm.double, 0)
         listed = store.stageData(stage, False, self._jvm.java.util.ArrayList(), False, no_quantiles)
         attempts = [listed.apply(position) for position in range(listed.size())]
@@ -66,12 +66,13 @@ class TaskWatch:
         return [stage for stage in sorted(stages) if tracker.getStageInfo(stage) is not None]
 
 
-def _written(attempts: list[Any]) -> tuple[int, int]:
+def _written_bytes(attempts: list[Any]) -> tuple[int, int]:
+    """Returns the bytes that a stage wrote; between equal stages, the later one counts as larger."""
     return sum(int(attempt.outputBytes()) for attempt in attempts), int(attempts[0].stageId())
 
 
 def _attempt(task: Mapping[str, Any]) -> TaskAttempt:
-    # The partition id, not the index: of a stage tried again the index counts only what is left.
+    # Use the partition id: in a retried stage, the index counts only the remaining tasks.
     return TaskAttempt(
         partition=task["partitionId"],
         host=task["host"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,7 @@ from rich.text import Text
 
 from pipeline.planning.recovery import ChunkTasks
 from pipeline.report.streams import error_stream, errors
-from pipeline.report.structured import INFO, is_structured, tell
+from pipeline.report.logs import LOGGERS, is_structured, write_event
 
 _INTERVAL_SECONDS = 0.5
 # Without a terminal only new failures are printed, and each poll asks the driver for every task.
@@ -23,24 +24,34 @@ _LOG_INTERVAL_SECONDS = 5.0
 _IDLE_SECONDS = 30.0
 
 
-class Progress:
-    """Reports steps on stderr: one live line on a terminal, else one line per step or failure."""
+class Progress(logging.Handler):
+    """Shows the log of a run on stderr: one live line on a terminal, else one line per record.
+
+    An INFO record of the engine names the step that begins. The step also becomes the description of Spark's
+    jobs.
+    """
 
     def __init__(self) -> None:
+        super().__init__(logging.INFO)
         self._console = errors()
         self._is_live = self._console.is_terminal and not is_structured()
         self._live = Live(console=self._console, transient=True, auto_refresh=False)
         self._started = time.monotonic()
         self._step = ""
         self._spark: SparkSession | None = None
-        self._read_chunks: Callable[[], Mapping[str, ChunkTasks]] | None = None
+        self._look: Callable[[], Mapping[str, ChunkTasks]] | None = None
         self._reported: set[str] = set()
         self._idle_since: float | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._redraw, daemon=True)
 
     def __enter__(self) -> Progress:
-        """Starts drawing."""
+        """Starts to draw, and to show the records of the engine's loggers."""
+        for name in LOGGERS:
+            logger = logging.getLogger(name)
+            logger.setLevel(logging.INFO)
+            logger.propagate = False
+            logger.addHandler(self)
         if self._is_live:
             self._live.start()
         self._thread.start()
@@ -50,18 +61,24 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stops drawing."""
+        for name in LOGGERS:
+            logging.getLogger(name).removeHandler(self)
         self._stopped.set()
         self._thread.join(timeout=2 * _LOG_INTERVAL_SECONDS)
         if self._is_live:
             self._live.stop()
 
-    def tell(self, step: str) -> None:
-        """Reports the step that starts now, on stderr and in Spark's UI."""
-        self._step = step
+    def emit(self, record: logging.LogRecord) -> None:
+        """Shows a record; one at INFO is the step from now on."""
+        text = record.getMessage()
+        if record.levelno >= logging.WARNING:
+            self._print(f"warning: {text}")
+            return
+        self._step = text
         if self._spark is not None:
-            self._spark.sparkContext.setJobDescription(step)
+            self._spark.sparkContext.setJobDescription(text)
         if not self._is_live:
-            self.say(step)
+            self._print(text)
 
     def watch(self, spark: SparkSession) -> None:
         """Also shows the tasks of a session's running stages from now on."""
@@ -80,11 +97,11 @@ class Progress:
         finally:
             self._read_chunks = None
 
-    def say(self, text: str) -> None:
-        """Reports one line within the current step."""
+    def _print(self, text: str) -> None:
+        """Prints one line beside the step."""
         seconds = time.monotonic() - self._started
         if is_structured():
-            tell(error_stream(), INFO, text, seconds=round(seconds, 1), step=self._step)
+            write_event(error_stream(), logging.INFO, text, seconds=round(seconds, 1), step=self._step)
         else:
             self._console.print(f"{seconds:7.1f} s  {text}", soft_wrap=True, markup=False)
 
@@ -116,7 +133,7 @@ class Progress:
             text = f"chunk {chunk}: an attempt failed on {failure}"
             if text not in self._reported:
                 self._reported.add(text)
-                self.say(text)
+                self._print(text)
 
     def _tasks(self) -> str:
         if self._spark is None:
@@ -138,6 +155,6 @@ class Progress:
         self._idle_since = now if self._idle_since is None else self._idle_since
         if 0 < self._idle_since < now - _IDLE_SECONDS:
             self._idle_since = -1
-            self.say(
+            self._print(
                 f"no worker has taken a task for {_IDLE_SECONDS:.0f} s: does the cluster have free cores?"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from pipeline.report.streams import error_stream, errors, output, output_stream
-from pipeline.report.structured import ERROR, INFO, WARNING, is_structured, tell
+from pipeline.report.logs import is_structured, write_event
 from pipeline.report.tables import bare_grid, format_margin
 from schemas.gold import GOLD_TABLES
 from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES
@@ -25,7 +26,7 @@ _TABLES = (RECEIVED_SALES, SALES, CONFLICTS, *GOLD_TABLES)
 def print_error(text: str) -> None:
     """Prints one error line on stderr."""
     if is_structured():
-        tell(error_stream(), ERROR, text)
+        write_event(error_stream(), logging.ERROR, text)
     else:
         errors().print(f"error: {text}", style="red", markup=False)
 
@@ -63,11 +64,11 @@ def print_summary(result: dict[str, Any], lake: str | None, took: dt.timedelta) 
 
 def _tell_summary(result: dict[str, Any], took: dt.timedelta) -> None:
     for warning in result["warnings"]:
-        tell(error_stream(), WARNING, warning)
+        write_event(error_stream(), logging.WARNING, warning)
     if result["error"]:
-        tell(error_stream(), ERROR, result["error"])
+        write_event(error_stream(), logging.ERROR, result["error"])
     ended = f"{result['job']}: {result['status']}, exit code {result['exit_code']}"
-    tell(output_stream(), INFO, ended, seconds=took.total_seconds(), result=result)
+    write_event(output_stream(), logging.INFO, ended, seconds=took.total_seconds(), result=result)
 
 
 def _print_drops(console: Console, result: dict[str, Any]) -> None:

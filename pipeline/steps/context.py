@@ -1,4 +1,4 @@
-"""What the steps of a batch share: settings, tables, what was asked for, and what came out so far."""
+"""State that the steps of a run share: settings, tables, the request, and the outcome so far."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from transforms.received import ValidationConfig
 
 @dataclass(frozen=True)
 class DateRange:
-    """Dates that a command asks for, both ends inclusive; None is open."""
+    """Dates that a command requests, both ends included; None leaves an end open."""
 
     first: dt.date | None = None
     last: dt.date | None = None
 
     def __contains__(self, date: object) -> bool:
-        """Whether a date is asked for."""
+        """Whether a date is requested."""
         if not isinstance(date, dt.date):
             return False
         return (self.first is None or date >= self.first) and (self.last is None or date <= self.last)
 
     def days(self) -> list[dt.date]:
-        """Every date of the range; none where an end is open: what is there decides then."""
+        """Every date of the range; no date if an end is open."""
         if self.first is None or self.last is None:
             return []
         return [self.first + dt.timedelta(days=n) for n in range((self.last - self.first).days + 1)]
@@ -47,13 +47,14 @@ class DateRange:
 
 @dataclass(frozen=True)
 class PublishedDate:
-    """What became of a business date in this run.
+    """The outcome of a business date in this run.
 
     Attributes:
         status: outcome.
-        revision: of the content that readers now see; 0 where there is none.
-        shares: lines and totals over all chunks and currencies, lines only; None where not published.
-        reason: why it is not done, for the user.
+        revision: revision that readers now see; 0 if there is none.
+        shares: its balance over all chunks and currencies, for its lines only: amounts of several currencies
+            cannot be added. None if it was not published.
+        reason: why it is not done, for the user; None if it is.
     """
 
     status: DateStatus
@@ -64,32 +65,32 @@ class PublishedDate:
 
 @dataclass
 class Outcome:
-    """What a run did, as it goes.
+    """The outcome of a run, filled as it goes.
 
     Attributes:
-        drops: drops that were looked at and what was found.
-        unchanged_drops: drops that were looked at and had nothing new.
-        dates: business dates that were tried.
-        cells: reconciled totals of what was published.
-        spans: Spark partitions by chunk, of the last publication planned.
-        chunks: how each chunk's tasks went.
+        drops: drops that were ingested, refused or failed.
+        unchanged_drops: drop dates that had nothing new.
+        dates: business dates that were published, held back or failed.
+        cells: balance of the published lines, by date, chunk and currency.
+        spans: Spark partitions by chunk, of the last plan.
+        chunks: task attempts by chunk.
         built: business dates built, by gold table.
         codes: exit codes that apply.
-        errors: what went wrong, one line each.
-        warnings: what a user may want to know, one line each.
-        planned: what a dry run would do, one line each.
-        drill: evidence of a drill, one row a fault.
-        comparison: what differs between two revisions; None where none was asked for.
-        migrated: what migrate_tables did, one line each.
-        repaired: what repair_lake did, one line each.
-        replayed: drops whose lines were judged again, before and after.
-        checks: what a look at the place found.
-        states: how far business dates are, as ``status`` tells it.
-        removed: files that maintenance deleted, by table.
+        errors: errors, one line each.
+        warnings: warnings, one line each.
+        planned: actions that a dry run would take, one line each.
+        drill: evidence of a drill, one row for each fault.
+        comparison: differences between two revisions; None if the job compared none.
+        migrated: actions of migrate_tables, one line each.
+        repaired: actions of repair_lake, one line each.
+        replayed: drops whose lines replay_quarantine validated again.
+        checks: findings of doctor.
+        states: progress of business dates, as ``status`` reports it.
+        removed: number of files that maintenance deleted, by table.
         freed_bytes: their size, by table.
-        merged: small files that maintenance merged into larger ones, by table.
-        stages: the stages that ended, as ``ledger/stages`` tells them.
-        run_again: the command that does what is left; None where nothing is, or where it would not help.
+        merged: number of small files that maintenance merged, by table.
+        stages: stages that ended, as rows of ``ledger/stages``.
+        run_again: the command that does the remaining work; None if there is none or a rerun cannot help.
     """
 
     drops: list[IngestedDrop] = field(default_factory=list)
@@ -118,7 +119,7 @@ class Outcome:
 
     @property
     def exit_code(self) -> ExitCode:
-        """The code that goes before all others that apply."""
+        """The code with the highest precedence of those that apply."""
         return next((code for code in EXIT_CODE_PRECEDENCE if code in self.codes), ExitCode.DONE)
 
     @property
@@ -128,12 +129,12 @@ class Outcome:
 
     @property
     def did_anything(self) -> bool:
-        """Whether anything was committed to bronze, silver or gold."""
+        """Whether the run changed bronze, silver or gold, or tried to."""
         made = self.drops or self.dates or any(self.built.values())
         return bool(made or self.migrated or self.repaired)
 
     def fail(self, code: ExitCode, error: str) -> None:
-        """Notes what went wrong; the run goes on with the rest."""
+        """Adds an error and its exit code. The run continues with the rest."""
         self.codes.add(code)
         self.errors.append(error)
 
@@ -142,11 +143,11 @@ ProgressSnapshot = Callable[[], Mapping[str, ChunkTasks]]
 
 
 def _silent(_: str) -> None:
-    """Tells nobody."""
+    """Shows nothing."""
 
 
 def _unfollowed(_: ProgressSnapshot) -> AbstractContextManager[None]:
-    """Nobody looks."""
+    """Shows nothing."""
     return nullcontext()
 
 
@@ -159,18 +160,18 @@ class Batch:
         spark: session.
         settings: the config.
         lake: tables.
-        ledger: what was delivered, done, reconciled.
-        timetable: its stages against the clock.
-        requested: dates of the command: drop dates for an ingest and for run_batch, else business dates.
-        dry_run: whether to say what would be done, and write nothing.
-        republish: whether dates are published again whose inputs are unchanged.
-        reingest: whether drops are ingested again whose files are unchanged.
-        from_now_on: whether changed settings, or another landing, hold for later deliveries only.
-        pinned: settings that decide content, as the lake keeps them.
-        retain_at_least: hours that files are kept whatever a command says, since another run may be alive.
-        outcome: what came out so far.
-        tell: says what is being done now, for a person who watches.
-        track_progress: shows how chunks go, as a look at them tells, as long as its context lasts.
+        ledger: the ledger.
+        timetable: its stages, with their estimates and deadlines.
+        requested: dates of the command: drop dates for jobs that ingest or replay, else business dates.
+        dry_run: whether to write nothing and report what would be done.
+        republish: whether to publish dates again even if their inputs are unchanged.
+        reingest: whether to ingest drops again even if their files are unchanged.
+        from_now_on: whether changed settings, or another landing, apply to later deliveries only.
+        pinned: the lake's settings that decide content.
+        retain_at_least: hours that files must be kept, whatever the command says: another run may be alive.
+        outcome: the outcome so far.
+        tell: shows the user the current step.
+        track_progress: shows the progress of chunks, from snapshots, while its context lasts.
     """
 
     run_id: str
@@ -194,12 +195,12 @@ class Batch:
         """The folder of all drops.
 
         Raises:
-            UsageError: there is no such folder.
+            UsageError: the folder does not exist.
         """
         return Landing(self.spark, self.settings.storage.landing, self.settings.received_names)
 
     def drop_chunkings(self) -> dict[dt.date, Chunking]:
-        """How lines of each accepted delivery are split into chunks, by drop date."""
+        """How the lines of each accepted delivery are split into chunks, by drop date."""
         return {
             date: self.pinned.chunking_of(drop.accepted.settings_sequence)
             for date, drop in self.ledger.drops().items()
@@ -207,12 +208,12 @@ class Batch:
         }
 
     def ingest_audit(self) -> IngestAudit:
-        """What a delivery of this run is ingested under."""
+        """The settings and the audit limit under which this run ingests deliveries."""
         return IngestAudit(self.pinned.current.sequence, self.settings.audit.max_rejected_share)
 
     @property
     def terms(self) -> ValidationConfig:
-        """What of the config decides how a line is judged and dated."""
+        """The part of the config that decides how a line is validated and dated."""
         settings = self.settings
         return ValidationConfig(
             scales=settings.currency_scales,

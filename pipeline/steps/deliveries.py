@@ -1,4 +1,4 @@
-"""What bronze holds, counted again: for a lake that an older version made, or that was damaged."""
+"""Counts the deliveries in bronze again: for a lake of an older version, or a damaged one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from pipeline.planning.staleness import DropState
 from pipeline.steps.context import Batch
-from pipeline.steps.kept import trouble_again
+from pipeline.steps.kept import last_trouble
 from pipeline.steps.publish_commit import RECOUNT, ROLL_BACK
 from pipeline.steps.receiving import JOB as INGEST
 from pipeline.steps.receiving import count_drops
@@ -22,69 +22,69 @@ from schemas.drops import Drop, IngestedDrop
 from schemas.states import DropStatus
 from schemas.tables import RECEIVED_SALES, REFUSED_SALES
 
-# Why a drop failed whose accepted lines bronze lost.
+# The reason in the ledger for a drop whose accepted lines bronze lost. Compared with old rows: keep the text.
 LOST = "bronze holds its lines no more: land it again"
-# How Delta and Spark say that a version, or a file of it, is there no more.
+# Errors of Delta and Spark for a version, or a file of it, that no longer exists.
 GONE = re.compile(r"NOT_EXIST|NOT_FOUND|TIME_TRAVEL|FileNotFound|VersionNotFound")
 
 
 def recount_deliveries(batch: Batch, *, everything: bool) -> list[str]:
-    """Takes refused deliveries out of bronze, then records anew what bronze holds of each drop.
+    """Takes refused deliveries out of bronze, then records the lines that bronze holds of each drop.
 
     Args:
         batch: the run.
-        everything: whether every drop is recorded anew; else only those that the ledger tells wrong.
+        everything: whether to record every drop; if not, only drops whose ledger row is wrong.
 
     Returns:
-        What was done, one line each.
+        The actions taken, one line each.
     """
     if not batch.lake.exists(RECEIVED_SALES):
         return []
     known = batch.ledger.drops()
-    said = [_take_out(batch, date) for date in sorted(known) if batch.ledger.holds_refused(date)]
-    counted = _counted(batch)
+    actions = [_take_out(batch, date) for date in sorted(known) if batch.ledger.holds_refused(date)]
+    counted = _count(batch)
     wrong = {
         date for date in {*known, *counted} if everything or _differs(known.get(date), counted.get(date))
     }
     if not wrong:
-        return said
+        return actions
     version = batch.lake.note(RECEIVED_SALES, {"job": RECOUNT, "run_id": batch.run_id})
-    there, gone, troubled = [], [], []
+    present, gone, troubled = [], [], []
     for date in sorted(wrong):
         state = known.get(date)
-        found = counted.get(date) or IngestedDrop(Drop(date, ()))
-        found.judged_by = batch.settings.rules_digest
+        drop = counted.get(date) or IngestedDrop(Drop(date, ()))
+        drop.judged_by = batch.settings.rules_digest
         fingerprint = state.accepted.fingerprint if state and state.accepted else ""
-        found.drop = Drop(date, (), known_fingerprint=fingerprint)
-        if state is None or state.accepted is not None or found.lines:
-            there.append(found)
-        if state is not None and state.content and not found.lines:
-            gone.append(_gone(found))
+        drop.drop = Drop(date, (), known_fingerprint=fingerprint)
+        if state is None or state.accepted is not None or drop.lines:
+            present.append(drop)
+        if state is not None and state.content and not drop.lines:
+            gone.append(_lost(drop))
         if state is not None and state.is_in_trouble:
-            troubled.append(trouble_again(batch, state))
-    for (run_id, sequence), same in _by_ingest(batch, there, known).items():
+            troubled.append(last_trouble(batch, state))
+    for (run_id, sequence), group in _by_ingest(batch, present, known).items():
         audit = replace(batch.ingest_audit(), settings_sequence=sequence)
-        batch.ledger.record_drops(run_id, same, version, audit)
+        batch.ledger.record_drops(run_id, group, version, audit)
     batch.ledger.record_drops(batch.run_id, [*gone, *troubled], None, batch.ingest_audit())
-    said += [f"drop {found.drop.date}: {found.accepted} accepted lines recorded" for found in there]
-    return said + [f"drop {found.drop.date}: {found.reason}" for found in gone]
+    actions += [f"drop {drop.drop.date}: {drop.accepted} accepted lines recorded" for drop in present]
+    return actions + [f"drop {drop.drop.date}: {drop.reason}" for drop in gone]
 
 
 def _by_ingest(
     batch: Batch, drops: Iterable[IngestedDrop], known: Mapping[dt.date, DropState]
 ) -> dict[tuple[str, int], list[IngestedDrop]]:
-    """Drops by the run that ingested them and the settings that it did so under."""
-    found: dict[tuple[str, int], list[IngestedDrop]] = defaultdict(list)
+    """Drops by the run that ingested them and the number of its pinned-settings record."""
+    groups: dict[tuple[str, int], list[IngestedDrop]] = defaultdict(list)
     for drop in drops:
         state = known.get(drop.drop.date)
         accepted = state.accepted if state else None
         sequence = accepted.settings_sequence if accepted else 0
         run_id = accepted.run_id if accepted else batch.run_id
-        found[(run_id, sequence or batch.pinned.current.sequence)].append(drop)
-    return found
+        groups[(run_id, sequence or batch.pinned.current.sequence)].append(drop)
+    return groups
 
 
-def _counted(batch: Batch) -> dict[dt.date, IngestedDrop]:
+def _count(batch: Batch) -> dict[dt.date, IngestedDrop]:
     received = batch.lake.read(RECEIVED_SALES)
     dates = [row.drop_date for row in received.select("drop_date").distinct().collect()]
     counted = {date: IngestedDrop(Drop(date, ())) for date in dates}
@@ -93,18 +93,22 @@ def _counted(batch: Batch) -> dict[dt.date, IngestedDrop]:
     return counted
 
 
-def _differs(state: DropState | None, found: IngestedDrop | None) -> bool:
-    told = state.content if state is not None else ()
-    return set(map(str, told)) != set(map(str, found.content if found else ()))
+def _differs(state: DropState | None, counted: IngestedDrop | None) -> bool:
+    recorded = state.content if state is not None else ()
+    return set(map(str, recorded)) != set(map(str, counted.content if counted else ()))
 
 
-def _gone(found: IngestedDrop) -> IngestedDrop:
-    """A drop whose accepted lines are lost: its dates keep what readers see until it is landed again."""
-    return replace(found, status=DropStatus.FAILED, reason=LOST)
+def _lost(drop: IngestedDrop) -> IngestedDrop:
+    """The drop as failed: bronze lost its lines. Its dates keep their revision until it is landed again."""
+    return replace(drop, status=DropStatus.FAILED, reason=LOST)
 
 
 def _take_out(batch: Batch, date: dt.date) -> str:
-    """Moves a refused delivery out of bronze, and brings back the one that was accepted before."""
+    """Moves a refused delivery out of bronze and puts the previous accepted one back.
+
+    Returns:
+        The action taken, in one line.
+    """
     refused_version = batch.ledger.refused_version(date)
     for commit in batch.lake.commits(RECEIVED_SALES, refused_version):
         if commit.metadata.get("job") == ROLL_BACK and date.isoformat() in commit.metadata["drops"]:
@@ -113,11 +117,11 @@ def _take_out(batch: Batch, date: dt.date) -> str:
     latest = batch.lake.version(RECEIVED_SALES) or 0
     reason = batch.ledger.drops()[date].reason or "refused by an audit"
     lines = batch.lake.read_dates(RECEIVED_SALES, [date], latest)
-    told = {"run_id": batch.run_id, "of": latest, "drops": {date.isoformat(): reason}}
-    because = lines.withColumn("refused_because", F.lit(reason))
-    batch.lake.replace(REFUSED_SALES, because, [date], {"job": INGEST, **told})
+    details = {"run_id": batch.run_id, "of": latest, "drops": {date.isoformat(): reason}}
+    refused_lines = lines.withColumn("refused_because", F.lit(reason))
+    batch.lake.replace(REFUSED_SALES, refused_lines, [date], {"job": INGEST, **details})
     accepted = batch.ledger.accepted_version_before_refusal(date)
-    metadata = {"job": ROLL_BACK, **told}
+    metadata = {"job": ROLL_BACK, **details}
     if accepted is None:
         batch.lake.replace(RECEIVED_SALES, lines.limit(0), [date], metadata)
         return f"drop {date}: its refused delivery is kept apart, bronze holds none of it"

@@ -1,4 +1,4 @@
-"""Doctor: looks a place over before a run, and says what to do about what is wrong."""
+"""Doctor: checks a place before a run, and says how to fix each problem."""
 
 from __future__ import annotations
 
@@ -22,72 +22,73 @@ from pipeline.steps.context import Batch
 from schemas.errors import SalesBatchError
 from schemas.states import CheckState, ExitCode
 
-# What Spark 4 runs on.
+# Spark 4 needs at least this version.
 _OLDEST_JAVA = 17
 _GB = 1e9
-_LITTLE_GB, _TOO_LITTLE_GB = 10.0, 1.0
-_MOST_CLOCK_SECONDS = 60.0
+_WARN_BELOW_GB, _PROBLEM_BELOW_GB = 10.0, 1.0
+_MAX_CLOCK_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found.
+    """The result of one check.
 
     Attributes:
-        check: what was looked at.
-        state: whether that is as it must be.
-        said: what it is.
-        advice: what to do; empty where nothing is.
+        check: name of the check.
+        state: ok, warning or problem.
+        observed: what the check found.
+        advice: what to do; empty if nothing.
     """
 
     check: str
     state: CheckState
-    said: str
+    observed: str
     advice: str = ""
 
     def as_json(self) -> dict[str, str]:
         """The finding in the result."""
-        return {"check": self.check, "state": self.state.value, "said": self.said, "advice": self.advice}
+        return {"check": self.check, "state": self.state.value, "said": self.observed, "advice": self.advice}
 
 
-Judged = tuple[CheckState, str, str]
+# State, observation and advice.
+CheckResult = tuple[CheckState, str, str]
 
 
 def examine(batch: Batch) -> list[Finding]:
-    """Checks everything, one after the other; what is a problem fails the run with code 2."""
-    found = []
-    for check, look in _CHECKS.items():
+    """Runs all checks, one after the other. A problem fails the run with code 2."""
+    findings = []
+    for check, run_check in _CHECKS.items():
         batch.tell(f"checking {check}")
         try:
-            finding = Finding(check, *look(batch))
+            finding = Finding(check, *run_check(batch))
         except (OSError, Py4JError, SalesBatchError) as error:
             finding = Finding(check, CheckState.PROBLEM, cause_of(error), _ADVICE.get(check, ""))
         if finding.state is CheckState.PROBLEM:
             advice = f": {finding.advice}" if finding.advice else ""
-            batch.outcome.fail(ExitCode.USAGE, f"{check}: {finding.said}{advice}")
-        found.append(finding)
-    return found
+            batch.outcome.fail(ExitCode.USAGE, f"{check}: {finding.observed}{advice}")
+        findings.append(finding)
+    return findings
 
 
-def _ok(said: str) -> Judged:
-    return CheckState.OK, said, ""
+def _ok(observed: str) -> CheckResult:
+    return CheckState.OK, observed, ""
 
 
-def _java(batch: Batch) -> Judged:
+def _java(batch: Batch) -> CheckResult:
     version = str(_jvm(batch).java.lang.System.getProperty("java.version"))
     if int(version.split(".", maxsplit=1)[0]) >= _OLDEST_JAVA:
         return _ok(version)
     return CheckState.PROBLEM, version, f"Spark 4 needs Java {_OLDEST_JAVA} or newer: set JAVA_HOME"
 
 
-def _spark(batch: Batch) -> Judged:
+def _spark(batch: Batch) -> CheckResult:
     jars, wheel = batch.spark.version, pyspark.__version__
     if jars == wheel:
         return _ok(jars)
     return CheckState.PROBLEM, f"jars {jars}, Python {wheel}", "use the SPARK_HOME of the installed pyspark"
 
 
-def _delta(batch: Batch) -> Judged:
+def _delta(batch: Batch) -> CheckResult:
     log = _jvm(batch).java.lang.Class.forName("org.apache.spark.sql.delta.DeltaLog", True, _loader(batch))
     jar = str(log.getProtectionDomain().getCodeSource().getLocation().getPath()).rsplit("/", 1)[-1]
     made_for = re.match(r"delta-spark_(\d+\.\d+)_", jar)
@@ -96,37 +97,37 @@ def _delta(batch: Batch) -> Judged:
     return CheckState.PROBLEM, jar, f"take the jar that is made for Spark {batch.spark.version}"
 
 
-def _settings(batch: Batch) -> Judged:
-    """What a config of the place must not change: the job overrides it, and what it cannot is a problem."""
+def _settings(batch: Batch) -> CheckResult:
+    """Settings that results depend on. The job overrides wrong ones; if it cannot, that is a problem."""
     wrong, overridden = wrong_settings(batch.spark), overridden_settings(batch.spark)
-    advice = "take it out of the place's settings: results rest on it"
+    advice = "take it out of the place's settings: results depend on it"
     if wrong:
         return CheckState.PROBLEM, wrong[0], advice
     if overridden:
         return CheckState.WARNING, f"overridden: {'; '.join(overridden)}", advice
-    return _ok(f"the {len(REQUIRED)} that results rest on are as they must be")
+    return _ok(f"the {len(REQUIRED)} settings that results depend on are right")
 
 
-def _retries(batch: Batch) -> Judged:
+def _retries(batch: Batch) -> CheckResult:
     master = str(batch.spark.sparkContext.master)
     if re.fullmatch(r"local(\[[^,\]]+\])?", master):
         return CheckState.PROBLEM, f"{master} never retries a task", "use --place local, or local[N,4]"
     return _ok(master)
 
 
-def _python(batch: Batch) -> Judged:
-    """Python of the executors, asked of the system there: no Python worker is needed for it."""
+def _python(batch: Batch) -> CheckResult:
+    """The Python of the executors. It is run as a command, so the check needs no Python worker."""
     context = batch.spark.sparkContext
     executable = str(context.pythonExec)
     try:
-        said = context._jsc.parallelize([""], 1).pipe(f"{executable} --version").collect()
+        output = context._jsc.parallelize([""], 1).pipe(f"{executable} --version").collect()
     except Py4JError:
         return CheckState.WARNING, f"no {executable} on the executors", "only drill and your own UDFs need it"
-    return _ok(f"{executable}: {said[0] if len(said) else 'says nothing'}")
+    return _ok(f"{executable}: {output[0] if len(output) else 'prints no version'}")
 
 
-def _time_zone(batch: Batch) -> Judged:
-    """Python dates the deadlines, Java the sales: they must know the same rules of the zone."""
+def _time_zone(batch: Batch) -> CheckResult:
+    """Python computes the deadlines and Java dates the sales: both must have the same rules for the zone."""
     zone, jvm = batch.settings.business_day.timezone, _jvm(batch)
     rules = jvm.java.time.ZoneId.of(zone).getRules()
     year = now().year
@@ -137,21 +138,21 @@ def _time_zone(batch: Batch) -> Judged:
         if offset is None or offset.total_seconds() != java:
             return (
                 CheckState.PROBLEM,
-                f"Java and Python differ on {zone}",
-                "bring both time zone data up to date",
+                f"Java and Python have different rules for {zone}",
+                "update the time zone data of both",
             )
     return _ok(zone)
 
 
-def _landing(batch: Batch) -> Judged:
+def _landing(batch: Batch) -> CheckResult:
     landing = batch.open_landing()
     dates = landing.dates()
     near = landing.near_drops()
     if near:
         return (
             CheckState.WARNING,
-            f"{', '.join(near)} in {landing.root}: no drop, and left out",
-            "name it drop_date=YYYY-MM-DD, or move it elsewhere",
+            f"{', '.join(near)} in {landing.root}: not a drop, ignored",
+            "rename it to drop_date=YYYY-MM-DD, or move it elsewhere",
         )
     if not dates:
         return (
@@ -162,14 +163,14 @@ def _landing(batch: Batch) -> Judged:
     return _ok(f"{landing.root}: {len(dates):,} drops, {dates[0]} to {dates[-1]}")
 
 
-def _lake(batch: Batch) -> Judged:
+def _lake(batch: Batch) -> CheckResult:
     files = batch.lake.files
     files.make_folder()
     files.check_writable()
     return _ok(f"{files.root} can be written to")
 
 
-def _catalog(batch: Batch) -> Judged:
+def _catalog(batch: Batch) -> CheckResult:
     schema = batch.settings.storage.catalog
     if schema is None:
         return _ok("none: tables by path")
@@ -177,35 +178,37 @@ def _catalog(batch: Batch) -> Judged:
     return _ok(f"{schema} can be reached")
 
 
-def _clock(batch: Batch) -> Judged:
-    """Signs of life of runs are dated by the storage's clock; deadlines by this machine's."""
+def _clock(batch: Batch) -> CheckResult:
+    """Compares two clocks: the storage's dates the heartbeats of runs, this machine's the deadlines."""
     files, name = batch.lake.files, "_doctor"
     before = now().timestamp()
     modified = files.write(name, b"").modified_ms / 1000
     after = now().timestamp()
     files.delete(name)
-    apart = max(before - modified, modified - after, 0.0)
-    if apart <= _MOST_CLOCK_SECONDS:
-        return _ok(f"{apart:.0f} s apart from the storage's")
-    return CheckState.PROBLEM, f"{apart:.0f} s apart from the storage's", "synchronize the clocks (NTP)"
+    difference = max(before - modified, modified - after, 0.0)
+    observed = f"{difference:.0f} s from the storage's clock"
+    if difference <= _MAX_CLOCK_SECONDS:
+        return _ok(observed)
+    return CheckState.PROBLEM, observed, "synchronize the clocks (NTP)"
 
 
-def _disk(batch: Batch) -> Judged:
+def _disk(batch: Batch) -> CheckResult:
     folders = [Path(batch.spark.conf.get("spark.local.dir", "/tmp") or "/tmp")]
     root = urlsplit(batch.lake.root)
     if root.scheme == "file":
         folders.append(Path(unquote(root.path)))
     free = {folder: shutil.disk_usage(folder).free / _GB for folder in folders if folder.exists()}
     folder, least = min(free.items(), key=lambda item: item[1])
-    said = f"{least:,.0f} GB free in {folder}"
-    if least >= _LITTLE_GB:
-        return _ok(said)
-    state = CheckState.WARNING if least >= _TOO_LITTLE_GB else CheckState.PROBLEM
-    return state, said, "free some, or set spark.local.dir: a shuffle needs twice the size of a night's lines"
+    observed = f"{least:,.0f} GB free in {folder}"
+    if least >= _WARN_BELOW_GB:
+        return _ok(observed)
+    state = CheckState.WARNING if least >= _PROBLEM_BELOW_GB else CheckState.PROBLEM
+    advice = "free some, or set spark.local.dir: a shuffle needs twice the size of a night's lines"
+    return state, observed, advice
 
 
-def _log_store(batch: Batch) -> Judged:
-    """A lake is locked by a file that is created only where there is none: the store must keep to that."""
+def _log_store(batch: Batch) -> CheckResult:
+    """The lake's lock is a file that must be created only once: the store must refuse to create it again."""
     files = batch.lake.files
     scheme = urlsplit(files.root).scheme
     name = "_doctor_condition"
@@ -217,8 +220,8 @@ def _log_store(batch: Batch) -> Judged:
         return _ok(f"{own}; one run at a time: a file is created once")
     return (
         CheckState.PROBLEM,
-        "the store creates a file over one that is there",
-        "two runs at once would lose commits: use a store that does not (on S3: If-None-Match)",
+        "the store overwrites an existing file",
+        "two runs at once would lose commits: use a store that can refuse to (on S3: If-None-Match)",
     )
 
 
@@ -230,7 +233,7 @@ def _loader(batch: Batch) -> Any:
     return _jvm(batch).java.lang.Thread.currentThread().getContextClassLoader()
 
 
-_CHECKS: dict[str, Callable[[Batch], Judged]] = {
+_CHECKS: dict[str, Callable[[Batch], CheckResult]] = {
     "Java": _java,
     "Spark": _spark,
     "Delta": _delta,
@@ -247,8 +250,8 @@ _CHECKS: dict[str, Callable[[Batch], Judged]] = {
 }
 _ADVICE = {
     "Delta": "scripts/submit.sh brings the jars; elsewhere give them with --jars",
-    "catalog": "set what Spark reaches it with: spark.sql.catalog.NAME, or spark.sql.catalogImplementation",
-    "clock": "it is read from a file in the lake",
+    "catalog": "set spark.sql.catalog.NAME or spark.sql.catalogImplementation, so that Spark can reach it",
+    "clock": "the storage's clock is read from a file in the lake",
     "landing": "give --landing, or storage.landing in the config",
     "log store": "a lake on S3 needs conditional writes: fs.s3a.create.conditional.enabled must be true",
     "lake": "give --lake, or storage.lake in the config, where this user may write",

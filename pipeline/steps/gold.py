@@ -1,4 +1,4 @@
-"""Gold: the tables of ``schemas.gold``, each built from the newest revision of the dates that are done."""
+"""Gold: builds the tables of ``schemas.gold`` from the newest revision of each published date."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Revisions = Mapping[dt.date, int]
 def build_gold(
     batch: Batch, stage: Stage, requested: Container[dt.date], force: Container[dt.date] = ()
 ) -> None:
-    """Builds the gold tables of a stage for every period with a date that they do not hold as it is now.
+    """Builds the gold tables of a stage for every period that lacks the newest revision of one of its dates.
 
     Args:
         batch: the run.
         stage: stage whose tables are built.
         requested: only periods with one of these business dates are built.
-        force: business dates that are built again even if the tables hold their newest revision.
+        force: business dates to build again even if the tables hold their newest revision.
     """
     stale = {table: stale_revisions(batch, table, requested, force) for table in tables_of(stage)}
     for table, revisions in stale.items():
@@ -48,7 +48,7 @@ def build_all_gold(batch: Batch, requested: Container[dt.date], force: Container
 
 
 def build_new_gold(batch: Batch) -> list[str]:
-    """Builds the gold tables that an older version of the batch did not have; returns their names."""
+    """Builds gold tables that the lake does not have yet; returns their names."""
     new = [table for table in GOLD_TABLES if not batch.lake.exists(table)]
     built = []
     for table in new:
@@ -60,13 +60,13 @@ def build_new_gold(batch: Batch) -> list[str]:
 
 
 def recover_builds(batch: Batch) -> None:
-    """Records every commit to gold that the ledger does not have."""
+    """Records every commit to gold that the ledger lacks."""
     for table in GOLD_TABLES:
         recorded = batch.ledger.recorded_versions(table)
         for commit in batch.lake.history(table, recorded):
             metadata = commit.metadata
             if metadata.get("job") == table.name:
-                batch.tell(f"completing the ledger of {table.name}")
+                batch.tell(f"recording a build of {table.name} that was cut off")
                 revisions = {dt.date.fromisoformat(text): n for text, n in metadata["dates"].items()}
                 batch.ledger.record_builds(str(metadata["run_id"]), table, revisions, commit.version)
 
@@ -74,24 +74,29 @@ def recover_builds(batch: Batch) -> None:
 def stale_revisions(
     batch: Batch, table: GoldTable, requested: Container[dt.date], force: Container[dt.date] = ()
 ) -> dict[dt.date, int]:
-    """Revisions, by date, of all done dates of the periods that a table does not hold as they are now."""
+    """Newest revision of every published date in the periods that a table must build again, by date."""
     built = batch.ledger.built_revisions(table)
-    done = {date: state.revision for date, state in batch.ledger.dates().items() if state.revision > 0}
-    stale = {
+    published = {date: state.revision for date, state in batch.ledger.dates().items() if state.revision > 0}
+    stale_periods = {
         table.period.start_of(date)
-        for date, revision in done.items()
+        for date, revision in published.items()
         if date in requested and (built.get(date) != revision or date in force)
     }
-    return {date: revision for date, revision in done.items() if table.period.start_of(date) in stale}
+    return {
+        date: revision for date, revision in published.items() if table.period.start_of(date) in stale_periods
+    }
 
 
 def gold_rows(table: GoldTable, sales: DataFrame, revisions: Revisions) -> DataFrame:
-    """The rows of a gold table, computed from published sales.
+    """Computes the rows of a gold table from published sales.
 
     Args:
-        table: contract.
+        table: the gold table.
         sales: ``silver/sales`` of whole periods.
         revisions: revision of each business date in it.
+
+    Returns:
+        The columns of the table.
     """
     rows: DataFrame = getattr(totals, table.transform)(sales, revisions)
     return rows.select(*table.columns)
@@ -111,12 +116,12 @@ def _build(batch: Batch, stage: Stage, stale: Mapping[GoldTable, Revisions]) -> 
 
 
 def _windows(batch: Batch, table: GoldTable, dates: Iterable[DateInputs]) -> list[list[dt.date]]:
-    """Dates in windows of one commit each; a period is never split."""
+    """The dates, split into windows of one commit each. A period is never split."""
     periods: dict[dt.date, list[DateInputs]] = defaultdict(list)
     for inputs in sorted(dates, key=lambda inputs: inputs.date):
         periods[table.period.start_of(inputs.date)].append(inputs)
-    most = batch.settings.publish.max_lines_per_window
-    windows = sized_windows(periods.values(), lambda period: sum(date.lines for date in period), most)
+    max_lines = batch.settings.publish.max_lines_per_window
+    windows = sized_windows(periods.values(), lambda period: sum(date.lines for date in period), max_lines)
     return [[inputs.date for period in window for inputs in period] for window in windows]
 
 
@@ -137,6 +142,6 @@ def _build_window(batch: Batch, table: GoldTable, revisions: Revisions, sales_ve
 
 
 def _due(batch: Batch, stale: Revisions) -> list[dt.date]:
-    """Dates with a deadline: those built in their first revision that are not history."""
+    """Dates with a deadline: those in their first revision that are no history."""
     late = batch.settings.late
     return [date for date, revision in stale.items() if revision == 1 and not late.is_history(date)]

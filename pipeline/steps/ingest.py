@@ -1,4 +1,4 @@
-"""Ingest: which landed drops are read, and in which windows. One pass and one commit for many of them."""
+"""Ingest: chooses the landed drops to read and ingests them in windows, each in one pass and one commit."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ Headers = dict[Drop, dict[str, tuple[str, ...]]]
 
 
 def ingest(batch: Batch, *, needs_every_day: bool = True) -> list[dt.date]:
-    """Ingests every drop asked for that is new or changed.
+    """Ingests every requested drop that is new or changed.
 
     Args:
-        batch: the run.
-        needs_every_day: whether a day asked for that has no folder is one whose drop is still to come; else
-            it is told, and passed over.
+        batch: the run; its requested dates are drop dates.
+        needs_every_day: whether a requested day without a folder is not ready; if not, it is skipped with a
+            warning.
 
     Returns:
-        Drop dates that were asked for and are not there yet.
+        Requested drop dates that are not ready.
     """
     landing = batch.open_landing()
     batch.tell("listing drops")
@@ -54,18 +54,18 @@ def ingest(batch: Batch, *, needs_every_day: bool = True) -> list[dt.date]:
         return not_ready
     if fresh:
         ingest_drops(batch, landing, fresh)
-    # What is landed no more, or was not accepted again: the accepted delivery is validated where it is.
-    rest = _validated_before(batch)
-    if rest:
-        revalidate_accepted(batch, rest)
+    # Drops that left the landing, or were refused this time: validate their accepted lines from bronze.
+    pending = _validated_before(batch)
+    if pending:
+        revalidate_accepted(batch, pending)
     return not_ready
 
 
 def check_all_validated(batch: Batch) -> None:
-    """Proves that no delivery waits to be validated again under the settings of the lake.
+    """Proves that every accepted delivery was validated under the settings of the lake.
 
     Raises:
-        NotReadyError: one does, since a run with --reingest was cut off.
+        NotReadyError: one was not, because a run with --reingest was cut off.
     """
     pending = _validated_before(batch)
     if pending:
@@ -76,7 +76,7 @@ def check_all_validated(batch: Batch) -> None:
 
 
 def _validated_before(batch: Batch) -> list[dt.date]:
-    """Drops that were last ingested before the settings changed for all of them."""
+    """Drops whose accepted delivery was validated before the settings changed for all drops."""
     since = batch.pinned.validated_since
     return [
         date
@@ -88,7 +88,7 @@ def _validated_before(batch: Batch) -> list[dt.date]:
 def _with_pending(
     batch: Batch, landing: Landing, requested: list[Drop], pending: list[dt.date]
 ) -> list[Drop]:
-    """The drops asked for, and those that must be validated again whatever was asked for."""
+    """The requested drops, plus landed drops that must be validated again because the settings changed."""
     missing = set(pending) - {drop.date for drop in requested}
     if not missing:
         return requested
@@ -96,12 +96,14 @@ def _with_pending(
         drop for drop in landing.drops(min(missing), max(missing)) if drop.date in missing and drop.files
     ]
     if extra:
-        batch.tell(f"the settings changed for all drops: reading {len(extra):,} more than asked for")
+        batch.tell(
+            f"the settings changed for all drops: reading {len(extra):,} drops that were not requested"
+        )
     return sorted([*requested, *extra], key=lambda drop: drop.date)
 
 
 def _check_landing(batch: Batch, landing: Landing, changed: list[Drop]) -> None:
-    """A drop is not replaced by one of the same date in another landing, without a word."""
+    """Refuses to replace a drop from another landing, unless --from-now-on is given."""
     known = batch.ledger.drops()
     for drop in changed:
         accepted = known[drop.date].accepted if drop.date in known else None
@@ -109,13 +111,13 @@ def _check_landing(batch: Batch, landing: Landing, changed: list[Drop]) -> None:
         if before in (None, landing.root) or batch.from_now_on:
             continue
         raise UsageError(
-            f"drop {drop.date} was ingested from the landing {before}; this run reads {landing.root}, which "
+            f"drop {drop.date} was ingested from the landing {before}; this run reads {landing.root} and "
             "would replace it: give --from-now-on if the landing has moved"
         )
 
 
 def ingest_drops(batch: Batch, landing: Landing, drops: list[Drop]) -> None:
-    """Ingests drops in windows, each one pass and one commit: what a crash costs at most."""
+    """Ingests drops in windows of one pass and one commit each, so that a crash costs one window at most."""
     known = batch.ledger.drops()
     due = [drop.date for drop in drops if _has_deadline(batch, drop, known.get(drop.date))]
     per_line = batch.ledger.bytes_per_line()
@@ -126,17 +128,17 @@ def ingest_drops(batch: Batch, landing: Landing, drops: list[Drop]) -> None:
         ):
             _ingest_window(batch, landing, window)
             batch.timetable.advance(round(sum(drop.bytes for drop in window) / per_line))
-        times.lines = sum(found.lines for found in batch.outcome.drops)
+        times.lines = sum(ingested.lines for ingested in batch.outcome.drops)
 
 
 def _has_deadline(batch: Batch, drop: Drop, known: DropState | None) -> bool:
-    """Whether a drop is a night's own: not history, and not one delivered again."""
-    is_held = known is not None and known.accepted is not None
-    return not is_held and not batch.settings.late.is_history(drop.date)
+    """Whether a drop is delivered for the first time and is no history."""
+    is_ingested = known is not None and known.accepted is not None
+    return not is_ingested and not batch.settings.late.is_history(drop.date)
 
 
 def _ingest_window(batch: Batch, landing: Landing, drops: list[Drop]) -> None:
-    """Ingests drops in one commit; a drop that cannot be read through is left behind."""
+    """Ingests drops in one commit. A drop with an unreadable file fails; the others are tried again."""
     headers = read_headers(batch, landing, drops)
     while headers:
         size = sum(drop.bytes for drop in headers) / 1e6
@@ -160,9 +162,9 @@ def _ingest_window(batch: Batch, landing: Landing, drops: list[Drop]) -> None:
 
 
 def _spoiled(landing: Landing, drops: Iterable[Drop]) -> dict[dt.date, str]:
-    """Drops whose files changed while they were read: what was read of them is not trusted."""
+    """Drops whose files changed while they were read, so that the lines read may be wrong; with reasons."""
     return {
-        drop.date: "its files changed while they were read; run again when they are whole"
+        drop.date: "its files changed while they were read; run again when they are complete"
         for drop in drops
         if _has_changed(landing, drop)
     }
@@ -176,14 +178,17 @@ def _has_changed(landing: Landing, drop: Drop) -> bool:
 
 
 def _split_changed(batch: Batch, drops: list[Drop], pending: list[dt.date]) -> list[Drop]:
-    """Drops whose files differ from those that were last looked at, or that are to be read again."""
+    """Drops that must be read: they are new, their files changed, or they must be validated again.
+
+    It reports drops that are unchanged or would be refused again.
+    """
     known = batch.ledger.drops()
     changed, unchanged = [], []
     for drop in drops:
         state = known.get(drop.date)
         if state is None or drop.date in pending or (batch.reingest and drop.date in batch.requested):
             changed.append(drop)
-        elif _is_held(drop, state):
+        elif _is_ingested(drop, state):
             unchanged.append(drop)
         elif _is_still_refused(batch, drop, state):
             batch.outcome.fail(ExitCode.AUDIT, f"drop {drop.date} is still blocked: {state.reason}")
@@ -191,21 +196,21 @@ def _split_changed(batch: Batch, drops: list[Drop], pending: list[dt.date]) -> l
             changed.append(drop)
     batch.outcome.unchanged_drops += [drop.date for drop in unchanged]
     if batch.requested.days() and not batch.dry_run:
-        # Only of drops asked for by date: a row a night for each drop of years would tell nothing.
-        requested = [IngestedDrop(drop, status=DropStatus.UNCHANGED) for drop in unchanged]
-        batch.ledger.record_drops(batch.run_id, requested, None, batch.ingest_audit())
+        # Only for drops requested by date: else each night would add a row for every drop of years.
+        recorded = [IngestedDrop(drop, status=DropStatus.UNCHANGED) for drop in unchanged]
+        batch.ledger.record_drops(batch.run_id, recorded, None, batch.ingest_audit())
     return changed
 
 
 def _missing_days(batch: Batch, drops: list[Drop], needs_every_day: bool) -> list[dt.date]:
-    """Days asked for that have no folder and must have one; where they need none, they are told."""
-    there = {drop.date for drop in drops}
-    missing = [date for date in batch.requested.days() if date not in there]
+    """Requested days that must have a folder and have none. If they need none, it warns and returns none."""
+    landed = {drop.date for drop in drops}
+    missing = [date for date in batch.requested.days() if date not in landed]
     if needs_every_day or not missing:
         return missing
     days = "1 day has" if len(missing) == 1 else f"{len(missing):,} days have"
     batch.outcome.warnings.append(
-        f"{days} no folder in the landing, from {missing[0]} to {missing[-1]}: passed over"
+        f"{days} no folder in the landing, from {missing[0]} to {missing[-1]}: skipped"
     )
     return []
 
@@ -213,7 +218,7 @@ def _missing_days(batch: Batch, drops: list[Drop], needs_every_day: bool) -> lis
 def _split_ready(
     batch: Batch, landing: Landing, changed: list[Drop], missing: list[dt.date]
 ) -> tuple[list[Drop], list[dt.date]]:
-    """Changed drops that can be read, and the dates of drops asked for that are not there yet."""
+    """Changed drops that can be read, and the dates of drops that are not ready."""
     reasons = dict.fromkeys(missing, "no such folder in the landing")
     ready = []
     for drop in changed:
@@ -227,12 +232,12 @@ def _split_ready(
     return ready, sorted(reasons)
 
 
-def _is_held(drop: Drop, state: DropState) -> bool:
+def _is_ingested(drop: Drop, state: DropState) -> bool:
     return state.status is DropStatus.INGESTED and state.fingerprint == drop.fingerprint
 
 
 def _is_still_refused(batch: Batch, drop: Drop, state: DropState) -> bool:
-    """Whether the audit would refuse the delivery again: the same files, settings and allowed share."""
+    """Whether the audit would refuse the delivery again: files, settings and allowed share are the same."""
     return (
         state.status is DropStatus.BLOCKED
         and state.fingerprint == drop.fingerprint
@@ -242,7 +247,7 @@ def _is_still_refused(batch: Batch, drop: Drop, state: DropState) -> bool:
 
 
 def _plan_only(batch: Batch, landing: Landing, headers: Headers) -> None:
-    """Says what an ingest of these drops and the publication after it would do; reads their lines once."""
+    """Describes an ingest of these drops and the publish after it, for a dry run; reads their lines once."""
     if not headers:
         return
     chunks = batch.settings.chunks
@@ -267,7 +272,7 @@ def _plan_only(batch: Batch, landing: Landing, headers: Headers) -> None:
 
 
 def read_headers(batch: Batch, landing: Landing, drops: list[Drop]) -> Headers:
-    """Column names of each file of drops; a drop whose headers do not do fails, and is left out."""
+    """Column names of each file, by drop. A drop with a bad manifest or header fails and is left out."""
     batch.tell(f"reading the headers of {len(drops)} drops")
     headers: Headers = {}
     for drop in drops:
@@ -278,7 +283,7 @@ def read_headers(batch: Batch, landing: Landing, drops: list[Drop]) -> Headers:
         except AuditError as error:
             _fail(batch, drop, str(error), ExitCode.AUDIT)
             continue
-        except NotReadyError as error:  # since it was found ready
+        except NotReadyError as error:  # it changed after it was checked
             _fail(batch, drop, str(error), ExitCode.NOT_READY)
             continue
         extra = landing.extra_columns(headers[drop])
@@ -290,7 +295,7 @@ def read_headers(batch: Batch, landing: Landing, drops: list[Drop]) -> Headers:
 
 def _fail(batch: Batch, drop: Drop, reason: str, code: ExitCode) -> None:
     failed = IngestedDrop(drop, status=DropStatus.FAILED, reason=reason)
-    batch.outcome.drops = [found for found in batch.outcome.drops if found.drop.date != drop.date]
+    batch.outcome.drops = [other for other in batch.outcome.drops if other.drop.date != drop.date]
     batch.outcome.drops.append(failed)
     batch.outcome.fail(code, f"drop {drop.date} failed: {reason}")
     if not batch.dry_run:
@@ -302,14 +307,11 @@ def _extra_columns(landing: Landing, headers: Headers) -> ExtraColumns:
 
 
 def _broken_drop(message: str, headers: Headers) -> tuple[Drop, str, str] | None:
-    found = unreadable_file(message)
-    if found is None:
+    """The drop, file and cause that an error of Spark names; None if it names no file of these drops."""
+    file = unreadable_file(message)
+    if file is None:
         return None
     causes = [line.strip() for line in message.splitlines() if line.strip().startswith("Caused by:")]
-    cause = (
-        causes[-1].removeprefix("Caused by:").strip()
-        if causes
-        else "its end is missing or its bytes are damaged"
-    )
-    drops = [drop for drop in headers if drop.date == found.drop_date]
-    return (drops[0], found.name, cause[:300]) if drops else None
+    cause = causes[-1].removeprefix("Caused by:").strip() if causes else "the file is truncated or damaged"
+    drops = [drop for drop in headers if drop.date == file.drop_date]
+    return (drops[0], file.name, cause[:300]) if drops else None

@@ -1,4 +1,4 @@
-"""Deliveries as bronze keeps them, validated again: where the files are gone, or were not accepted again."""
+"""Validates deliveries again from bronze: their files are gone, or an audit refused them this time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from pipeline.planning.staleness import DropState
 from pipeline.steps.context import Batch
 from pipeline.steps.received import settled_version
-from pipeline.steps.receiving import count_drops, receive, told_manifest
+from pipeline.steps.receiving import count_drops, receive, recorded_manifest
 from schemas.drops import Drop, IngestedDrop
 from schemas.states import DropStatus
 from schemas.tables import RECEIVED_SALES, REFUSED_SALES
@@ -19,9 +19,9 @@ from transforms.replay import received_again
 
 
 def revalidate_accepted(batch: Batch, dates: Iterable[dt.date]) -> None:
-    """Validates and dates the accepted delivery of drops again, under the settings of now.
+    """Validates and dates the accepted delivery of drops again, under the current settings.
 
-    What became of a later delivery that was refused, or failed, stays told.
+    If a later delivery was refused or failed, the ledger still says so.
     """
     known = batch.ledger.drops()
     states = {date: known[date] for date in sorted(dates)}
@@ -33,43 +33,47 @@ def revalidate_accepted(batch: Batch, dates: Iterable[dt.date]) -> None:
     batch.tell(f"validating the accepted lines of {len(drops):,} drops again")
     lines = batch.lake.read_dates(RECEIVED_SALES, states, settled_version(batch))
     receive(batch, validate_received(received_again(lines), batch.terms), drops, keeps_refused=True)
-    troubled = [trouble_again(batch, state) for state in states.values() if state.is_in_trouble]
+    troubled = [last_trouble(batch, state) for state in states.values() if state.is_in_trouble]
     batch.ledger.record_drops(batch.run_id, troubled, None, batch.ingest_audit())
 
 
 def revalidate_last(batch: Batch, dates: Iterable[dt.date]) -> None:
-    """Validates the last delivery of drops again whose files are gone; a refused one by its manifest, too."""
+    """Validates the last delivery of drops again from bronze; a refused one also against its manifest."""
     known = batch.ledger.drops()
     drops = []
     for date in sorted(dates):
         state, manifest = known[date], None
         if state.status is DropStatus.BLOCKED and state.ingest_version is not None:
-            manifest = told_manifest(batch.lake.commit(RECEIVED_SALES, state.ingest_version), date)
+            manifest = recorded_manifest(batch.lake.commit(RECEIVED_SALES, state.ingest_version), date)
         drops.append(Drop(date, files=(), manifest=manifest, known_fingerprint=state.fingerprint))
     batch.tell(f"validating what bronze kept of {len(drops):,} drops that are landed no more")
     receive(batch, validated_kept(batch, [drop.date for drop in drops]), drops)
 
 
-def trouble_again(batch: Batch, state: DropState) -> IngestedDrop:
-    """The last delivery of a drop that was refused or failed, as the ledger is to tell it again."""
-    found = IngestedDrop(Drop(state.date, (), known_fingerprint=state.fingerprint))
+def last_trouble(batch: Batch, state: DropState) -> IngestedDrop:
+    """The last delivery of a drop, refused or failed, to be recorded in the ledger once more."""
+    drop = IngestedDrop(Drop(state.date, (), known_fingerprint=state.fingerprint))
     if state.status is DropStatus.BLOCKED and batch.lake.exists(REFUSED_SALES):
         refused = batch.lake.read_dates(REFUSED_SALES, [state.date])
-        count_drops(refused, {state.date: found})
-    found.judged_by, found.status, found.reason = batch.settings.rules_digest, state.status, state.reason
-    return found
+        count_drops(refused, {state.date: drop})
+    drop.judged_by, drop.status, drop.reason = batch.settings.rules_digest, state.status, state.reason
+    return drop
 
 
 def validated_kept(batch: Batch, dates: Iterable[dt.date]) -> DataFrame:
-    """Every kept line of drops, validated under the settings of now, as ``bronze/received_sales`` has it.
+    """All lines of the last delivery of drops, validated under the current settings.
 
-    Of a drop whose last delivery was refused, the lines of that delivery.
+    Returns:
+        The columns of ``bronze/received_sales``.
     """
     return validate_received(received_again(kept_lines(batch, dates)), batch.terms)
 
 
 def kept_lines(batch: Batch, dates: Iterable[dt.date]) -> DataFrame:
-    """Lines of the last delivery of drops, accepted and rejected, from where bronze keeps them."""
+    """Lines of the last delivery of drops, accepted and rejected.
+
+    Lines of a refused delivery come from ``bronze/refused_sales``, but without its own columns.
+    """
     known = batch.ledger.drops()
     dates = set(dates)
     refused = {
@@ -80,5 +84,5 @@ def kept_lines(batch: Batch, dates: Iterable[dt.date]) -> DataFrame:
     lines = batch.lake.read_dates(RECEIVED_SALES, dates - refused, settled_version(batch))
     if not refused:
         return lines
-    apart = batch.lake.read_dates(REFUSED_SALES, refused)
-    return lines.unionByName(apart.select(RECEIVED_SALES.columns))
+    refused_lines = batch.lake.read_dates(REFUSED_SALES, refused)
+    return lines.unionByName(refused_lines.select(RECEIVED_SALES.columns))

@@ -1,7 +1,7 @@
-"""Migrate: the tables of an older lake are brought up to date, and what the ledger tells is told anew.
+"""Migrate: brings the tables of an older lake up to date and records in the ledger what is missing.
 
-A lake of version 0.1.0 holds the lines of refused deliveries in bronze, has no digests of content, and keeps
-no settings. Each step can be cut off and done again: tables first, bronze next, then what is told of it.
+A lake of version 0.1.0 holds lines of refused deliveries in bronze, has no digests of content and no pinned
+settings. Each step can be interrupted and repeated: first the tables, then bronze, then the ledger.
 """
 
 from __future__ import annotations
@@ -27,47 +27,47 @@ from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES
 
 
 def migrate(batch: Batch) -> list[str]:
-    """Brings a lake up to date, with the config under which its last drops were ingested.
+    """Brings a lake up to date. The config must be the one under which its last drops were ingested.
 
     Returns:
-        What was done, one line each; nothing where the lake is up to date.
+        The actions taken, or planned in a dry run, one line each; none if the lake is up to date.
 
     Raises:
-        UsageError: a table is another's or newer; or the config is not the one of the lake.
+        UsageError: a table is foreign or newer, or the config is not the one of the lake.
     """
     differences = batch.lake.differences()
-    for found in differences:
-        if found.problem is not None:
-            raise UsageError(found.problem)
-    older = [found for found in differences if found.is_older]
+    for difference in differences:
+        if difference.problem is not None:
+            raise UsageError(difference.problem)
+    older = [difference for difference in differences if difference.is_older]
     kept = batch.ledger.settings() if not older else None
     has_drops = batch.lake.exists(RECEIVED_SALES)
     if not older and (kept is not None or not has_drops):
         return []
-    said = [f"{found.table.name}: {_added(found.missing)}" for found in older]
+    actions = [f"{difference.table.name}: {_added(difference.missing)}" for difference in older]
     _check_config(batch)
     if batch.dry_run:
-        return [*said, *_planned(batch)]
-    for found in older:
-        batch.tell(f"migrating {found.table.name}")
-        batch.lake.migrate(found)
+        return [*actions, *_planned(batch)]
+    for difference in older:
+        batch.tell(f"migrating {difference.table.name}")
+        batch.lake.migrate(difference)
     check_tables(batch)
     batch.pinned = PinnedSettings([SettingsRecord(1, Change.MIGRATED, _pinned_values(batch))])
     recover(batch)
-    said += recount_deliveries(batch, everything=True)
-    said += _stamp_dates(batch)
-    said += [f"{name}: built for the first time" for name in build_new_gold(batch)]
-    # Last: as long as it is missing, the same command does all of this again.
+    actions += recount_deliveries(batch, everything=True)
+    actions += _stamp_dates(batch)
+    actions += [f"{name}: built for the first time" for name in build_new_gold(batch)]
+    # Record the settings last: until they are recorded, the same command repeats all of this.
     batch.ledger.record_run(
         {"run_id": batch.run_id, "job": "migrate_tables", "status": RunStatus.RUNNING.value}
         | settings_columns(batch.pinned.current)
     )
-    return said
+    return actions
 
 
 def _added(missing: Iterable[str]) -> str:
     names = ", ".join(missing)
-    return f"columns added: {names}" if names else "schema version noted"
+    return f"columns added: {names}" if names else "schema version recorded"
 
 
 def _planned(batch: Batch) -> list[str]:
@@ -78,19 +78,19 @@ def _planned(batch: Batch) -> list[str]:
 
 
 def _check_config(batch: Batch) -> None:
-    """The digest of its settings is all that an older lake keeps: the config must have it."""
+    """Compares digests: an older lake keeps its settings as a digest only, so no difference can be named."""
     last = batch.ledger.last_rules_digest()
     if last is not None and last != batch.settings.rules_digest:
         raise UsageError(
-            "the last drop of this lake was ingested under other settings (business_day, late, currencies or "
-            "columns) than this command's: give the config of the lake, with --config or --set"
+            "the last drop of this lake was ingested under settings (business_day, late, currencies or "
+            "columns) that differ from this command's: give the config of the lake, with --config or --set"
         )
 
 
 def _pinned_values(batch: Batch) -> dict[str, object]:
-    """The config's settings; the chunks as the last publication had them."""
+    """The settings of the config, but with the chunks of the last publication."""
     values = dict(batch.settings.pinned)
-    last = batch.lake.last_commit(SALES, lambda said: said.get("job") == JOB)
+    last = batch.lake.last_commit(SALES, lambda metadata: metadata.get("job") == JOB)
     if last is not None:
         chunkings = list(PublishCommit.from_commit_metadata(last.metadata).chunkings.values())
         if chunkings:
@@ -99,11 +99,11 @@ def _pinned_values(batch: Batch) -> dict[str, object]:
 
 
 def _stamp_dates(batch: Batch) -> list[str]:
-    """Gives every published date the hash of its inputs where it holds what these give; else it is stale."""
+    """Records the inputs hash of each published date with right content; marks the others as wrong."""
     states = {date: state for date, state in batch.ledger.dates().items() if state.revision > 0}
     if not states:
         return []
-    batch.tell(f"looking every line of {len(states):,} dates up")
+    batch.tell(f"looking up every line of {len(states):,} dates")
     inputs = date_inputs(batch.ledger.drops().values(), published=states)
     chunkings = _chunkings(batch, states)
     states = {date: replace(state, chunking=chunkings[date]) for date, state in states.items()}
@@ -126,8 +126,8 @@ def _stamp_dates(batch: Batch) -> list[str]:
     batch.ledger.record_dates(batch.run_id, [done_row(publication, date, version) for date in stamped])
     return [
         f"date {date}: does not hold what bronze gives, the next run publishes it again"
-        for date, told in stamped.items()
-        if told.inputs_hash == KNOWN_WRONG
+        for date, inputs_of_date in stamped.items()
+        if inputs_of_date.inputs_hash == KNOWN_WRONG
     ]
 
 
@@ -142,18 +142,18 @@ def _stamped(batch: Batch, state: DateState, inputs: DateInputs, is_wrong: bool)
 
 
 def _sale_dates(batch: Batch, date: dt.date) -> frozenset[dt.date]:
-    """Sale dates of the rows that silver holds of a date that is an adjustment's."""
-    found: set[dt.date] = set()
+    """Sale dates of the rows that silver holds of a business date."""
+    sale_dates: set[dt.date] = set()
     for table in (SALES, CONFLICTS):
         rows = batch.lake.read_dates(table, [date]).select("sale_date").distinct()
-        found |= {row.sale_date for row in rows.collect()}
-    return frozenset(found)
+        sale_dates |= {row.sale_date for row in rows.collect()}
+    return frozenset(sale_dates)
 
 
 def _chunkings(batch: Batch, states: Mapping[dt.date, DateState]) -> dict[dt.date, Chunking]:
-    """How each date was split into chunks, by the commits that are still there; else as the last one."""
-    found = dict.fromkeys(states, batch.pinned.current.chunking)
+    """How each date was split into chunks, from the commits that still exist; else as pinned now."""
+    chunkings = dict.fromkeys(states, batch.pinned.current.chunking)
     for commit in batch.lake.history(SALES, ()):
         if commit.metadata.get("job") == JOB:
-            found |= PublishCommit.from_commit_metadata(commit.metadata).chunkings
-    return found
+            chunkings |= PublishCommit.from_commit_metadata(commit.metadata).chunkings
+    return chunkings

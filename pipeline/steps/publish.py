@@ -201,7 +201,7 @@ class _Publishing:
                 f"publish {date.date}: {date.lines} lines of {len(date.drop_dates)} drops"
             )
         for chunk, span in window.plan.spans.items():
-            lines = sum(measure.lines for cell, measure in window.received.items() if cell.chunk == chunk)
+            lines = sum(totals.lines for key, totals in window.received.items() if key.chunk == chunk)
             batch.outcome.planned.append(f"chunk {chunk}: {lines} lines, {span.count} partitions")
         batch.outcome.spans = dict(window.plan.spans)
 

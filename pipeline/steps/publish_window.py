@@ -1,4 +1,4 @@
-"""A window of business dates: their lines, and what planning a publication finds in them."""
+"""A window of business dates: its lines, its conflicts and its plan."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from transforms.publication import LINE_COLUMNS, ChunkPlan, published_sales
 
 @dataclass
 class PublishWindow:
-    """The lines of a window of dates, and what planning found in them.
+    """The lines of a window of dates, their conflicts and their plan. Each is computed at its first use.
 
     Attributes:
         batch: the run.
         groups: business dates of the window; the dates of a group change together.
-        bronze_version: version of bronze that it reads; None where there is none.
+        bronze_version: version of bronze to read; None if there is none.
     """
 
     batch: Batch
@@ -57,13 +57,13 @@ class PublishWindow:
 
     @property
     def span(self) -> str:
-        """Its dates, for a person."""
+        """Its dates as text for messages."""
         first, last = self.dates[0].date, self.dates[-1].date
         return str(first) if first == last else f"{first} to {last}"
 
     @cached_property
     def received_lines(self) -> DataFrame:
-        """Accepted lines, all copies among them."""
+        """Accepted lines, including all copies."""
         drop_dates = {drop for date in self.dates for drop in date.drop_dates}
         dates = [date.date for date in self.dates]
         lines = read_accepted_of(self.batch, self.bronze_version, drop_dates, dates)
@@ -71,7 +71,7 @@ class PublishWindow:
 
     @cached_property
     def lines(self) -> DataFrame:
-        """The same with their chunk."""
+        """The accepted lines with their chunk."""
         return chunked(self.received_lines, self.chunkings)
 
     @cached_property
@@ -87,75 +87,75 @@ class PublishWindow:
 
     @cached_property
     def suspects(self) -> DataFrame | None:
-        """These lines; None where there are none: then no line need be looked up."""
-        # Once counted, Spark knows how many there are, and sends them to all tasks if they are few.
+        """The lines that may have copies; None if there are none, so that nothing needs to be looked up."""
+        # After this count Spark knows the size of the cached hashes, and broadcasts them if they are few.
         if not self.hashes.count():
             return None
         return self._keep(filter_hashes(self.lines, self.hashes))
 
     @cached_property
     def earlier(self) -> DataFrame | None:
-        """Lines of other dates against which lines of the window may lose; None where there are none."""
+        """Lines of other dates that may win over lines of the window; None if there are none."""
         sale_dates = {sale_date for date in self.dates for sale_date in date.resent_sale_dates}
         drop_dates = {drop_date for date in self.dates for drop_date in date.resent_drop_dates}
         if not sale_dates or self.suspects is None:
             return None
-        held = read_accepted(self.batch, self.bronze_version)
-        others = filter_dates(filter_dates(held, "sale_date", sale_dates), "drop_date", drop_dates)
+        accepted = read_accepted(self.batch, self.bronze_version)
+        others = filter_dates(filter_dates(accepted, "sale_date", sale_dates), "drop_date", drop_dates)
         own = [date.date for date in self.dates]
-        # By hash first: it brings years of lines down to a few before anything of them is sorted. By those of
-        # all suspects, which are counted and narrow, and so mostly sent to all tasks.
-        found = filter_hashes(others.filter(~F.col("business_date").isin(own)), self.hashes)
-        return found.select(*LINE_COLUMNS).withColumn("chunk", F.lit(None).cast("string"))
+        # Filter by hash first: it reduces years of lines to a few before a sort. The hashes of all suspects
+        # are counted and narrow, so Spark usually broadcasts them.
+        earlier_lines = filter_hashes(others.filter(~F.col("business_date").isin(own)), self.hashes)
+        return earlier_lines.select(*LINE_COLUMNS).withColumn("chunk", F.lit(None).cast("string"))
 
     @cached_property
     def copies(self) -> Copies | None:
-        """The suspect lines, and what becomes of each; None where there are none."""
+        """The suspect lines with the outcome of each; None if there are none."""
         if self.suspects is None:
             return None
-        every = self.suspects if self.earlier is None else self.suspects.unionByName(self.earlier)
-        resolved = filter_dates(resolve_copies(every), "business_date", [date.date for date in self.dates])
+        lines = self.suspects if self.earlier is None else self.suspects.unionByName(self.earlier)
+        resolved = filter_dates(resolve_copies(lines), "business_date", [date.date for date in self.dates])
         return Copies(self.hashes, self._keep(resolved))
 
     @cached_property
     def conflicts(self) -> DataFrame | None:
-        """Lines for ``silver/conflicts``; None where there are none."""
+        """Lines for ``silver/conflicts``; None if no line has copies."""
         return None if self.copies is None else find_conflicts(self.copies.resolved)
 
     @cached_property
     def received(self) -> dict[ReconciliationKey, ControlTotals]:
-        """Lines and control totals received."""
+        """Control totals of the accepted lines."""
         return count_cells(count_received(self.lines))
 
     @cached_property
     def left_out(self) -> dict[tuple[ReconciliationKey, str], ControlTotals]:
-        """Lines and control totals that go to ``silver/conflicts``, by outcome."""
+        """Control totals of the lines for ``silver/conflicts``, by outcome."""
         return {} if self.conflicts is None else count_left_out(count_conflicts(self.conflicts))
 
     @cached_property
     def plan(self) -> ChunkPlan:
         """Chunks and their Spark partitions."""
         lines: dict[str, int] = defaultdict(int)
-        for cell, measure in self.received.items():
-            lines[cell.chunk] += measure.lines
+        for key, totals in self.received.items():
+            lines[key.chunk] += totals.lines
         return ChunkPlan(partition_spans(lines, self.batch.settings.chunks.target_rows_per_partition))
 
     def prepare(self) -> None:
-        """Finds out all that a write goes by, so that the write itself is one scan and one shuffle."""
+        """Computes all that a write depends on, so that the write itself is one scan and one shuffle."""
         _ = self.plan, self.left_out
 
     def check_received(self) -> None:
         """Proves that bronze holds what the ingests counted.
 
         Raises:
-            AuditError: it does not, as where the table was restored from a backup.
+            AuditError: it does not; for example, the table was restored from a backup.
         """
         lines: Counter[dt.date] = Counter()
         gross: dict[dt.date, dict[str, Decimal]] = defaultdict(dict)
-        for cell, measure in self.received.items():
-            lines[cell.business_date] += measure.lines
-            amounts = gross[cell.business_date]
-            amounts[cell.currency] = EXACT.add(amounts.get(cell.currency, ZERO), measure.gross)
+        for key, totals in self.received.items():
+            lines[key.business_date] += totals.lines
+            amounts = gross[key.business_date]
+            amounts[key.currency] = EXACT.add(amounts.get(key.currency, ZERO), totals.gross)
         for date in self.dates:
             if lines[date.date] == date.lines and gross[date.date] == dict(date.gross):
                 continue
@@ -166,19 +166,19 @@ class PublishWindow:
             )
 
     def over_conflict_share(self) -> dict[dt.date, float]:
-        """Dates whose share of conflicts is more than the config allows."""
+        """Dates whose share of conflicts exceeds ``audit.max_conflict_share``, with the share from 0 to 1."""
         shares = conflict_ratios(reconcile(self.received, {}, {}, self.left_out))
         allowed = self.batch.settings.audit.max_conflict_share
         return {date: share for date, share in shares.items() if share > allowed}
 
     def sales(self, plan: ChunkPlan) -> DataFrame:
-        """The lines to publish, in the partitions of a plan."""
+        """The lines to publish, placed in the partitions of a plan."""
         if not plan.spans:
             return local_frame(self.batch.spark, SALES.schema)
         return published_sales(self.lines, plan, self.copies)
 
     def release(self) -> None:
-        """Frees what was kept in memory."""
+        """Frees the frames that it cached."""
         for frame in self._kept:
             frame.unpersist()
 

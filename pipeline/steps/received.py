@@ -1,4 +1,4 @@
-"""Accepted lines of bronze, narrowed to the drops and business dates that a step is about."""
+"""Reads accepted lines of bronze, limited to the drops and business dates that a step needs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from transforms.ingest_counts import filter_accepted
 
 
 def settled_version(batch: Batch) -> int | None:
-    """Version of bronze whose deliveries are all audited; None where there is no table."""
+    """The latest version of bronze whose deliveries are all audited; None if there is no table."""
     recorded = batch.ledger.recorded_versions(RECEIVED_SALES)
     last = max(recorded, default=-1)
     for commit in batch.lake.history(RECEIVED_SALES, recorded):
-        # A run that writes has completed it before; one that only reads passes it over.
+        # An ingest that is not audited yet. Only read-only jobs meet one: other runs complete it first.
         if commit.version > last and commit.metadata.get("job") == INGEST:
             return commit.version - 1
     return batch.lake.version(RECEIVED_SALES)
@@ -43,8 +43,8 @@ def read_accepted_of(
     Args:
         batch: the run.
         version: version of bronze; None for the latest.
-        drop_dates: the drops that hold them, so that no other is read.
-        business_dates: the dates.
+        drop_dates: the drops that hold lines of these dates; other drops are not read.
+        business_dates: the business dates.
     """
-    held = batch.lake.read_dates(RECEIVED_SALES, drop_dates, version)
-    return filter_dates(filter_accepted(held), "business_date", business_dates)
+    received = batch.lake.read_dates(RECEIVED_SALES, drop_dates, version)
+    return filter_dates(filter_accepted(received), "business_date", business_dates)

@@ -1,8 +1,8 @@
-"""Receiving: lines are written to bronze, counted and audited; what is refused is taken out again.
+"""Receiving: writes lines to bronze, counts and audits them, and takes refused deliveries out again.
 
-Bronze holds accepted deliveries only. A refused delivery is rolled back to the delivery before it, and its
-lines are kept in ``bronze/refused_sales``. Each commit tells all that the ledger needs, so that the next run
-completes what a crash cut off.
+Bronze holds accepted deliveries only. If an audit refuses a delivery, the refused lines go to
+``bronze/refused_sales`` and the previous delivery is put back. The metadata of each commit holds all that the
+ledger needs, so that the next run can complete an interrupted ingest.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ Reasons = dict[dt.date, str]
 
 @dataclass
 class Written:
-    """Deliveries that a commit brought to bronze.
+    """Deliveries that one commit wrote to bronze.
 
     Attributes:
-        version: of ``bronze/received_sales``.
+        version: version of ``bronze/received_sales`` that the commit made.
         before: the version before it.
         run_id: run that wrote it.
-        drops: its deliveries, by date, counted.
-        audit: what they were ingested under.
-        is_own: whether this run wrote it; else it completes what another one left.
-        spoiled: deliveries that changed while they were read, each with the reason.
+        drops: its deliveries, counted, by drop date.
+        audit: settings and limit that they were ingested under.
+        is_own: whether this run wrote it; if not, this run completes an interrupted one.
+        spoiled: why deliveries cannot be trusted, by drop date: they changed while they were read.
     """
 
     version: int
@@ -67,18 +67,19 @@ def receive(
     *,
     keeps_refused: bool = False,
 ) -> None:
-    """Writes the lines of deliveries in one commit, audits them, and takes out what is refused.
+    """Writes the lines of deliveries in one commit, audits them, and takes refused deliveries out again.
 
     Args:
         batch: the run.
-        lines: all lines of the drops, as ``bronze/received_sales`` has them.
+        lines: all lines of the drops, with the columns of ``bronze/received_sales``.
         drops: the drops.
-        extra_columns: received columns that are not of the contract, by drop.
-        find_spoiled: tells, once all is written, which deliveries changed while they were read.
-        keeps_refused: whether refused lines of a later delivery stay where they are kept.
+        extra_columns: names of received columns that the contract does not have, by drop date.
+        find_spoiled: called after the write; returns the deliveries that changed while they were read, with
+            the reason.
+        keeps_refused: whether ``bronze/refused_sales`` keeps the drops' refused lines.
 
     Raises:
-        TryAgainError: another run was first.
+        TryAgainError: another run committed to bronze first.
     """
     drops, extra = list(drops), extra_columns or {}
     batch.lake.ensure(RECEIVED_SALES)
@@ -87,19 +88,19 @@ def receive(
     metadata = _metadata(batch, drops, extra, audit, before)
     version = batch.lake.replace(RECEIVED_SALES, lines, [drop.date for drop in drops], metadata)
     batch.tell("counting what was received")
-    found = {
+    ingested = {
         drop.date: IngestedDrop(
             drop, judged_by=batch.settings.rules_digest, extra_columns=extra.get(drop.date, ())
         )
         for drop in drops
     }
-    _count(batch, version, found)
-    written = Written(version, before, batch.run_id, found, audit, spoiled=find_spoiled())
+    _count(batch, version, ingested)
+    written = Written(version, before, batch.run_id, ingested, audit, spoiled=find_spoiled())
     _settle(batch, written, keeps_refused=keeps_refused)
 
 
 def recover_ingests(batch: Batch) -> None:
-    """Completes every commit to bronze that the ledger does not tell of: audits it, and records it."""
+    """Audits and records every ingest commit to bronze that the ledger lacks."""
     recorded = batch.ledger.recorded_versions(RECEIVED_SALES)
     for commit in batch.lake.history(RECEIVED_SALES, recorded):
         if commit.metadata.get("job") == JOB:
@@ -130,11 +131,11 @@ def _metadata(
 
 
 def _settle(batch: Batch, written: Written, *, keeps_refused: bool = False) -> None:
-    """Audits the deliveries of a commit, rolls back those that are refused or spoiled, records all."""
+    """Audits the deliveries of a commit, rolls back the refused and spoiled ones, and records all."""
     _audit(batch, written)
     known = batch.ledger.drops()
     refused = {
-        date: str(found.reason) for date, found in written.drops.items() if found.status is DropStatus.BLOCKED
+        date: str(drop.reason) for date, drop in written.drops.items() if drop.status is DropStatus.BLOCKED
     }
     if refused:
         _keep_refused(batch, written, refused)
@@ -147,8 +148,8 @@ def _settle(batch: Batch, written: Written, *, keeps_refused: bool = False) -> N
         batch,
         [
             date
-            for date, found in written.drops.items()
-            if found.status is DropStatus.INGESTED
+            for date, drop in written.drops.items()
+            if drop.status is DropStatus.INGESTED
             and date in known
             and known[date].status is DropStatus.BLOCKED
         ],
@@ -156,45 +157,45 @@ def _settle(batch: Batch, written: Written, *, keeps_refused: bool = False) -> N
 
 
 def _audit(batch: Batch, written: Written) -> None:
-    for date, found in written.drops.items():
+    for date, drop in written.drops.items():
         if date in written.spoiled:
-            found.status, found.reason = DropStatus.FAILED, written.spoiled[date]
-            batch.outcome.fail(ExitCode.NOT_READY, f"drop {date} failed: {found.reason}")
+            drop.status, drop.reason = DropStatus.FAILED, written.spoiled[date]
+            batch.outcome.fail(ExitCode.NOT_READY, f"drop {date} failed: {drop.reason}")
             continue
-        found.reason = audit_drop(found, written.audit.max_rejected_share)
-        if found.reason is not None:
-            found.status = DropStatus.BLOCKED
-            example = _example(batch, written.version, found)
-            batch.outcome.fail(ExitCode.AUDIT, f"drop {date} is blocked: {found.reason}{example}")
+        drop.reason = audit_drop(drop, written.audit.max_rejected_share)
+        if drop.reason is not None:
+            drop.status = DropStatus.BLOCKED
+            example = _example(batch, written.version, drop)
+            batch.outcome.fail(ExitCode.AUDIT, f"drop {date} is blocked: {drop.reason}{example}")
 
 
 def _keep_refused(batch: Batch, written: Written, refused: Reasons) -> None:
-    """Keeps refused lines where nothing publishes from."""
-    batch.tell(f"keeping the lines of {len(refused)} refused deliveries apart")
+    """Copies refused lines to ``bronze/refused_sales``, which no publish reads."""
+    batch.tell(f"moving the lines of {len(refused)} refused deliveries to {REFUSED_SALES.name}")
     lines = batch.lake.read_dates(RECEIVED_SALES, refused, written.version)
     because = F.lit(None).cast("string")
     for date, reason in refused.items():
         because = F.when(F.col("drop_date") == F.lit(date), F.lit(reason)).otherwise(because)
-    metadata = {"job": JOB, "run_id": batch.run_id, "of": written.version, "drops": _named(refused)}
+    metadata = {"job": JOB, "run_id": batch.run_id, "of": written.version, "drops": _by_iso_date(refused)}
     batch.lake.replace(REFUSED_SALES, lines.withColumn("refused_because", because), refused, metadata)
 
 
 def _roll_back(batch: Batch, written: Written, reasons: Reasons) -> None:
-    """Puts the deliveries back that bronze held before."""
-    batch.tell(f"putting back the delivery before of {len(reasons)} drops")
+    """Puts back the deliveries that bronze held before."""
+    batch.tell(f"putting back the previous delivery of {len(reasons)} drops")
     previous = batch.lake.read_dates(RECEIVED_SALES, reasons, written.before)
     metadata = {
         "job": ROLL_BACK,
         "run_id": batch.run_id,
         "of": written.version,
-        "drops": _named(reasons),
+        "drops": _by_iso_date(reasons),
         "spoiled": sorted(date.isoformat() for date in written.spoiled),
     }
     batch.lake.replace(RECEIVED_SALES, previous, reasons, metadata)
 
 
 def _clear_refused(batch: Batch, dates: list[dt.date]) -> None:
-    """Lets go of the refused lines of drops that have since been delivered well."""
+    """Deletes the refused lines of drops whose new delivery was accepted."""
     if not dates or not batch.lake.exists(REFUSED_SALES):
         return
     nothing = local_frame(batch.spark, REFUSED_SALES.schema)
@@ -208,30 +209,30 @@ def _record(batch: Batch, written: Written) -> None:
         batch.outcome.drops += written.drops.values()
 
 
-def _named(reasons: Reasons) -> dict[str, str]:
+def _by_iso_date(reasons: Reasons) -> dict[str, str]:
     return {date.isoformat(): reason for date, reason in sorted(reasons.items())}
 
 
-def _count(batch: Batch, version: int, found: dict[dt.date, IngestedDrop]) -> None:
-    received = batch.lake.read_dates(RECEIVED_SALES, found, version)
-    count_drops(received, found)
+def _count(batch: Batch, version: int, drops: dict[dt.date, IngestedDrop]) -> None:
+    received = batch.lake.read_dates(RECEIVED_SALES, drops, version)
+    count_drops(received, drops)
 
 
-def count_drops(received: DataFrame, found: Mapping[dt.date, IngestedDrop]) -> None:
-    """Counts received lines into their drops: lines, rejects by reason, content by date, control totals.
+def count_drops(received: DataFrame, drops: Mapping[dt.date, IngestedDrop]) -> None:
+    """Counts received lines and stores lines, rejects by reason, content and control totals in their drops.
 
     Args:
         received: lines of ``bronze/received_sales``.
-        found: every drop that they are of, not counted yet.
+        drops: their drops, by drop date, not counted yet.
     """
-    contents: dict[dt.date, dict[Any, _Content]] = {date: defaultdict(_Content) for date in found}
+    contents: dict[dt.date, dict[Any, _Content]] = {date: defaultdict(_Content) for date in drops}
     for row in count_ingested(received).collect():
-        _add_receipt(found[row.drop_date], contents[row.drop_date], row)
+        _add_receipt(drops[row.drop_date], contents[row.drop_date], row)
     for date, parts in contents.items():
-        found[date].content = [part.of(*key) for key, part in sorted(parts.items())]
-    if any(drop.rejected for drop in found.values()):
+        drops[date].content = [part.of(*key) for key, part in sorted(parts.items())]
+    if any(drop.rejected for drop in drops.values()):
         for row in count_reject_reasons(received).collect():
-            found[row.drop_date].reasons[row.reason] += row.lines
+            drops[row.drop_date].reasons[row.reason] += row.lines
 
 
 @dataclass
@@ -263,89 +264,93 @@ def _add_receipt(drop: IngestedDrop, contents: dict[Any, _Content], row: Any) ->
         totals[row.currency] = EXACT.add(totals.get(row.currency, ZERO), row.gross)
 
 
-def _example(batch: Batch, version: int, found: IngestedDrop) -> str:
-    """One rejected line in words, so that the user sees at once what is wrong."""
-    if not found.rejected:
+def _example(batch: Batch, version: int, drop: IngestedDrop) -> str:
+    """A rejected line for the error message, so that the user sees at once what is wrong."""
+    if not drop.rejected:
         return ""
-    reason = found.reasons.most_common(1)[0][0]
-    received = batch.lake.read_dates(RECEIVED_SALES, [found.drop.date], version)
+    reason = drop.reasons.most_common(1)[0][0]
+    received = batch.lake.read_dates(RECEIVED_SALES, [drop.drop.date], version)
     line = received.filter(F.array_contains("reject_reasons", reason)).select("source_file", "raw").first()
     return "" if line is None else f"; for example {reason} in {line.source_file}: {line.raw[:300]}"
 
 
 def _recover(batch: Batch, commit: Commit, later: list[Commit]) -> None:
     batch.tell("completing an ingest that was cut off")
-    said = commit.metadata
+    metadata = commit.metadata
     replaced = {date for other in later for date in _kept_dates(other, later)}
-    found = {date: drop for date, drop in _told_drops(said).items() if date not in replaced}
-    if not found:
+    drops = {date: drop for date, drop in _recorded_drops(metadata).items() if date not in replaced}
+    if not drops:
         return
     audit = IngestAudit(
-        int(said.get("settings_sequence", 0)),
-        float(said.get("max_rejected_share", batch.settings.audit.max_rejected_share)),
+        int(metadata.get("settings_sequence", 0)),
+        float(metadata.get("max_rejected_share", batch.settings.audit.max_rejected_share)),
     )
-    _count(batch, commit.version, found)
-    before = int(said.get("before", commit.version - 1))
-    written = Written(commit.version, before, str(said["run_id"]), found, audit, is_own=False)
+    _count(batch, commit.version, drops)
+    before = int(metadata.get("before", commit.version - 1))
+    written = Written(commit.version, before, str(metadata["run_id"]), drops, audit, is_own=False)
     rolled_back = [other for other in later if other.metadata.get("of") == commit.version]
     if not rolled_back:
-        written.spoiled = _spoiled_since(batch, found)
+        written.spoiled = _spoiled_since(batch, drops)
         _settle(batch, written)
         return
     spoiled = rolled_back[0].metadata.get("spoiled", ())
     for text, reason in rolled_back[0].metadata["drops"].items():
         date = dt.date.fromisoformat(text)
-        if date in found:
-            found[date].status = DropStatus.FAILED if text in spoiled else DropStatus.BLOCKED
-            found[date].reason = reason
+        if date in drops:
+            drops[date].status = DropStatus.FAILED if text in spoiled else DropStatus.BLOCKED
+            drops[date].reason = reason
     _record(batch, written)
 
 
 def _kept_dates(commit: Commit, later: Iterable[Commit]) -> set[dt.date]:
-    """Drops that an ingest brought to bronze and that were not rolled back."""
+    """Drop dates that an ingest wrote to bronze and that were not rolled back."""
     if commit.metadata.get("job") != JOB:
         return set()
-    lost = {
-        text
+    rolled_back = {
+        iso_date
         for other in later
         if other.metadata.get("of") == commit.version
-        for text in other.metadata.get("drops", ())
+        for iso_date in other.metadata.get("drops", ())
     }
-    return {dt.date.fromisoformat(text) for text in commit.metadata.get("drops", ()) if text not in lost}
+    return {
+        dt.date.fromisoformat(iso_date)
+        for iso_date in commit.metadata.get("drops", ())
+        if iso_date not in rolled_back
+    }
 
 
-def _spoiled_since(batch: Batch, found: Mapping[dt.date, IngestedDrop]) -> Reasons:
-    """Deliveries that are landed otherwise by now: nobody knows what the run that was cut off has read."""
+def _spoiled_since(batch: Batch, drops: Mapping[dt.date, IngestedDrop]) -> Reasons:
+    """Deliveries whose files changed since, so that the interrupted ingest may have read a mixture; why."""
     try:
         landing = batch.open_landing()
     except UsageError:
         return {}
-    landed = {drop.date: drop.fingerprint for drop in landing.drops(min(found), max(found)) if drop.files}
+    landed = {drop.date: drop.fingerprint for drop in landing.drops(min(drops), max(drops)) if drop.files}
     return {
         date: "its files changed while they were read, or since; run again"
-        for date, drop in found.items()
+        for date, drop in drops.items()
         if date in landed and drop.drop.files and landed[date] != drop.drop.fingerprint
     }
 
 
-def told_manifest(commit: Commit, date: dt.date) -> Manifest | None:
-    """The manifest of a delivery, as told by the commit that brought it to bronze; None for none."""
-    told = commit.metadata.get("drops", {}).get(date.isoformat(), {}).get("manifest")
-    return None if told is None else read_manifest(told)
+def recorded_manifest(commit: Commit, date: dt.date) -> Manifest | None:
+    """The manifest of a delivery, from the commit that wrote it to bronze; None if it had none."""
+    recorded = commit.metadata.get("drops", {}).get(date.isoformat(), {}).get("manifest")
+    return None if recorded is None else read_manifest(recorded)
 
 
-def _told_drops(said: Mapping[str, Any]) -> dict[dt.date, IngestedDrop]:
-    """The deliveries that a commit tells of, not counted yet."""
-    found = {}
-    for text, told in said["drops"].items():
+def _recorded_drops(metadata: Mapping[str, Any]) -> dict[dt.date, IngestedDrop]:
+    """The deliveries in a commit's metadata, not counted yet."""
+    drops = {}
+    for text, recorded in metadata["drops"].items():
         date = dt.date.fromisoformat(text)
         drop = Drop(
             date,
-            tuple(LandedFile(name, "", size, version) for name, size, version in told["files"]),
-            None if told["manifest"] is None else read_manifest(told["manifest"]),
-            manifest_version=told["manifest_version"],
-            known_fingerprint=told["fingerprint"],
+            tuple(LandedFile(name, "", size, version) for name, size, version in recorded["files"]),
+            None if recorded["manifest"] is None else read_manifest(recorded["manifest"]),
+            manifest_version=recorded["manifest_version"],
+            known_fingerprint=recorded["fingerprint"],
         )
-        extra = tuple(told["extra_columns"])
-        found[date] = IngestedDrop(drop, judged_by=str(said["judged_by"]), extra_columns=extra)
-    return found
+        extra = tuple(recorded["extra_columns"])
+        drops[date] = IngestedDrop(drop, judged_by=str(metadata["judged_by"]), extra_columns=extra)
+    return drops

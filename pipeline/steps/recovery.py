@@ -1,4 +1,4 @@
-"""What a run does before anything else: it completes or undoes what earlier runs began."""
+"""Completes or undoes what interrupted runs left, before a run does anything else."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from schemas.tables import RECEIVED_SALES
 
 
 def recover(batch: Batch) -> None:
-    """Completes or undoes what was cut off; the ledger then tells of every commit.
+    """Completes or undoes interrupted work. Afterwards the ledger has every commit.
 
     Raises:
-        AuditError: a table is not the one that the ledger tells of.
+        AuditError: a table is not the one that the ledger describes.
     """
     check_tables(batch)
     recover_ingests(batch)
@@ -26,10 +26,10 @@ def recover(batch: Batch) -> None:
 
 
 def check_tables(batch: Batch) -> None:
-    """Proves that tables hold the latest version that the ledger names, by the run that it names.
+    """Proves that each table has the latest version that the ledger records, made by the recorded run.
 
     Raises:
-        AuditError: one does not, as where it was restored from a backup that is older than the ledger.
+        AuditError: one does not; for example, it was restored from a backup older than the ledger.
     """
     for table in RECORDED_TABLES:
         recorded = batch.ledger.recorded_versions(table)
@@ -39,31 +39,38 @@ def check_tables(batch: Batch) -> None:
         version = batch.lake.version(table)
         if version is None or version < last:
             raise AuditError(
-                f"{table.name} is at version {version}, the ledger tells of version {last}: was it restored "
+                f"{table.name} is at version {version}, the ledger records version {last}: was it restored "
                 "from a backup? Restore the whole lake from one backup, or run repair_lake"
             )
-        said = batch.lake.commit(table, last).metadata
-        is_of_ledger = said.get("job") in (None, ROLL_BACK, RECOUNT) or said["run_id"] == recorded[last]
-        if not is_of_ledger:
+        metadata = batch.lake.commit(table, last).metadata
+        is_recorded = (
+            metadata.get("job") in (None, ROLL_BACK, RECOUNT) or metadata["run_id"] == recorded[last]
+        )
+        if not is_recorded:
             raise AuditError(
-                f"{table.name} version {last} was made by run {said['run_id']}, the ledger says "
+                f"{table.name} version {last} was made by run {metadata['run_id']}, the ledger records run "
                 f"{recorded[last]}: was it restored from a backup? Run repair_lake"
             )
 
 
 def pin_settings(batch: Batch, wishes: Wishes) -> SettingsRecord | None:
-    """Holds the settings of the run against those of the lake.
+    """Compares the settings of the run with the pinned settings of the lake, and sets ``batch.pinned``.
+
+    Args:
+        batch: the run.
+        wishes: what the command says to do about changed settings.
 
     Returns:
-        The settings that hold from this run on, to be recorded before it does anything; None where they are
-        those of the lake.
+        New pinned settings, which the run must record before it does anything; None if nothing changed.
 
     Raises:
-        UsageError: they differ, and the command does not say what is to be done about it.
+        UsageError: they differ, and the command does not say what to do.
     """
     kept, wanted = batch.ledger.settings(), batch.settings.pinned
     if kept is None and any(drop.accepted is not None for drop in batch.ledger.drops().values()):
-        raise UsageError("the lake keeps no settings, since its migration was cut off: run migrate_tables")
+        raise UsageError(
+            "the lake has no pinned settings, since its migration was cut off: run migrate_tables"
+        )
     change = decide_change(kept if batch.lake.exists(RECEIVED_SALES) else None, wanted, wishes)
     records = list(kept.records) if kept else []
     record = None

@@ -1,7 +1,7 @@
-"""Repair: a lake is brought back to what its accepted deliveries give, whatever brought it from there.
+"""Repair: makes a damaged lake equal to what its accepted deliveries give.
 
-The ledger is told anew from the tables; dates that do not hold what bronze gives are published again, in one
-commit with those that they share sale dates with; gold is built again where it is not the sum of its sales.
+It corrects the ledger from the tables. It publishes wrong dates again, in one commit with the dates that
+share sale dates with them. It builds gold again where it differs from its sales.
 """
 
 from __future__ import annotations
@@ -27,54 +27,58 @@ from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES, Table
 
 
 def repair(batch: Batch) -> list[str]:
-    """Brings a lake back to the laws.
+    """Repairs a lake, so that the laws hold again.
 
     Returns:
-        What was done, or would be, one line each; nothing where the lake is sound.
+        The actions taken, or planned in a dry run, one line each; none if the lake is sound.
 
     Raises:
-        UsageError: the tables are of an older version, or the config is not the one of the lake.
+        UsageError: the tables are of an older version, or the config differs from the lake's pinned settings.
     """
     batch.lake.check_schemas()
     batch.lake.check_checksums()
     pin_settings(batch, Wishes())
     if batch.dry_run:
-        found = examine_lake(batch)
-        return [*_beyond(batch), *found.problems, *(f"date {d}: would be published" for d in _wrong(found))]
-    said = _forget_lost_versions(batch)
+        verification = examine_lake(batch)
+        return [
+            *_tables_behind_ledger(batch),
+            *verification.problems,
+            *(f"date {d}: would be published" for d in _wrong(verification)),
+        ]
+    actions = _forget_lost_versions(batch)
     recover_ingests(batch)
     recover_publications(batch)
     recover_builds(batch)
-    said += recount_deliveries(batch, everything=False)
-    said += _record_commits(batch)
-    found = examine_lake(batch)
-    wrong = _wrong(found)
-    said += _clear_strays(batch, wrong)
+    actions += recount_deliveries(batch, everything=False)
+    actions += _record_commits(batch)
+    verification = examine_lake(batch)
+    wrong = _wrong(verification)
+    actions += _clear_strays(batch, wrong)
     for date in wrong:
-        said.append(f"date {date}: published again, since it did not hold what bronze gives")
+        actions.append(f"date {date}: published again, since it did not hold what bronze gives")
     republish_wrong(batch, wrong)
     build_all_gold(batch, DateRange(), force=wrong)
-    return said
+    return actions
 
 
-def _wrong(found: Verification) -> list[dt.date]:
-    return sorted({*found.wrong_dates})
+def _wrong(verification: Verification) -> list[dt.date]:
+    return sorted({*verification.wrong_dates})
 
 
-def _beyond(batch: Batch) -> list[str]:
-    """Tables that are older than what the ledger tells of them."""
+def _tables_behind_ledger(batch: Batch) -> list[str]:
+    """Names tables whose latest version is older than the ledger records, one line each."""
     lines = []
     for table in RECORDED_TABLES:
-        last, version = max(batch.ledger.recorded_versions(table), default=-1), batch.lake.version(table)
-        if last > (-1 if version is None else version):
-            lines.append(f"{table.name} is at version {version}: rows of later ones leave the ledger")
+        recorded, version = max(batch.ledger.recorded_versions(table), default=-1), batch.lake.version(table)
+        if recorded > (-1 if version is None else version):
+            lines.append(f"{table.name} is at version {version}: ledger rows of later versions are removed")
     return lines
 
 
 def _forget_lost_versions(batch: Batch) -> list[str]:
-    """Drops rows of the ledger that tell of versions which a table does not have."""
-    said = _beyond(batch)
-    if said:
+    """Removes ledger rows of versions that a table does not have."""
+    actions = _tables_behind_ledger(batch)
+    if actions:
         version = batch.lake.version(RECEIVED_SALES)
         last = -1 if version is None else version
         lost = [
@@ -82,14 +86,14 @@ def _forget_lost_versions(batch: Batch) -> list[str]:
             for date, drop in batch.ledger.drops().items()
             if drop.accepted is not None and drop.accepted.bronze_version > last
         ]
-        said += [f"drop {found.drop.date}: {LOST}" for found in lost]
+        actions += [f"drop {failed.drop.date}: {LOST}" for failed in lost]
         batch.ledger.record_drops(batch.run_id, lost, None, batch.ingest_audit())
         batch.ledger.forget_beyond({table.name: batch.lake.version(table) for table in RECORDED_TABLES})
-    return said
+    return actions
 
 
 def _record_commits(batch: Batch) -> list[str]:
-    """Records what the commits of silver say of dates, where the ledger says otherwise."""
+    """Records dates from the commits of silver where the ledger differs from them."""
     differing = Verification()
     states = published_dates(batch, differing)
     rows = []
@@ -113,7 +117,7 @@ def _record_commits(batch: Batch) -> list[str]:
 
 
 def _clear_strays(batch: Batch, dates: Iterable[dt.date]) -> list[str]:
-    """Empties tables of dates that were never published and have no line in bronze."""
+    """Deletes the rows of dates that were never published and have no line in bronze."""
     known = {date for date, state in batch.ledger.dates().items() if state.revision > 0}
     received = {c.business_date for drop in batch.ledger.drops().values() for c in drop.content}
     strays = [date for date in dates if date not in known and date not in received]
@@ -127,7 +131,7 @@ def _clear_strays(batch: Batch, dates: Iterable[dt.date]) -> list[str]:
 
 
 def _stray_partitions(table: Table, strays: Iterable[dt.date], known: Iterable[dt.date]) -> set[dt.date]:
-    """Partitions of a table that hold rows of stray dates alone."""
+    """Partitions of a table that can hold rows of stray dates only."""
     if not isinstance(table, GoldTable):
         return set(strays)
     kept = {table.period.start_of(date) for date in known}

@@ -1,4 +1,4 @@
-"""Restore: an earlier revision of a business date is published again, with what follows from it."""
+"""Restore: publishes an earlier revision of a business date again and builds its gold."""
 
 from __future__ import annotations
 
@@ -25,25 +25,30 @@ from schemas.tables import CONFLICTS, SALES
 from transforms.hashing import KEY_COLUMNS
 from transforms.verification import digest_by_date
 
-# How Delta and Spark say that a version, or a file of it, is there no more.
+# Errors of Delta and Spark for a version, or a file of it, that no longer exists.
 _GONE = re.compile(r"NOT_EXIST|NOT_FOUND|TIME_TRAVEL|FileNotFound|VersionNotFound")
 
 
 def restore(batch: Batch, date: dt.date, revision: int) -> None:
-    """Brings the content of an earlier revision back, as the next revision.
+    """Publishes the content of an earlier revision again, as the next revision.
 
-    It stands until a delivery changes what the date depends on, or the date is published again on request.
-    Its control totals are proven against the version of bronze that it was made from.
+    It stays until a delivery changes what the date depends on, or until --republish publishes the date again.
+    It is reconciled with the version of bronze that it was made from.
+
+    Args:
+        batch: the run.
+        date: business date.
+        revision: revision to restore.
 
     Raises:
-        AuditError: the restored lines would be published twice, or others nowhere, with another date.
-        NotReadyError: the date has lines that are not published yet.
+        AuditError: a line of this or a linked date would be published twice, or not at all.
+        NotReadyError: this or a linked date is stale.
         TryAgainError: another run took the lake over.
-        UsageError: there is no such revision, readers see it already, or its files are gone.
+        UsageError: the date has no such revision, readers already see it, or its files are gone.
     """
     versions = batch.ledger.silver_versions(date)
-    now = max(versions, default=0)
-    _check(date, revision, versions, now)
+    newest = max(versions, default=0)
+    _check(date, revision, versions, newest)
     old = PublishCommit.from_commit_metadata(_metadata(batch, date, revision, versions[revision]))
     with _files_expected(date, revision):
         sales = batch.lake.read_dates(SALES, [date], versions[revision])
@@ -52,9 +57,9 @@ def restore(batch: Batch, date: dt.date, revision: int) -> None:
         _check_not_stale(batch, date, sale_dates)
         _check_other_dates(batch, date, sale_dates, sales, conflicts)
         if batch.dry_run:
-            batch.outcome.planned.append(f"restore {date}: revision {revision} becomes revision {now + 1}")
+            batch.outcome.planned.append(f"restore {date}: revision {revision} becomes revision {newest + 1}")
             return
-        publication = _publication(batch, old, date, revision, now + 1, (sales, conflicts))
+        publication = _publication(batch, old, date, revision, newest + 1, (sales, conflicts))
         batch.tell(f"restoring revision {revision} of {date}")
         received = count_accepted(batch, publication)
         try:
@@ -65,36 +70,36 @@ def restore(batch: Batch, date: dt.date, revision: int) -> None:
                 undo_conflicts(batch)
             raise
     record_publication(batch, publication, version, received)
-    only = DateRange(date, date)
-    build_all_gold(batch, only)
+    this_date = DateRange(date, date)
+    build_all_gold(batch, this_date)
 
 
 def _sale_dates(batch: Batch, date: dt.date, sales: DataFrame, conflicts: DataFrame) -> set[dt.date]:
-    """Sale dates of a date: of what is brought back, of what readers see, and of its lines in bronze."""
+    """Sale dates of the restored lines, of the lines that readers see, and of the date's lines in bronze."""
     restored = sales.select("sale_date").union(conflicts.select("sale_date")).distinct()
-    found = {row.sale_date for row in restored.collect()} | batch.ledger.dates()[date].sale_dates
+    sale_dates = {row.sale_date for row in restored.collect()} | batch.ledger.dates()[date].sale_dates
     inputs = date_inputs(batch.ledger.drops().values()).get(date) or no_inputs(date)
-    return found | inputs.sale_dates
+    return sale_dates | inputs.sale_dates
 
 
 def _check_not_stale(batch: Batch, date: dt.date, sale_dates: Set[dt.date]) -> None:
-    """A stale date that shares a sale date is to be resolved against what is now, not what comes back."""
+    """Refuses if a date with a common sale date is stale: its copies must be resolved before the restore."""
     published = batch.ledger.dates()
     inputs = date_inputs(batch.ledger.drops().values(), published=published)
     for other in sorted(stale_dates(inputs, published)):
-        seen = published[other].sale_dates if other in published else frozenset()
-        wanted = inputs[other].sale_dates if other in inputs else frozenset()
-        if other == date or (seen | wanted) & sale_dates:
+        published_sale_dates = published[other].sale_dates if other in published else frozenset()
+        input_sale_dates = inputs[other].sale_dates if other in inputs else frozenset()
+        if other == date or (published_sale_dates | input_sale_dates) & sale_dates:
             raise NotReadyError(
-                f"{other} is stale: what it depends on has changed since it was published; run publish_sales "
-                f"before {date} is restored"
+                f"{other} is stale: its inputs have changed since it was published; run publish_sales before "
+                f"you restore {date}"
             )
 
 
 def _check_other_dates(
     batch: Batch, date: dt.date, sale_dates: Set[dt.date], sales: DataFrame, conflicts: DataFrame
 ) -> None:
-    """Copies of one key may be under two business dates: exactly one of them must stay published."""
+    """Refuses if a key would be published twice or not at all: other dates may hold copies of its line."""
     states = batch.ledger.dates()
     linked = [other for other, state in states.items() if other != date and state.sale_dates & sale_dates]
     key = list(KEY_COLUMNS)
@@ -104,7 +109,7 @@ def _check_other_dates(
     resent = batch.lake.read_dates(CONFLICTS, linked).filter(is_late)
     gained = sales.select(key).join(current.select(key), key, "left_anti")
     lost = current.select(key).join(sales.select(key), key, "left_anti")
-    for rows, what in (
+    for rows, effect in (
         (others.join(gained, key, "left_semi"), "be published twice"),
         (resent.join(lost, key, "left_semi"), "not be published"),
         (conflicts.filter(is_late).join(others.select(key), key, "left_anti"), "not be published"),
@@ -113,16 +118,16 @@ def _check_other_dates(
         if row is not None:
             raise AuditError(
                 f"{date} cannot be restored: store {row.store_id}, transaction {row.transaction_id}, line "
-                f"{row.line_number} of {row.sale_date} would {what}, as other dates hold it now"
+                f"{row.line_number} of {row.sale_date} would {effect}, because other dates hold copies of it"
             )
 
 
-def _check(date: dt.date, revision: int, versions: dict[int, int], now: int) -> None:
+def _check(date: dt.date, revision: int, versions: dict[int, int], newest: int) -> None:
     if revision not in versions:
         known = ", ".join(map(str, sorted(versions))) or "none"
         raise UsageError(f"--revision {revision}: {date} has no such revision; it has: {known}")
-    if revision == now:
-        raise UsageError(f"--revision {revision}: that is what readers of {date} see")
+    if revision == newest:
+        raise UsageError(f"--revision {revision}: readers of {date} already see it")
 
 
 def _metadata(batch: Batch, date: dt.date, revision: int, version: int) -> dict[str, object]:
@@ -145,9 +150,10 @@ def _publication(
         row = digest_by_date(frame).first()
         digests.append("0" if row is None else row.digest)
         sale_dates |= set() if row is None else set(row.sale_dates)
-    seen = replace(batch.ledger.dates()[date], sale_dates=frozenset(sale_dates), is_restored=True)
-    current = date_inputs(batch.ledger.drops().values(), published={date: seen}).get(date) or no_inputs(date)
-    # The hash of today: the date is not stale, and what was restored stands.
+    restored = replace(batch.ledger.dates()[date], sale_dates=frozenset(sale_dates), is_restored=True)
+    drops = batch.ledger.drops().values()
+    current = date_inputs(drops, published={date: restored}).get(date) or no_inputs(date)
+    # The hash of the current inputs: the restored date is not stale until they change.
     inputs = replace(old.dates[date], inputs_hash=current.linked_hash, sale_dates=frozenset(sale_dates))
     return replace(
         old,
@@ -162,17 +168,18 @@ def _publication(
 
 
 def _conflicts_of(batch: Batch, old: PublishCommit) -> DataFrame:
-    """The lines left out, as they were when a publication was current."""
-    then = batch.lake.last_commit(
+    """The conflicts, as they were when a publication was current."""
+    commit = batch.lake.last_commit(
         CONFLICTS,
-        lambda said: said.get("job") in (JOB, ROLL_BACK) and said["sequence"] <= old.sequence,
+        lambda metadata: metadata.get("job") in (JOB, ROLL_BACK) and metadata["sequence"] <= old.sequence,
     )
-    # The first commit makes the table, empty.
-    return batch.lake.read(CONFLICTS, then.version if then else 0)
+    # Version 0 is the empty table.
+    return batch.lake.read(CONFLICTS, commit.version if commit else 0)
 
 
 @contextmanager
 def _files_expected(date: dt.date, revision: int) -> Iterator[None]:
+    """Turns errors of missing files into a UsageError that says so."""
     try:
         yield
     except (Py4JJavaError, PySparkException) as error:
@@ -183,6 +190,6 @@ def _files_expected(date: dt.date, revision: int) -> Iterator[None]:
 
 def _gone(date: dt.date, revision: int) -> UsageError:
     return UsageError(
-        f"revision {revision} of {date} cannot be restored: files of its time are gone (maintain_tables "
-        "keeps them for --retain-hours, Delta its history for 30 days)"
+        f"revision {revision} of {date} cannot be restored: its files are gone (maintain_tables keeps old "
+        "files for --retain-hours, Delta keeps its history for 30 days)"
     )

@@ -1,4 +1,4 @@
-"""Status: how far each business date is, its margin to the deadlines, and whether billing may start."""
+"""Status: the progress of business dates, their margins to the deadlines, and whether billing may start."""
 
 from __future__ import annotations
 
@@ -14,30 +14,34 @@ from pipeline.steps.context import Batch, DateRange
 from schemas.gold import GOLD_TABLES
 from schemas.states import DateProgressState, Stage
 
-# Without dates asked for, as many nights as anyone looks back on.
+# Dates to show if none are requested.
 _NIGHTS = 14
+# Dates to name in a message.
 _NAMED = 5
 
 
 def status(batch: Batch) -> list[DateProgress]:
-    """Finds how far the dates asked for are; without any, the last 14 that are known.
+    """Finds the progress of the requested dates; if none are requested, of the last 14 known.
 
-    The run fails with the code that tells why billing has to wait: 5 where dates are not there yet, or not
-    published from what is there; 4 where an audit holds them; 3 where they failed.
+    If billing has to wait, the run fails: with 5 if dates are missing, not ingested or stale; with 4 if an
+    audit holds them back; with 3 if they failed.
+
+    Returns:
+        The progress of each date, in order.
     """
-    known = _known(batch)
+    lake_state = _read_lake_state(batch)
     times = batch.ledger.first_done()
-    found = [_with_margins(batch, one, times) for one in standings(_dates(batch, known), known)]
+    dates = [_with_margins(batch, date, times) for date in standings(_dates(batch, lake_state), lake_state)]
     by_state: dict[DateProgressState, list[DateProgress]] = defaultdict(list)
-    for one in found:
-        by_state[one.state].append(one)
+    for date in dates:
+        by_state[date.state].append(date)
     for state, code in WAITING.items():
         if by_state[state]:
-            batch.outcome.fail(code, _in_words(state, by_state[state]))
-    return found
+            batch.outcome.fail(code, _describe_waiting(state, by_state[state]))
+    return dates
 
 
-def _known(batch: Batch) -> LakeState:
+def _read_lake_state(batch: Batch) -> LakeState:
     requested = batch.requested
     landing = batch.open_landing()
     if requested == DateRange():
@@ -53,30 +57,34 @@ def _known(batch: Batch) -> LakeState:
     )
 
 
-def _dates(batch: Batch, known: LakeState) -> list[dt.date]:
+def _dates(batch: Batch, lake_state: LakeState) -> list[dt.date]:
     requested = batch.requested.days()
     if requested:
         return requested
-    there = {*known.drops, *known.landed, *(d for d, state in known.published.items() if state.revision)}
-    within = sorted(date for date in there if date in batch.requested)
-    return within if batch.requested != DateRange() else within[-_NIGHTS:]
+    known = {
+        *lake_state.drops,
+        *lake_state.landed,
+        *(d for d, state in lake_state.published.items() if state.revision),
+    }
+    dates = sorted(date for date in known if date in batch.requested)
+    return dates if batch.requested != DateRange() else dates[-_NIGHTS:]
 
 
 def _with_margins(
-    batch: Batch, one: DateProgress, times: Mapping[Stage, Mapping[dt.date, dt.datetime]]
+    batch: Batch, progress: DateProgress, times: Mapping[Stage, Mapping[dt.date, dt.datetime]]
 ) -> DateProgress:
-    """A date with its margins; history has none."""
-    if batch.settings.late.is_history(one.date):
-        return one
+    """The progress of a date with its margins. History has no margins."""
+    if batch.settings.late.is_history(progress.date):
+        return progress
     zone = batch.settings.business_day.timezone
     margins: dict[Stage, float] = {}
     for stage, time in batch.settings.deadlines.by_stage().items():
-        done = times[stage].get(one.date) or now()
-        margins[stage] = (deadline_of(one.date, time, zone) - done).total_seconds()
-    return replace(one, margins=margins)
+        done = times[stage].get(progress.date) or now()
+        margins[stage] = (deadline_of(progress.date, time, zone) - done).total_seconds()
+    return replace(progress, margins=margins)
 
 
-def _in_words(state: DateProgressState, found: list[DateProgress]) -> str:
-    named = ", ".join(f"{one.date} ({one.reason})" for one in found[:_NAMED])
-    extra = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
-    return f"billing has to wait: {len(found):,} {state}: {named}{extra}"
+def _describe_waiting(state: DateProgressState, waiting: list[DateProgress]) -> str:
+    named = ", ".join(f"{progress.date} ({progress.reason})" for progress in waiting[:_NAMED])
+    extra = f" and {len(waiting) - _NAMED:,} more" if len(waiting) > _NAMED else ""
+    return f"billing has to wait: {len(waiting):,} {state}: {named}{extra}"

@@ -1,4 +1,4 @@
-"""The stages of a run against the clock: what is left, when it ends, how that stands to a deadline."""
+"""Times the stages of a run, estimates when they end, and compares them with their deadlines."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pipeline.planning.timetable import StageRun, deadline_of, estimated_seconds
 from schemas.states import Stage
 
 History = Mapping[Stage, Sequence[StageRun]]
-# Below this nobody waits for an answer.
-_WORTH_TELLING_SECONDS = 60.0
-# Fewer lines are a matter of minutes: not worth a look at the runs before.
+# A shorter rest is not worth a message.
+_MIN_SHOWN_SECONDS = 60.0
+# Fewer lines take minutes only: not worth reading the history of earlier runs.
 _MANY_LINES = 1_000_000
 
 
@@ -25,12 +25,12 @@ class StageTimes:
 
     Attributes:
         stage: the stage.
-        dates: business dates (of an ingest: drop dates) that it works on.
-        lines: lines that it works on; of an ingest estimated until it has ended.
-        started_at: moment, UTC.
-        estimated_end: moment that was expected at its start; None where no earlier run tells.
-        deadline: the first of its dates' deadlines that was still ahead when the run began; None for none.
-        ended_at: moment, UTC; None while it is at work, or where it failed.
+        dates: number of business dates that it processes; of drop dates for an ingest.
+        lines: number of lines that it processes; an estimate until an ingest has ended.
+        started_at: start, in UTC.
+        estimated_end: end that was expected at its start, in UTC; None if there is no estimate.
+        deadline: the first deadline of its dates after the start of the run, in UTC; None if there is none.
+        ended_at: end, in UTC; None while it runs, or if it failed.
     """
 
     stage: Stage
@@ -43,13 +43,13 @@ class StageTimes:
 
     @property
     def margin_seconds(self) -> float | None:
-        """Seconds from its end to its deadline, negative where it was late; None where it has none."""
+        """Seconds from its end to its deadline, negative if it was late; None if it lacks one of them."""
         if self.deadline is None or self.ended_at is None:
             return None
         return (self.deadline - self.ended_at).total_seconds()
 
     def as_columns(self) -> dict[str, Any]:
-        """The columns of ``ledger/stages`` but run_id."""
+        """The columns of ``ledger/stages``, without run_id."""
         ended = self.ended_at or self.started_at
         return {
             "stage": self.stage.value,
@@ -69,11 +69,11 @@ class Timetable:
     """The stages of one run.
 
     Attributes:
-        began: when the run began.
-        clock: the time, in UTC.
+        began: start of the run, in UTC.
+        clock: returns the current time, in UTC.
         deadlines: local time by stage, on the day after a business date.
         zone: IANA zone of the deadlines.
-        history: looks the runs before up; asked once, and only where an estimate is wanted.
+        history: reads the stages of earlier runs; called once at most, when an estimate is needed.
         warn: notes what a user must know.
         stages: stages of the job, in order.
         done: stages that ended.
@@ -96,13 +96,13 @@ class Timetable:
     def stage(
         self, stage: Stage, dates: int, lines: int, due: Collection[dt.date] = ()
     ) -> Iterator[StageTimes]:
-        """Times a stage, and warns where it, or one after it, is expected to be late, or was.
+        """Times a stage. Warns if it was late, or if it or a later stage is expected to be late.
 
         Args:
             stage: the stage.
-            dates: how many dates it works on.
-            lines: lines ahead.
-            due: those of the dates that have a deadline at all: done for the first time, and no history.
+            dates: number of dates that it processes.
+            lines: number of lines that it processes.
+            due: those dates that have a deadline: they are done for the first time and are no history.
         """
         times = StageTimes(stage, dates, lines, self.clock())
         self._now, self._worked = times, 0
@@ -116,23 +116,25 @@ class Timetable:
             self._now = None
 
     def advance(self, lines: int) -> None:
-        """Notes that so many lines of the stage are done."""
+        """Adds lines that the stage has processed."""
         self._worked += lines
 
     def left(self) -> str:
-        """What is left of the run, to stand behind a step: ``; about 12 min left``; empty where unknown."""
-        now = self._now
-        if now is None or now.lines < _MANY_LINES:
+        """The time left as the end of a message: ``; about 12 min left``. Empty if unknown or short."""
+        current = self._now
+        if current is None or current.lines < _MANY_LINES:
             return ""
-        ahead = max(0, now.lines - self._worked)
+        lines_left = max(0, current.lines - self._worked)
         if self._worked:
-            seconds: float | None = (self.clock() - now.started_at).total_seconds() / self._worked * ahead
+            seconds: float | None = (
+                (self.clock() - current.started_at).total_seconds() / self._worked * lines_left
+            )
         else:
-            seconds = self._estimated(now.stage, ahead)
+            seconds = self._estimated(current.stage, lines_left)
         if seconds is None:
             return ""
-        seconds += sum(self._estimated(stage, now.lines) or 0.0 for stage in self._after(now.stage))
-        return f"; about {in_words(seconds)} left" if seconds >= _WORTH_TELLING_SECONDS else ""
+        seconds += sum(self._estimated(stage, current.lines) or 0.0 for stage in self._after(current.stage))
+        return f"; about {in_words(seconds)} left" if seconds >= _MIN_SHOWN_SECONDS else ""
 
     def _after(self, stage: Stage) -> list[Stage]:
         stages = list(self.stages)
@@ -144,7 +146,7 @@ class Timetable:
         return estimated_seconds(self._history.get(stage, ()), lines)
 
     def _look_ahead(self, times: StageTimes, due: Collection[dt.date]) -> None:
-        """Sets what the stage is held against; each stage to come is taken to have the same work."""
+        """Sets estimate and deadline of the stage and warns of late stages; assumes equal work in each."""
         end: dt.datetime | None = times.started_at
         for stage in [times.stage, *self._after(times.stage)]:
             deadline = self._deadline(stage, due)
@@ -166,11 +168,11 @@ class Timetable:
         if stage not in self.deadlines:
             return None
         moments = {date: deadline_of(date, self.deadlines[stage], self.zone) for date in due}
-        past = sorted(date for date, moment in moments.items() if moment <= self.began)
-        if past and self._now is not None and self._now.stage is stage:
+        missed = sorted(date for date, moment in moments.items() if moment <= self.began)
+        if missed and self._now is not None and self._now.stage is stage:
             self.warn(
-                f"{stage}: the deadline of {len(past)} dates had passed before this run began "
-                f"({past[0]} to {past[-1]})"
+                f"{stage}: the deadline of {len(missed)} dates had passed before this run began "
+                f"({missed[0]} to {missed[-1]})"
             )
         return min((moment for moment in moments.values() if moment > self.began), default=None)
 

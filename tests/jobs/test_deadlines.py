@@ -76,7 +76,7 @@ class Hours:
             deadlines={Stage.INGEST: dt.time(6, 0), Stage.PUBLISH: dt.time(6, 0)},
             zone="UTC",
             history=lambda: history,
-            warn=self.warnings.append,
+            warnings=self.warnings,
             stages=list(Stage),
         )
 

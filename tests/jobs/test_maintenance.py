@@ -130,7 +130,7 @@ def test_what_a_killed_run_left_to_be_recorded_is_recorded_before_its_files_go(
 def test_it_takes_no_dates(spark: SparkSession, shop: Shop) -> None:
     refused = shop.run("--date", DATE, job=MAINTAIN_TABLES)
     assert refused.code == 2
-    assert "maintain_tables is of whole tables: it takes no dates" in refused.error
+    assert "maintain_tables works on whole tables: it takes no dates" in refused.error
 
 
 def test_small_files_are_merged_where_they_are_many(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,7 +98,7 @@ def test_an_unknown_key_of_a_file_is_refused_with_the_file(tmp_path: Path) -> No
             "business_day.store_timezones={0042: UTC}",
             "business_day.store_timezones",
             "34",
-            "must stand in quotes",
+            "must be in quotes",
         ),
         ("business_day.starts_at='25:00'", "business_day.starts_at", "'25:00'", "HH:MM"),
         ("business_day.starts_at=0:00", "business_day.starts_at", "'0:00'", "HH:MM"),
@@ -130,7 +130,7 @@ def test_an_unknown_key_of_a_file_is_refused_with_the_file(tmp_path: Path) -> No
             "columns={customer_id: store_id}",
             "columns",
             "store_id and customer_id would both be read",
-            "give each its own, as {store_id: store_id_name, customer_id: customer_id_name}",
+            "give each its own, for example {store_id: store_id_name, customer_id: customer_id_name}",
         ),
         ('columns={store_id: "it\'s"}', "columns", "it's", "quote"),
         ("columns={store_id: ''}", "columns.store_id", "''", "at least 1"),
@@ -256,5 +256,5 @@ def test_a_catalogs_schema_is_named_alone_or_with_its_catalog(name: str) -> None
 
 @pytest.mark.parametrize("name", ["a.b.c", "sales;DROP", "''"])
 def test_what_is_no_schemas_name_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match=r"storage\.catalog = .*: not a schema of a catalog"):
+    with pytest.raises(UsageError, match=r"storage\.catalog = .*: must be a schema of a catalog"):
         load(f"storage.catalog={name}")

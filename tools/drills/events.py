@@ -1,34 +1,15 @@
-"""Reads Spark's event log of a run: every attempt of every task, and the lost executors."""
+"""A run from Spark's event log: every attempt of every task, and the lost executors."""
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from tools.event_log import Event, ExecutorRemoved, StageSubmitted, TaskEnd, events_of, parse
 
-@dataclass(frozen=True)
-class Attempt:
-    """One attempt of a task.
-
-    Attributes:
-        partition: id of its partition.
-        executor: id of its executor.
-        reason: ``Success``, or Spark's name of the failure (``ExecutorLostFailure``, ``FetchFailed``, ...).
-        detail: text of the failure; empty for none.
-        seconds: from launch to end.
-        speculative: whether it was a second copy of a slow task.
-    """
-
-    partition: int
-    executor: str
-    reason: str
-    detail: str
-    seconds: float
-    speculative: bool
+Attempt = TaskEnd
 
 
 @dataclass
@@ -40,31 +21,30 @@ class Stage:
         step: description of its job, as the run set it.
         tasks: number of its partitions.
         attempts: attempts of its tasks, in order of their end.
-        written: bytes that its tasks wrote to a table.
-        shuffled: bytes that its tasks wrote for a later stage.
     """
 
     number: int
     step: str
     tasks: int
     attempts: list[Attempt] = field(default_factory=list)
-    written: int = 0
-    shuffled: int = 0
 
-    def by_partition(self) -> dict[int, list[Attempt]]:
-        """Attempts of each partition."""
-        by_partition: dict[int, list[Attempt]] = defaultdict(list)
-        for attempt in self.attempts:
-            by_partition[attempt.partition].append(attempt)
-        return dict(by_partition)
+    @property
+    def written(self) -> int:
+        """Bytes that its tasks wrote to a table."""
+        return sum(attempt.bytes_written for attempt in self.attempts if attempt.reason == "Success")
+
+    @property
+    def shuffled(self) -> int:
+        """Bytes that its tasks wrote for a later stage."""
+        return sum(attempt.shuffle_bytes_written for attempt in self.attempts if attempt.reason == "Success")
 
     def repeated(self) -> dict[int, list[Attempt]]:
         """Attempts of the partitions that ran more than once."""
-        # A task whose map output is lost later ends a second time, as Resubmitted, without running again.
-        ran = {
-            partition: [attempt for attempt in attempts if attempt.reason != "Resubmitted"]
-            for partition, attempts in self.by_partition().items()
-        }
+        ran: dict[int, list[Attempt]] = defaultdict(list)
+        for attempt in self.attempts:
+            # A task whose map output is lost later ends a second time, as Resubmitted, without running again.
+            if attempt.reason != "Resubmitted":
+                ran[attempt.partition].append(attempt)
         return {partition: attempts for partition, attempts in ran.items() if len(attempts) > 1}
 
 
@@ -105,51 +85,16 @@ def read_event_logs(folder: Path) -> EventLog:
     return read_events(events_of(files[-1]))
 
 
-def read_events(events: Iterable[Mapping[str, Any]]) -> EventLog:
+def read_events(events: Iterable[Event]) -> EventLog:
     """Builds an event log from events."""
     log = EventLog()
-    for event in events:
-        kind = event["Event"]
-        if kind == "SparkListenerStageSubmitted":
-            _add_stage(log, event)
-        elif kind == "SparkListenerTaskEnd":
-            _add_attempt(log, event)
-        elif kind == "SparkListenerExecutorRemoved":
-            log.lost[event["Executor ID"]] = event["Removed Reason"]
+    for record in parse(events):
+        match record:
+            case StageSubmitted(number, step, tasks):
+                # Later attempts of a stage contain only the tasks that are left: keep the first.
+                log.stages.setdefault(number, Stage(number, step, tasks))
+            case TaskEnd() if record.stage in log.stages:
+                log.stages[record.stage].attempts.append(record)
+            case ExecutorRemoved(executor, reason):
+                log.lost[executor] = reason
     return log
-
-
-def events_of(path: Path) -> Iterator[dict[str, Any]]:
-    """Events of one uncompressed log, in order."""
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            if line.endswith("\n"):  # a killed driver may leave half a line at the end
-                yield json.loads(line)
-
-
-def _add_stage(log: EventLog, event: Mapping[str, Any]) -> None:
-    info = event["Stage Info"]
-    step = (event.get("Properties") or {}).get("spark.job.description") or ""
-    number = info["Stage ID"]
-    # Later attempts of a stage contain only the tasks that are left: keep the first.
-    log.stages.setdefault(number, Stage(number, step, info["Number of Tasks"]))
-
-
-def _add_attempt(log: EventLog, event: Mapping[str, Any]) -> None:
-    stage, info, end = log.stages.get(event["Stage ID"]), event["Task Info"], event["Task End Reason"]
-    if stage is None:
-        return
-    stage.attempts.append(
-        Attempt(
-            partition=info["Partition ID"],
-            executor=info["Executor ID"],
-            reason=end["Reason"],
-            detail=str(end.get("Description") or end.get("Loss Reason") or end.get("Message") or ""),
-            seconds=(info["Finish Time"] - info["Launch Time"]) / 1000,
-            speculative=info["Speculative"],
-        )
-    )
-    if end["Reason"] == "Success":
-        metrics = event.get("Task Metrics") or {}
-        stage.written += metrics["Output Metrics"]["Bytes Written"]
-        stage.shuffled += metrics["Shuffle Write Metrics"]["Shuffle Bytes Written"]

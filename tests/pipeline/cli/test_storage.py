@@ -27,7 +27,7 @@ def test_a_table_that_is_anothers_is_refused(shop: Shop) -> None:
     before = files_below(shop.lake)
     ran = shop.run()
     assert ran.code == 2
-    assert f"{table} is another's: column business_date is string, must be date" in ran.error
+    assert f"{table} does not match its contract: column business_date is string, must be date" in ran.error
     assert files_below(shop.lake) == before
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -395,32 +396,51 @@ def test_a_clock_of_the_store_that_goes_back_takes_no_lock_away(store: Store) ->
 # --- waiting, ending, stores that will not do
 
 
-def test_a_run_that_waits_gets_it_when_the_other_ends(store: Store) -> None:
-    first, told = held(store, "first"), []
+class Waits(logging.Handler):
+    """What runs log while they wait."""
 
-    def tell(text: str) -> None:
-        told.append(text)
-        if len(told) == 2:
-            first.end()
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+        self.at_second: Callable[[], None] = lambda: None
 
-    second = lock_of(store, "second")
-    second.begin(wait_seconds=30, tell=tell)
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+        if len(self.messages) == 2:
+            self.at_second()
+
+
+@pytest.fixture
+def waits() -> Iterator[Waits]:
+    logger, handler = logging.getLogger("pipeline.lake.lock"), Waits()
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+def test_a_run_that_waits_gets_it_when_the_other_ends(store: Store, waits: Waits) -> None:
+    first, second = held(store, "first"), lock_of(store, "second")
+    waits.at_second = first.end
+    second.begin(wait_seconds=30)
     second.check()
-    assert len(told) == 2
-    assert told[0].startswith("waiting for the lake: run first is at work in this lake")
+    assert len(waits.messages) == 2
+    assert waits.messages[0].startswith("waiting for the lake: run first is at work in this lake")
     assert not second.was_taken_over
     second.end()
 
 
-def test_a_run_waits_no_longer_than_it_was_told(store: Store) -> None:
-    first, told = held(store, "first"), []
+def test_a_run_waits_no_longer_than_it_was_told(store: Store, waits: Waits) -> None:
+    first = held(store, "first")
     with pytest.raises(TryAgainError, match="run first is at work"):
-        lock_of(store, "second").begin(wait_seconds=0.1, tell=told.append)
-    assert told
-    told.clear()
+        lock_of(store, "second").begin(wait_seconds=0.1)
+    assert waits.messages
+    waits.messages.clear()
     with pytest.raises(TryAgainError):
-        lock_of(store, "third").begin(tell=told.append)
-    assert told == []
+        lock_of(store, "third").begin()
+    assert waits.messages == []
     first.end()
 
 

@@ -1,13 +1,13 @@
-"""Reads the work of a run from Spark's event log: files that scans read, and the lines of each task."""
+"""The work of a run from Spark's event log: files that scans read, and the lines of each task."""
 
 from __future__ import annotations
 
-import json
 import statistics
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from tools.event_log import DriverMetrics, JobStart, PlanMetrics, TaskEnd, events_of, parse
 
 _FILES_READ = "number of files read"
 _PUBLISHING = "publishing "
@@ -38,39 +38,20 @@ def work_of(folder: Path) -> Work:
     names: dict[int, str] = {}
     values: dict[int, int] = {}
     steps: dict[int, str] = {}
-    lines: dict[int, list[int]] = {}
+    lines: dict[int, list[int]] = defaultdict(list)
     memory = 0
-    for event in _events(folder):
-        kind = event["Event"]
-        if kind.endswith(("SparkListenerSQLExecutionStart", "SparkListenerSQLAdaptiveExecutionUpdate")):
-            names.update(_metrics(event["sparkPlanInfo"]))
-        elif kind.endswith("SparkListenerDriverAccumUpdates"):
-            values.update(dict(event["accumUpdates"]))
-        elif kind == "SparkListenerJobStart":
-            step = (event.get("Properties") or {}).get("spark.job.description") or ""
-            steps.update(dict.fromkeys(event["Stage IDs"], step))
-        elif kind == "SparkListenerTaskEnd" and event["Task End Reason"]["Reason"] == "Success":
-            metrics = event["Task Metrics"]
-            memory = max(memory, metrics["Peak Execution Memory"])
-            if metrics["Output Metrics"]["Bytes Written"] and steps[event["Stage ID"]].startswith(
-                _PUBLISHING
-            ):
-                read = metrics["Shuffle Read Metrics"]["Total Records Read"]
-                lines.setdefault(event["Stage ID"], []).append(read)
+    for record in parse(events_of(folder)):
+        match record:
+            case PlanMetrics():
+                names.update(record.names)
+            case DriverMetrics():
+                values.update(record.values)
+            case JobStart():
+                steps.update(dict.fromkeys(record.stages, record.step))
+            case TaskEnd(reason="Success"):
+                memory = max(memory, record.peak_memory_bytes)
+                if record.bytes_written and steps[record.stage].startswith(_PUBLISHING):
+                    lines[record.stage].append(record.shuffle_rows_read)
     read = sum(value for number, value in values.items() if names.get(number) == _FILES_READ)
     largest = max(lines.values(), key=sum, default=[])
     return Work(read, tuple(largest), memory)
-
-
-def _metrics(plan: Mapping[str, Any]) -> dict[int, str]:
-    names = {metric["accumulatorId"]: metric["name"] for metric in plan["metrics"]}
-    for child in plan["children"]:
-        names |= _metrics(child)
-    return names
-
-
-def _events(folder: Path) -> Iterator[dict[str, Any]]:
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        with path.open(encoding="utf-8") as file:
-            for text in file:
-                yield json.loads(text)

@@ -7,43 +7,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from tools.drills.events import events_of
+from tools.event_log import ApplicationEnd, Event, ExecutorAdded, StageSubmitted, TaskEnd, events_of, parse
 
-_MILLISECONDS = 1000
-_NANOSECONDS = 1_000_000_000
 _INGESTING = "ingesting "
 # Delta adds a prefix and a suffix of its own to the job description that the run set.
 _DELTAS_OWN = re.compile(r"^(?:Delta: )*(?P<step>.*?)(?:: (?:Filtering files|Compute snapshot).*)?$")
 
 
-@dataclass(frozen=True)
-class Task:
-    """The successful attempt of a task.
-
-    Attributes:
-        launched: seconds since the run began.
-        ended: seconds since the run began.
-        executor: id of its executor.
-        rows_read: rows from tables, files and shuffles.
-        rows_written: rows written to a table.
-        shuffled: bytes that it wrote for later stages.
-        cpu_seconds: CPU time of its thread: what the task takes on a core of its own.
-    """
-
-    launched: float
-    ended: float
-    executor: str
-    rows_read: int = 0
-    rows_written: int = 0
-    shuffled: int = 0
-    cpu_seconds: float = 0.0
-
-    @property
-    def seconds(self) -> float:
-        """From launch to end."""
-        return self.ended - self.launched
+# An attempt that succeeded.
+Task = TaskEnd
 
 
 @dataclass
@@ -61,7 +34,7 @@ class Stage:
     @property
     def rows_read(self) -> int:
         """Rows that all its tasks read."""
-        return sum(task.rows_read for task in self.tasks)
+        return sum(task.input_rows + task.shuffle_rows_read for task in self.tasks)
 
     @property
     def rows_written(self) -> int:
@@ -76,7 +49,7 @@ class Stage:
     @property
     def shuffled(self) -> int:
         """Bytes that all its tasks wrote for later stages."""
-        return sum(task.shuffled for task in self.tasks)
+        return sum(task.shuffle_bytes_written for task in self.tasks)
 
     def lanes(self, cores: Mapping[str, int]) -> list[list[Task]]:
         """Groups its tasks by slot.
@@ -191,19 +164,8 @@ class Recorded:
                     tasks.append(replace(task, launched=clock, ended=clock + task.cpu_seconds))
                     clock += task.cpu_seconds
                     spent[task.executor] += task.cpu_seconds / self.executors.get(task.executor, 1)
-            stages.append(Stage(stage.step, sorted(tasks, key=lambda task: task.launched)))
+            stages.append(Stage(stage.step, _in_order(tasks)))
         return replace(phase, stages=stages, seconds=max(spent.values()))
-
-
-@dataclass
-class _Log:
-    """State while events are read."""
-
-    started: float = 0.0
-    ended: float = 0.0
-    steps: dict[int, str] = field(default_factory=dict)
-    tasks: dict[int, dict[int, Task]] = field(default_factory=dict)
-    executors: dict[str, int] = field(default_factory=dict)
 
 
 def read_event_log(path: Path) -> Recorded:
@@ -218,43 +180,36 @@ def read_event_log(path: Path) -> Recorded:
         raise ValueError(f"{path}: {error}") from None
 
 
-def read_events(events: Iterable[Mapping[str, Any]]) -> Recorded:
+def read_events(events: Iterable[Event]) -> Recorded:
     """Builds a run from events.
 
     Raises:
         ValueError: the events contain no successful task.
     """
-    log = _Log()
-    for event in events:
-        _take(log, event)
-    stages = [Stage(log.steps.get(number, ""), _in_order(tasks)) for number, tasks in log.tasks.items()]
-    stages.sort(key=lambda stage: stage.tasks[0].launched)
-    if not stages:
+    ended = 0.0
+    cores: dict[str, int] = {}
+    steps: dict[int, str] = {}
+    tasks: dict[int, dict[int, Task]] = defaultdict(dict)
+    for record in parse(events):
+        match record:
+            case ApplicationEnd():
+                ended = record.at
+            case ExecutorAdded():
+                cores[record.executor] = record.cores
+            case StageSubmitted():
+                steps.setdefault(record.stage, step_of(record.step))
+            case TaskEnd(reason="Success"):
+                # Spark recomputes a lost map output under the same id. Count the first attempt only, as in a
+                # healthy run.
+                tasks[record.stage].setdefault(record.partition, record)
+    if not tasks:
         raise ValueError("no task that succeeded: is this an event log, uncompressed?")
-    phases = _phases(stages)
+    stages = [Stage(steps.get(number, ""), _in_order(first.values())) for number, first in tasks.items()]
+    stages.sort(key=lambda stage: stage.tasks[0].launched)
     last_end = max(task.ended for stage in stages for task in stage.tasks)
     used = {task.executor for stage in stages for task in stage.tasks}
-    executors = {name: cores for name, cores in log.executors.items() if name in used}
-    return Recorded(phases, max(0.0, log.ended - last_end), executors, is_whole=log.ended > 0)
-
-
-def _take(log: _Log, event: Mapping[str, Any]) -> None:
-    kind = event["Event"]
-    if kind == "SparkListenerApplicationStart":
-        log.started = event["Timestamp"] / _MILLISECONDS
-    elif kind == "SparkListenerApplicationEnd":
-        log.ended = event["Timestamp"] / _MILLISECONDS - log.started
-    elif kind == "SparkListenerExecutorAdded":
-        log.executors[event["Executor ID"]] = event["Executor Info"]["Total Cores"]
-    elif kind == "SparkListenerStageSubmitted":
-        description = (event.get("Properties") or {}).get("spark.job.description") or ""
-        log.steps.setdefault(event["Stage Info"]["Stage ID"], step_of(description))
-    elif kind == "SparkListenerTaskEnd" and event["Task End Reason"]["Reason"] == "Success":
-        # Spark recomputes a lost map output under the same id. Count the first attempt only, as in a healthy
-        # run.
-        log.tasks.setdefault(event["Stage ID"], {}).setdefault(
-            event["Task Info"]["Partition ID"], _task(event, log.started)
-        )
+    executors = {name: count for name, count in cores.items() if name in used}
+    return Recorded(_phases(stages), max(0.0, ended - last_end), executors, is_whole=ended > 0)
 
 
 def step_of(description: str) -> str:
@@ -263,22 +218,8 @@ def step_of(description: str) -> str:
     return match["step"] if match else description
 
 
-def _task(event: Mapping[str, Any], started: float) -> Task:
-    info, metrics = event["Task Info"], event["Task Metrics"]
-    read = metrics["Input Metrics"]["Records Read"] + metrics["Shuffle Read Metrics"]["Total Records Read"]
-    return Task(
-        launched=info["Launch Time"] / _MILLISECONDS - started,
-        ended=info["Finish Time"] / _MILLISECONDS - started,
-        executor=info["Executor ID"],
-        rows_read=read,
-        rows_written=metrics["Output Metrics"]["Records Written"],
-        shuffled=metrics["Shuffle Write Metrics"]["Shuffle Bytes Written"],
-        cpu_seconds=(metrics["Executor CPU Time"] + metrics["Executor Deserialize CPU Time"]) / _NANOSECONDS,
-    )
-
-
-def _in_order(tasks: Mapping[int, Task]) -> list[Task]:
-    return sorted(tasks.values(), key=lambda task: task.launched)
+def _in_order(tasks: Iterable[Task]) -> list[Task]:
+    return sorted(tasks, key=lambda task: task.launched)
 
 
 def _phases(stages: Sequence[Stage]) -> list[Phase]:
