@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.markup import escape
+
 from pipeline.cli.job import Job
 from pipeline.cli.options import Options
-from pipeline.report.doctor import print_findings
+from pipeline.report.streams import output
+from pipeline.report.tables import bare_grid
 from pipeline.steps.context import Batch
 from pipeline.steps.doctor import examine
 
+_STYLES = {"ok": "green", "warning": "yellow", "problem": "red"}
 
-def run(batch: Batch, _: Options) -> None:
+
+def run(batch: Batch, _: Options) -> dict[str, Any]:
     """Runs all checks of the place and prints their findings."""
-    batch.outcome.checks = [finding.as_json() for finding in examine(batch)]
-    print_findings(batch.outcome.checks)
+    checks = [finding.as_json() for finding in examine(batch)]
+    _print_findings(checks)
+    return {"checks": checks}
+
+
+def _print_findings(checks: Iterable[Mapping[str, str]]) -> None:
+    """Prints one line per check.
+
+    Args:
+        checks: ``checks`` of the result.
+    """
+    grid = bare_grid()
+    for name in ("check", "is", "found", "what to do"):
+        grid.add_column(name, overflow="fold")
+    for check in checks:
+        style = _STYLES[check["state"]]
+        grid.add_row(
+            check["check"], f"[{style}]{check['state']}[/]", escape(check["said"]), escape(check["advice"])
+        )
+    output().print(grid)
 
 
 JOB = Job(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
+from rich import box
+from rich.table import Table as Grid
 
 from pipeline.cli.job import Job
 from pipeline.cli.options import Options
-from pipeline.report.drill import print_drill
+from pipeline.report.streams import output
 from pipeline.steps.context import Batch
 from schemas.errors import UsageError
 from schemas.states import ExitCode
@@ -22,15 +26,17 @@ _ROOT = Path(__file__).resolve().parents[1]
 # Small partitions give each step more tasks than there are workers.
 _SETTINGS = {"spark.sql.files.maxPartitionBytes": "400k", "spark.plugins": "cymbal.drill.ExecutorFaults"}
 
+_WIDTH = 320
 
-def run(batch: Batch, options: Options) -> None:
+
+def run(batch: Batch, options: Options) -> dict[str, Any]:
     """Runs the batch without and with faults. Each run is submitted to the same place as this job."""
     if options.landing or options.lake:
         raise UsageError("drill works on sales of its own: give --scratch, not --landing or --lake")
     rows = options.extra["rows"]
     if batch.dry_run:
         batch.outcome.planned += [f"{name}: {text}" for name, text in NAMES.items()]
-        return
+        return {}
     reports = Path(options.extra["reports"]).resolve() / batch.run_id
     scratch = f"{options.extra['scratch'] or reports}".rstrip("/")
     root = scratch if options.extra["scratch"] is None else f"{scratch}/{batch.run_id}"
@@ -43,14 +49,70 @@ def run(batch: Batch, options: Options) -> None:
     ]
     arguments = [part for assignment in assignments for part in ("--set", assignment)]
     runner = Runner(os.environ.get("CYMBAL_PLACE", "local"), reports / "runs", _SETTINGS, arguments, jars)
-    drill = Drill(batch.spark, runner, root, rows, target, options.extra["stop_seconds"], batch.tell)
+    drill = Drill(batch.spark, runner, root, rows, target, options.extra["stop_seconds"])
     evidence = drill.run(options.extra["fault"])
-    batch.outcome.drill = [row.as_json() for row in evidence]
+    rows_of_evidence = [row.as_json() for row in evidence]
     write_rows(reports / "drill.json", evidence)
-    print_drill(batch.outcome.drill)
+    _print_drill(rows_of_evidence)
     for row in evidence:
         if row.problem:
             batch.outcome.fail(ExitCode.AUDIT, f"{row.fault}: {row.problem}")
+    return {"drill": rows_of_evidence}
+
+
+def _print_drill(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Prints one row per fault: what ran again, what did not, the cost, whether the tables are equal."""
+    grid = Grid(box=box.MARKDOWN)
+    for header in (
+        "fault",
+        "exit",
+        "chunks again",
+        "others",
+        "map side",
+        "why",
+        "task s wasted",
+        "s lost",
+        "tables",
+    ):
+        grid.add_column(header, no_wrap=True)
+    for row in rows:
+        grid.add_row(*_cells(row))
+    console = output()
+    # Print whole lines on narrow terminals too: a truncated table is no evidence.
+    console.width = _WIDTH
+    console.print(grid, crop=False)
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    if row["skipped"]:
+        return [row["text"], "", "", "", "", f"skipped: {row['skipped']}", "", "", ""]
+    repeated = {chunk: count for chunk, count in row["write_tasks_again"].items() if count}
+    others = [chunk for chunk in row["write_tasks"] if chunk not in repeated]
+    elsewhere = [f"{step} {count}" for step, count in row["tasks_again_elsewhere"].items()]
+    return [
+        row["text"],
+        _codes(row["exit_codes"]),
+        ", ".join(f"{c} {n}/{row['write_tasks'][c]}" for c, n in repeated.items()) or "none",
+        ", ".join(others) or "none",
+        ", ".join([f"{row['map_tasks_again']}/{row['map_tasks']}", *elsewhere])
+        if row["map_tasks"]
+        else ", ".join(elsewhere),
+        ", ".join(f"{count} {cause}" for cause, count in row["causes"].items()),
+        f"{row['task_seconds_wasted']:.1f} of {row['task_seconds']:.1f}",
+        f"{row['seconds_lost']:.0f}",
+        row["problem"] or ("equal" if row["tables_equal"] else "DIFFER"),
+    ]
+
+
+def _codes(codes: list[int]) -> str:
+    """Exit codes in order of the runs; consecutive equal codes are counted."""
+    groups: list[tuple[int, int]] = []
+    for code in codes:
+        if groups and groups[-1][0] == code:
+            groups[-1] = (code, groups[-1][1] + 1)
+        else:
+            groups.append((code, 1))
+    return ", then ".join(str(code) if count == 1 else f"{count} x {code}" for code, count in groups)
 
 
 JOB = Job(

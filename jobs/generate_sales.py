@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,8 @@ from pipeline.steps.context import Batch
 from schemas.errors import UsageError
 from tools.synthetic.generate import generate
 from tools.synthetic.plan import SyntheticPlan
+
+_LOG = logging.getLogger(__name__)
 
 # Fields of the plan that come from the common options and the config.
 _FROM_CONFIG = frozenset({"first_date", "last_date", "timezone", "ranges", "late_days"})
@@ -30,7 +33,7 @@ def run(batch: Batch, options: Options) -> None:
     )
     if batch.dry_run:
         return
-    batch.tell(f"generating {plan.rows:,} lines")
+    _LOG.info(f"generating {plan.rows:,} lines")
     try:
         generate(batch.spark, plan, landing, options.extra["truth"], overwrite=options.extra["overwrite"])
     except FileExistsError as error:

@@ -7,15 +7,15 @@ import click
 from pipeline.cli.job import SAFE_HOURS, Job
 from pipeline.cli.options import Options
 from pipeline.steps.context import Batch, DateRange
-from pipeline.steps.maintain import maintain
+from pipeline.steps.maintain import Counts, maintain
 from schemas.errors import UsageError
 
 
-def run(batch: Batch, options: Options) -> None:
+def run(batch: Batch, options: Options) -> Counts:
     """Maintains every table. Deletes files that no version of the last --retain-hours refers to."""
     if batch.requested != DateRange():
         raise UsageError("maintain_tables works on whole tables: it takes no dates")
-    maintain(batch, options.extra["retain_hours"])
+    return maintain(batch, options.extra["retain_hours"])
 
 
 JOB = Job(

@@ -9,12 +9,15 @@ from pipeline.steps.migrate import migrate
 from schemas.errors import UsageError
 
 
-def run(batch: Batch, _: Options) -> None:
+def run(batch: Batch, _: Options) -> dict[str, list[str]]:
     """Adds what older tables lack, and records what the ledger lacks."""
     if batch.requested != DateRange():
         raise UsageError("migrate_tables works on whole tables: it takes no dates")
-    batch.outcome.migrated = migrate(batch)
-    batch.outcome.planned += batch.outcome.migrated if batch.dry_run else []
+    actions = migrate(batch)
+    batch.outcome.has_changed = bool(actions)
+    if batch.dry_run:
+        batch.outcome.planned += actions
+    return {"migrated": actions}
 
 
 JOB = Job(

@@ -10,12 +10,15 @@ from schemas.errors import UsageError
 from schemas.states import Stage
 
 
-def run(batch: Batch, _: Options) -> None:
+def run(batch: Batch, _: Options) -> dict[str, list[str]]:
     """Corrects the ledger, and publishes and builds dates again that differ from what bronze gives."""
     if batch.requested != DateRange():
         raise UsageError("repair_lake works on the whole lake: it takes no dates")
-    batch.outcome.repaired = repair(batch)
-    batch.outcome.planned += batch.outcome.repaired if batch.dry_run else []
+    actions = repair(batch)
+    batch.outcome.has_changed = bool(actions)
+    if batch.dry_run:
+        batch.outcome.planned += actions
+    return {"repaired": actions}
 
 
 JOB = Job(

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 from pipeline.cli.job import Job
 from pipeline.cli.options import Options
-from pipeline.report.verification import print_verification
+from pipeline.report.streams import output
 from pipeline.steps.context import Batch
-from pipeline.steps.verify import verify
+from pipeline.steps.verify import Verification, verify
 
 
 def run(batch: Batch, _: Options) -> None:
     """Verifies the requested dates and prints the findings."""
-    print_verification(verify(batch, batch.requested))
+    _print_verification(verify(batch, batch.requested))
+
+
+def _print_verification(verification: Verification) -> None:
+    """Prints how much was verified and what deserves a look. Problems are reported as the run's errors."""
+    console = output()
+    dates = verification.dates
+    if dates:
+        state = "hold" if not verification.problems else "do NOT hold"
+        console.print(
+            f"{len(dates)} dates from {dates[0]} to {dates[-1]}: every line, unique keys, "
+            f"reconciliation and gold totals {state}"
+        )
+    else:
+        console.print("no published date to verify")
+    if verification.stale:
+        console.print(f"not verified, waiting to be published: {', '.join(map(str, verification.stale))}")
+    for line in verification.reused_numbers:
+        console.print(f"the same numbers on several sale dates: {line}", markup=False)
 
 
 JOB = Job(

@@ -44,7 +44,7 @@ def _known_zone(name: str) -> str:
 
 
 def _time_of_day(value: Any) -> Any:
-    # YAML 1.1 reads an unquoted 04:30 as 270, a number in base 60.
+    # YAML 1.1 reads an unquoted 14:30 as 870, a number in base 60.
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
         return f"{value // 60:02d}:{value % 60:02d}"
     if isinstance(value, str) and not _TIME_FORM.fullmatch(value):

@@ -113,14 +113,18 @@ class DriverMetrics(Record):
     values: Mapping[int, int]
 
 
-def events_of(path: Path) -> Iterator[Event]:
-    """Events of one uncompressed log, or of all logs below a folder, in order."""
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    for file in files:
-        with file.open(encoding="utf-8") as lines:
-            for line in lines:
-                if line.endswith("\n"):  # a killed driver may leave half a line at the end
-                    yield json.loads(line)
+def events_of(file: Path) -> Iterator[Event]:
+    """Events of one uncompressed log, in order."""
+    with file.open(encoding="utf-8") as lines:
+        for line in lines:
+            if line.endswith("\n"):  # a killed driver may leave half a line at the end
+                yield json.loads(line)
+
+
+def events_below(folder: Path) -> Iterator[Event]:
+    """Events of all logs below a folder, log by log, by name."""
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        yield from events_of(file)
 
 
 def parse(events: Iterable[Event]) -> Iterator[Record]:

@@ -38,8 +38,8 @@ def find_suspect_hashes(lines: DataFrame, resent_sale_dates: Collection[dt.date]
     """Finds the key hashes of the lines that may have a copy.
 
     A line may have a copy if another line has the same hash, if it is an adjustment, or if its sale date is
-    in ``resent_sale_dates``. Two different keys share a hash once in 10^19 pairs. Comparing such lines as copies
-    does no harm, because the comparison uses the whole key.
+    in ``resent_sale_dates``. Two different keys share a hash once in 10^19 pairs. That does no harm, because
+    :func:`resolve_copies` compares whole keys.
 
     Args:
         lines: accepted lines with key_hash, is_adjustment and sale_date.

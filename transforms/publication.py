@@ -63,7 +63,7 @@ def with_chunks(lines: DataFrame, splits: Mapping[Split, Collection[dt.date] | N
     """
     chunk, folded = F.lit(None).cast("string"), {}
     for number, ((key, ranges), dates) in enumerate(splits.items()):
-        # In a column of its own, the key is folded once. In the chunk expression, it would be twice per range.
+        # Fold the key once, in its own column. The chunk expression would fold it twice per range.
         folded[f"folded_start_{number}"] = folded_start(F.col(key), letters_needed(ranges))
         new_chunk = chunk_of_folded(F.col(f"folded_start_{number}"), ranges)
         chunk = new_chunk if dates is None else F.when(_is_on(dates), new_chunk).otherwise(chunk)
@@ -103,6 +103,6 @@ def _as_sales(lines: DataFrame, duplicates: Column) -> DataFrame:
 
 
 def with_prices(lines: DataFrame) -> DataFrame:
-    """Adds ``net_amount`` decimal(18,3): gross minus discount; exact, because no discount exceeds the gross."""
+    """Adds ``net_amount`` decimal(18,3): gross minus discount, exact (no discount exceeds the gross)."""
     net = F.col("gross_amount") - F.col("discount_amount")
     return lines.withColumn("net_amount", net.cast("decimal(18,3)"))

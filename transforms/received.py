@@ -76,7 +76,7 @@ def with_typed_fields(received: DataFrame, terms: ValidationConfig) -> DataFrame
 
     Returns:
         The columns of ``received`` with trimmed fields; ``typed_<name>`` for each column that is cast;
-        ``sale_date`` date; ``untidy_raw`` text: JSON of the line as received if trimming changed it, else
+        ``sale_date`` date; ``untidy_raw`` text: JSON of the line as received if a field is not tidy, else
         null.
     """
     # Check first whether a line needs trimming: nearly no line does, and the check is far cheaper.

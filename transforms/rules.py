@@ -1,11 +1,10 @@
-"""The rules that judge a received line: reject reason -> condition, in one mapping.
+"""The rules that validate a received line: reject reason -> condition, in one mapping.
 
-A rule is a small function that returns a boolean Column which is true where the line is rejected, over the
-columns that :func:`transforms.received.with_typed_fields` gives: the trimmed text of a field under its own
+A rule is a small function that returns a boolean Column. The column is true if the line must be rejected. It
+uses the columns of :func:`transforms.received.with_typed_fields`: the trimmed text of a field under its own
 name, its typed value under ``typed_<name>``, and ``sale_date``.
 
-What a line breaks is worked out once, as a bit for each rule in one number: everything that hangs on it is
-then a look at that number.
+All rules are evaluated once, into one integer with a bit for each rule. Later expressions only test its bits.
 """
 
 from __future__ import annotations
@@ -22,36 +21,36 @@ from transforms.fields import QUANTITY_DECIMALS, REPLACEMENT_CHARACTER, currency
 MALFORMED_LINE = "malformed_line"
 _CURRENCY_FORM = r"^[A-Z]{3}$"
 
-# Decimals by ISO 4217 code, for the currencies that are allowed.
+# Number of decimals of each allowed currency, by ISO 4217 code.
 Scales = Mapping[str, int]
 
 
 def broken_rules(scales: Scales) -> Column:
-    """int: the rules that a line breaks, a bit for each; 0 where it is accepted.
+    """int: the rules that a line breaks, one bit for each; 0 for an accepted line.
 
-    A rule may be null where its fields are missing: that is no rejection, ``missing_<column>`` is.
+    A rule may be null if a field is missing. A null does not reject the line; ``missing_<column>`` does.
 
     Args:
-        scales: decimals by ISO 4217 code, for the currencies that are allowed.
+        scales: number of decimals of each allowed currency, by ISO 4217 code.
     """
     broken = F.lit(0)
     for reason, rule in _RULES.items():
         broken = broken.bitwiseOR(F.when(rule(scales), F.lit(_bit(reason))).otherwise(F.lit(0)))
-    # Of a line that could not be split, the fields that were found may stand under the wrong names.
+    # The fields of a malformed line may have the wrong names, so only MALFORMED_LINE counts for it.
     malformed = F.col("malformed_text").isNotNull()
-    counts = F.when(malformed, F.lit(0)).otherwise(F.lit(_ALL_BITS))
-    return counts.bitwiseAND(broken).bitwiseOR(
+    mask = F.when(malformed, F.lit(0)).otherwise(F.lit(_ALL_BITS))
+    return mask.bitwiseAND(broken).bitwiseOR(
         F.when(malformed, F.lit(_bit(MALFORMED_LINE))).otherwise(F.lit(0))
     )
 
 
 def breaks(reason: str) -> Column:
-    """boolean: the line breaks the rule of this reason, by ``broken_rules``."""
+    """boolean: whether the line breaks the rule of this reason, from the column ``broken_rules``."""
     return F.col("broken_rules").bitwiseAND(_bit(reason)) != 0
 
 
 def reject_reasons() -> Column:
-    """array<string>: the reasons of all rules that the line breaks, sorted, by ``broken_rules``."""
+    """array<string>: sorted reasons of all rules that the line breaks, from the column ``broken_rules``."""
     return F.array_compact(F.array(*[F.when(breaks(reason), F.lit(reason)) for reason in _RULES]))
 
 
@@ -79,7 +78,7 @@ def _is_currency_not_allowed(scales: Scales) -> Column:
 
 
 def _has_currency_form(name: str, scales: Scales) -> Column:
-    # Every currency of the config has the form of ISO 4217, so most lines need no regular expression.
+    # Every allowed currency has the right form, so most lines need no regular expression.
     return _is_allowed(name, scales) | F.col(name).rlike(_CURRENCY_FORM)
 
 
@@ -92,7 +91,7 @@ def _is_too_fine_quantity(name: str, _: Scales) -> Column:
 
 
 def _exceeds_scale(name: str, scales: Scales) -> Column:
-    """Only of a text that is a decimal at all: what does not parse is bad, not too fine."""
+    """Applies only to text that parses as a decimal; other text breaks ``bad_<name>`` instead."""
     parses = F.col(f"typed_{name}").isNotNull()
     return parses & (decimals(F.col(name)) > currency_decimals(F.col("currency"), scales))
 
@@ -110,9 +109,9 @@ def _signs_disagree(_: Scales) -> Column:
     return _either(negative_sale, _either(positive_return, opposite_discount))
 
 
-def _either(one: Column, other: Column) -> Column:
-    """``one or other`` where a null, of a field that is missing or bad, counts as no."""
-    return F.coalesce(one, F.lit(False)) | F.coalesce(other, F.lit(False))
+def _either(first: Column, second: Column) -> Column:
+    """boolean: ``first or second``; a null, from a missing or bad field, counts as false."""
+    return F.coalesce(first, F.lit(False)) | F.coalesce(second, F.lit(False))
 
 
 def _discount_exceeds_gross(_: Scales) -> Column:
@@ -124,10 +123,11 @@ def _is_future_sale(_: Scales) -> Column:
 
 
 def _holds_undecodable_text(_: Scales) -> Column:
-    found = F.lit(False)
+    is_undecodable = F.lit(False)
     for name in names_of("text"):
-        found = found | F.coalesce(F.contains(F.col(name), F.lit(REPLACEMENT_CHARACTER)), F.lit(False))
-    return found
+        has_replacement = F.contains(F.col(name), F.lit(REPLACEMENT_CHARACTER))
+        is_undecodable = is_undecodable | F.coalesce(has_replacement, F.lit(False))
+    return is_undecodable
 
 
 _UNORDERED: dict[str, Callable[[Scales], Column]] = {
@@ -151,10 +151,10 @@ _UNORDERED: dict[str, Callable[[Scales], Column]] = {
     "future_sale": _is_future_sale,
     MALFORMED_LINE: _holds_undecodable_text,
 }
-# In the order in which the reasons of a line are listed.
+# Sorted, because the reasons of a line are listed in this order.
 _RULES = dict(sorted(_UNORDERED.items()))
 _POSITIONS = {reason: position for position, reason in enumerate(_RULES)}
-_ALL_BITS = (1 << len(_RULES)) - 1  # Spark makes it a bigint where an int has too few bits
+_ALL_BITS = (1 << len(_RULES)) - 1  # becomes a bigint in Spark if an int has too few bits
 REJECT_REASONS: tuple[str, ...] = tuple(_RULES)
 
 

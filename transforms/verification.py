@@ -1,4 +1,4 @@
-"""Checks of published tables against each other: each finds rows that should not be there."""
+"""Checks published tables against each other. Each check returns the rows that are wrong."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ _NUMBERS = ("store_id", "transaction_id", "line_number")
 
 
 def find_repeated_keys(sales: DataFrame) -> DataFrame:
-    """Keys that are published more than once, under whatever business dates.
+    """Finds keys that are published more than once, under any business dates.
 
     Args:
         sales: ``silver/sales``.
 
     Returns:
-        store_id, transaction_id, line_number, sale_date, copies bigint, business_dates array<date>.
+        One row per key: store_id, transaction_id, line_number, sale_date, copies bigint, business_dates
+        array<date>.
     """
     keys = sales.groupBy(*KEY_COLUMNS).agg(
         F.count(F.lit(1)).alias("copies"), F.collect_set("business_date").alias("business_dates")
@@ -27,18 +28,18 @@ def find_repeated_keys(sales: DataFrame) -> DataFrame:
 
 
 def find_reused_numbers(sales: DataFrame, wanted: DataFrame) -> DataFrame:
-    """Numbers of a receipt line that stand on several sale dates: two lines, worth a look.
+    """Finds receipt line numbers that occur on several sale dates. They are valid but may show an error.
 
     Args:
         sales: ``silver/sales``.
-        wanted: the lines of it that are being looked at.
+        wanted: the lines of ``sales`` whose numbers to look up.
 
     Returns:
-        store_id, transaction_id, line_number, sale_dates array<date>, in order.
+        One row per number, in order: store_id, transaction_id, line_number, sale_dates array<date>, sorted.
     """
-    looked_up = wanted.select(*_NUMBERS).distinct()
+    numbers = wanted.select(*_NUMBERS).distinct()
     dates = (
-        sales.join(looked_up, list(_NUMBERS), "left_semi")
+        sales.join(numbers, list(_NUMBERS), "left_semi")
         .groupBy(*_NUMBERS)
         .agg(F.array_sort(F.collect_set("sale_date")).alias("sale_dates"))
     )
@@ -46,16 +47,17 @@ def find_reused_numbers(sales: DataFrame, wanted: DataFrame) -> DataFrame:
 
 
 def row_differences(wanted: DataFrame, found: DataFrame, period: str = "business_date") -> DataFrame:
-    """Periods and currencies of a gold table whose rows are not those that the sales give.
+    """Compares a gold table with the rows that the sales produce, by period and currency.
 
     Args:
-        wanted: rows that the sales give, with lines and net_amount.
-        found: rows that the table holds, of the same columns.
+        wanted: rows that the sales produce, with lines and net_amount.
+        found: rows of the table, with the same columns.
         period: date column that holds the first date of a row's period.
 
     Returns:
-        period date, currency; of the rows that only one side has: wanted and found bigint, how many,
-        wanted_lines and found_lines bigint, wanted_net and found_net decimal(38,3).
+        One row per (period, currency) that differs. It covers the rows that only one side has: wanted and
+        found bigint, number of rows; wanted_lines and found_lines bigint; wanted_net and found_net
+        decimal(38,3).
     """
     sides = {
         "wanted": wanted.exceptAll(found.select(wanted.columns)),
@@ -77,19 +79,19 @@ def row_differences(wanted: DataFrame, found: DataFrame, period: str = "business
     return rows.groupBy(*grain).agg(*totals).orderBy(*grain)
 
 
-# What identifies a published line and where it comes from; `amount`s are part of the payload.
+# Columns about the origin and copies of a line. The key and the payload hash cover all other columns.
 _SALES_IDENTITY = ("chunk", "drop_date", "source_file", "is_adjustment", "duplicates")
 _CONFLICTS_IDENTITY = ("chunk", "drop_date", "source_file", "is_adjustment", "outcome", "kept_drop_date")
 
 
 def digest_by_date(rows: DataFrame) -> DataFrame:
-    """A digest of a date's rows that no order of rows changes.
+    """Computes a digest of the rows of each date, independent of their order.
 
     Args:
         rows: ``silver/sales`` or ``silver/conflicts``.
 
     Returns:
-        One row a business_date: digest text; sale_dates array<date>.
+        One row per business_date: digest text; sale_dates array<date>.
     """
     identity = _SALES_IDENTITY if "duplicates" in rows.columns else _CONFLICTS_IDENTITY
     line_hash = F.xxhash64(*KEY_COLUMNS, *identity, payload_hash())
@@ -106,21 +108,21 @@ def digest_by_date(rows: DataFrame) -> DataFrame:
 
 
 def expected_lines(accepted: DataFrame) -> DataFrame:
-    """What is to become of every accepted line, from the contract's own words: for each key one copy stays.
+    """Computes the outcome of every accepted line directly from the contract: one copy of each key is kept.
 
     Args:
-        accepted: all accepted lines of the sale dates looked at, with ``chunk``.
+        accepted: all accepted lines of the sale dates to verify, with ``chunk``.
 
     Returns:
-        The lines with ``fate`` text: ``published``, ``duplicate`` (counted on the published line), or the
-        outcome under which the line is in ``silver/conflicts``; ``copies`` int: equal copies of a published
-        line under its date; ``kept_drop_date`` date.
+        The lines with these columns added: ``fate`` text: ``published``, ``duplicate`` (counted on the
+        published line), or the outcome in ``silver/conflicts``; ``copies`` int: number of equal copies of a
+        published line under its business date; ``kept_drop_date`` date.
     """
-    every = Window.partitionBy(*KEY_COLUMNS)
-    first = F.min(F.struct(*COPY_ORDER, "business_date")).over(every)
-    # Copies that are equal in file, too, are told apart by a number of their own.
-    own = Window.partitionBy(*KEY_COLUMNS, *COPY_ORDER, "business_date").orderBy(F.lit(1))
-    ranked = accepted.withColumns({"first": first, "position": F.row_number().over(own)})
+    same_key = Window.partitionBy(*KEY_COLUMNS)
+    first = F.min(F.struct(*COPY_ORDER, "business_date")).over(same_key)
+    # Number the equal copies in one file, so that only one of them counts as published.
+    equal_copies = Window.partitionBy(*KEY_COLUMNS, *COPY_ORDER, "business_date").orderBy(F.lit(1))
+    ranked = accepted.withColumns({"first": first, "position": F.row_number().over(equal_copies)})
     is_equal = F.col("payload_hash") == F.col("first.payload_hash")
     is_here = F.col("business_date") == F.col("first.business_date")
     is_first = F.struct(*COPY_ORDER, "business_date") == F.col("first")
@@ -131,7 +133,7 @@ def expected_lines(accepted: DataFrame) -> DataFrame:
         .when(is_equal, F.lit("late_duplicate"))
         .otherwise(F.lit("late_conflict"))
     )
-    copies = F.count_if(is_here & is_equal).over(every) - 1
+    copies = F.count_if(is_here & is_equal).over(same_key) - 1
     return ranked.withColumns(
         {
             "fate": fate,
@@ -156,16 +158,16 @@ _MATCHED = (
 
 
 def line_differences(expected: DataFrame, sales: DataFrame, conflicts: DataFrame) -> DataFrame:
-    """Lines that are not in silver as they are to be, or that silver has and are not to be.
+    """Finds lines that silver lacks, holds with other values, or should not hold.
 
     Args:
-        expected: as :func:`expected_lines` returns them.
-        sales: ``silver/sales`` of the dates looked at.
-        conflicts: ``silver/conflicts`` of them.
+        expected: lines as :func:`expected_lines` returns them.
+        sales: ``silver/sales`` of the dates to verify.
+        conflicts: ``silver/conflicts`` of the same dates.
 
     Returns:
-        One row a line that differs: business_date, key columns, outcome text (``published`` or that of the
-        conflict), wanted bigint and found bigint: how many such rows there are to be, and are.
+        One row per line that differs: business_date; the key columns; outcome text, ``published`` or the
+        outcome of the conflict; wanted bigint, expected number of such rows; found bigint, actual number.
     """
     wanted = expected.filter(F.col("fate") != "duplicate").select(
         *[F.col(name) for name in _MATCHED if name not in ("outcome", "duplicates")],
@@ -173,11 +175,13 @@ def line_differences(expected: DataFrame, sales: DataFrame, conflicts: DataFrame
         F.when(F.col("fate") == "published", F.col("copies")).alias("duplicates"),
     )
     published = sales.withColumns({"outcome": F.lit("published"), "payload_hash": payload_hash()})
-    left_out = conflicts.withColumns({"payload_hash": payload_hash(), "duplicates": F.lit(None).cast("int")})
+    unpublished = conflicts.withColumns(
+        {"payload_hash": payload_hash(), "duplicates": F.lit(None).cast("int")}
+    )
     sides = (
         wanted.select(*_MATCHED).withColumn("side", F.lit("wanted")),
         published.select(*_MATCHED).withColumn("side", F.lit("found")),
-        left_out.select(*_MATCHED).withColumn("side", F.lit("found")),
+        unpublished.select(*_MATCHED).withColumn("side", F.lit("found")),
     )
     counted = (
         sides[0]

@@ -8,7 +8,7 @@ import shlex
 import sys
 import traceback
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 import click
 from pyspark.sql import SparkSession
 
+from pipeline import clock
 from pipeline.cli.observe import publish_metrics
 from pipeline.cli.options import Options, common_options, read_options
 from pipeline.cli.result import begin_result, is_uri, result_of, write_result
@@ -24,7 +25,7 @@ from pipeline.cli.version import code_version
 from pipeline.lake.catalog import Catalog
 from pipeline.lake.causes import explain
 from pipeline.lake.files import FileStore
-from pipeline.lake.ledger import Ledger, now, settings_columns
+from pipeline.lake.ledger import Ledger, settings_columns
 from pipeline.lake.lock import LakeLock
 from pipeline.lake.session import open_session, overridden_settings
 from pipeline.lake.tables import Lake
@@ -42,7 +43,8 @@ from schemas.states import DateStatus, ExitCode, RunStatus, Stage
 # Of a wrong command, or of input that is not there, the same command would come to the same.
 _WORTH_ANOTHER_RUN = (ExitCode.UNEXPECTED, ExitCode.SOME_DATES_FAILED, ExitCode.TRY_AGAIN)
 
-Body = Callable[[Batch, Options], None]
+# Returns the sections of the result that are the job's own.
+Body = Callable[[Batch, Options], Mapping[str, Any] | None]
 _LOG = logging.getLogger(__name__)
 
 # Delta's own: what it takes as safe for readers and writers that it knows nothing of.
@@ -141,7 +143,7 @@ class _Run:
         self._job = job
         self._options = options
         self._arguments = arguments
-        self._started = now()
+        self._started = clock.now()
         self._run_id = f"{self._started:%Y%m%dT%H%M%S}-{job.name}-{uuid.uuid4().hex[:8]}"
         self._outcome = Outcome()
         self._ledger: Ledger | None = None
@@ -151,6 +153,7 @@ class _Run:
         self._result_path: str | None = None
         self._lock: LakeLock | None = None
         self._timetable: Timetable | None = None
+        self._sections: Mapping[str, Any] = {}
 
     def execute(self) -> int:
         """Runs the job's body between its first and last event.
@@ -170,7 +173,7 @@ class _Run:
                 settings = settings_of(self._options)
                 self._batch = self._open(settings, progress)
                 self._begin(self._batch, settings)
-                self._job.body(self._batch, self._options)
+                self._sections = self._job.body(self._batch, self._options) or {}
             except Exception as error:
                 self._note(error)
             if self._job.records_runs:
@@ -182,8 +185,8 @@ class _Run:
         code, status = self._outcome.exit_code, self._status()
         if code in _WORTH_ANOTHER_RUN and self._job.records_runs:
             self._outcome.run_again = _command_line(self._job.name, self._arguments)
-        result = result_of(self._run_id, self._job.name, status, code, self._outcome)
-        took = now() - self._started
+        result = result_of(self._run_id, self._job.name, status, self._outcome, self._sections)
+        took = clock.now() - self._started
         print_summary(result, self._batch.lake.root if self._batch else None, took)
         publish_metrics(result, took)
         return self._write_result(result, code)
@@ -207,7 +210,7 @@ class _Run:
         ledger = Ledger(lake)
         self._timetable = Timetable(
             began=self._started,
-            clock=now,
+            clock=clock.now,
             deadlines=settings.deadlines.by_stage(),
             zone=settings.business_day.timezone,
             history=ledger.stages,
@@ -305,7 +308,7 @@ class _Run:
     def _record_end(self, ledger: Ledger) -> None:
         event = self._event | {
             "status": self._status().value,
-            "ended_at": now(),
+            "ended_at": clock.now(),
             "exit_code": int(self._outcome.exit_code),
             "error": "; ".join(self._outcome.errors)[:4000] or None,
         }

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.lake.ledger import now
+from pipeline import clock
 from pipeline.report.summary import print_error
 
 
@@ -22,6 +22,6 @@ def publish_metrics(result: Mapping[str, Any], took: dt.timedelta) -> None:
     from pipeline.report.metrics import write_metrics  # most runs do not need its imports
 
     try:
-        write_metrics(target, result, took, now())
+        write_metrics(target, result, took, clock.now())
     except (OSError, ValueError) as error:
         print_error(f"CYMBAL_METRICS={target}: {getattr(error, 'strerror', None) or error}")

@@ -6,6 +6,7 @@ import datetime as dt
 import errno
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,41 @@ from pipeline.planning.reconciliation import totals_by
 from pipeline.steps.context import Outcome
 from schemas.drops import IngestedDrop
 from schemas.errors import UsageError
-from schemas.states import ExitCode, RunStatus
+from schemas.states import RunStatus
 from schemas.tables import RECONCILED_SHARES
+
+# Sections that one job each fills; empty in the results of the other jobs.
+_SECTIONS: Mapping[str, Any] = {
+    "checks": [],
+    "states": [],
+    "replayed": [],
+    "migrated": [],
+    "repaired": [],
+    "comparison": None,
+    "drill": [],
+    "removed": {},
+    "freed_bytes": {},
+    "merged": {},
+}
 
 
 def result_of(
-    run_id: str, job: str, status: RunStatus, exit_code: ExitCode, outcome: Outcome
+    run_id: str, job: str, status: RunStatus, outcome: Outcome, sections: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Builds the result: amounts are strings, dates are ISO 8601."""
+    """Builds the result: amounts are strings, dates are ISO 8601.
+
+    Args:
+        run_id: run.
+        job: its job.
+        status: its final status.
+        outcome: what it did.
+        sections: sections of the result that its job returned.
+    """
     return {
         "run_id": run_id,
         "job": job,
         "status": status.value,
-        "exit_code": int(exit_code),
+        "exit_code": int(outcome.exit_code),
         "drops": [_drop(drop) for drop in sorted(outcome.drops, key=lambda ingested: ingested.drop.date)],
         "unchanged_drops": len(outcome.unchanged_drops),
         "dates": _dates(outcome),
@@ -37,16 +60,8 @@ def result_of(
         "rejected": dict(sorted(outcome.rejected.items())),
         "built": {table: [date.isoformat() for date in dates] for table, dates in outcome.built.items()},
         "stages": [_stage(stage) for stage in outcome.stages],
-        "checks": outcome.checks,
-        "states": outcome.states,
-        "replayed": outcome.replayed,
-        "migrated": outcome.migrated,
-        "repaired": outcome.repaired,
-        "comparison": outcome.comparison,
-        "drill": outcome.drill,
-        "removed": outcome.removed,
-        "freed_bytes": outcome.freed_bytes,
-        "merged": outcome.merged,
+        **_SECTIONS,
+        **sections,
         "planned": outcome.planned,
         "warnings": outcome.warnings,
         "run_again": outcome.run_again,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+from pipeline import clock
 from pipeline.lake.tables import Lake
 from pipeline.planning.pinned import Change, Chunking, PinnedSettings, SettingsRecord
 from pipeline.planning.reconciliation import Balance, ReconciliationKey
@@ -54,11 +55,6 @@ class IngestAudit:
     max_rejected_share: float
 
 
-def now() -> dt.datetime:
-    """Returns the current time in UTC."""
-    return dt.datetime.now(dt.UTC)
-
-
 class Ledger:
     """Reads the ledger's tables and appends to them; a failed write fails the run."""
 
@@ -83,13 +79,13 @@ class Ledger:
             version: version of ``bronze/received_sales`` that holds the drops; None if none was written.
             audit: settings of the audit.
         """
-        at = now()
+        at = clock.now()
         rows = [_drop_row(run_id, drop, version, audit, at) for drop in drops]
         self._append_in_order(LEDGER_DROPS, rows)
 
     def record_dates(self, run_id: str, dates: Sequence[Mapping[str, Any]]) -> None:
         """Appends outcomes of dates: all columns of ``ledger/dates`` except run_id, at and sequence."""
-        at = now()
+        at = clock.now()
         self._append_in_order(LEDGER_DATES, [{**date, "run_id": run_id, "at": at} for date in dates])
 
     def record_chunks(
@@ -130,7 +126,7 @@ class Ledger:
         self, run_id: str, table: Table, revisions: Mapping[dt.date, int], gold_version: int | None
     ) -> None:
         """Appends the revision of each date that a gold table was built from."""
-        at = now()
+        at = clock.now()
         rows = [
             {
                 "table": table.name,

@@ -1,7 +1,7 @@
 """Logs of a run: Python's logging, as lines for a person or as JSON objects for a machine.
 
-``CYMBAL_LOG_FORMAT=json`` asks for JSON. Its field names are those of the Elastic Common Schema, as in Spark's own
-log of that form.
+``CYMBAL_LOG_FORMAT=json`` asks for JSON. Its field names are those of the Elastic Common Schema, as in the
+JSON form of Spark's own log.
 """
 
 from __future__ import annotations

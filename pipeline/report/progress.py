@@ -15,8 +15,8 @@ from rich.live import Live
 from rich.text import Text
 
 from pipeline.planning.recovery import ChunkTasks
-from pipeline.report.streams import error_stream, errors
 from pipeline.report.logs import LOGGERS, is_structured, write_event
+from pipeline.report.streams import error_stream, errors
 
 _INTERVAL_SECONDS = 0.5
 # Without a terminal only new failures are printed, and each poll asks the driver for every task.
@@ -39,7 +39,7 @@ class Progress(logging.Handler):
         self._started = time.monotonic()
         self._step = ""
         self._spark: SparkSession | None = None
-        self._look: Callable[[], Mapping[str, ChunkTasks]] | None = None
+        self._read_chunks: Callable[[], Mapping[str, ChunkTasks]] | None = None
         self._reported: set[str] = set()
         self._idle_since: float | None = None
         self._stopped = threading.Event()

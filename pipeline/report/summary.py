@@ -11,8 +11,8 @@ from iso4217 import Currency
 from rich.console import Console
 from rich.table import Table as Grid
 
-from pipeline.report.streams import error_stream, errors, output, output_stream
 from pipeline.report.logs import is_structured, write_event
+from pipeline.report.streams import error_stream, errors, output, output_stream
 from pipeline.report.tables import bare_grid, format_margin
 from schemas.gold import GOLD_TABLES
 from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,8 @@ from schemas.gold import GOLD_TABLES, Period
 from schemas.tables import SALES, Table
 from transforms.comparison import compare, count_changes
 from transforms.hashing import KEY_COLUMNS
+
+_LOG = logging.getLogger(__name__)
 
 _SHOWN = 20
 
@@ -96,7 +99,7 @@ def _compare_table(
     if comparison.before not in versions or comparison.after not in versions:
         comparison.missing[table.name] = "it was not built from both revisions"
         return
-    batch.tell(
+    _LOG.info(
         f"comparing {table.name} of {comparison.date}: revisions {comparison.before} and {comparison.after}"
     )
     try:

@@ -79,16 +79,7 @@ class Outcome:
         errors: errors, one line each.
         warnings: warnings, one line each.
         planned: actions that a dry run would take, one line each.
-        drill: evidence of a drill, one row for each fault.
-        comparison: differences between two revisions; None if the job compared none.
-        migrated: actions of migrate_tables, one line each.
-        repaired: actions of repair_lake, one line each.
-        replayed: drops whose lines replay_quarantine validated again.
-        checks: findings of doctor.
-        states: progress of business dates, as ``status`` reports it.
-        removed: number of files that maintenance deleted, by table.
-        freed_bytes: their size, by table.
-        merged: number of small files that maintenance merged, by table.
+        has_changed: whether the job changed the lake in a way that none of these fields shows.
         stages: stages that ended, as rows of ``ledger/stages``.
         run_again: the command that does the remaining work; None if there is none or a rerun cannot help.
     """
@@ -104,16 +95,7 @@ class Outcome:
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     planned: list[str] = field(default_factory=list)
-    drill: list[dict[str, Any]] = field(default_factory=list)
-    comparison: dict[str, Any] | None = None
-    migrated: list[str] = field(default_factory=list)
-    repaired: list[str] = field(default_factory=list)
-    replayed: list[dict[str, Any]] = field(default_factory=list)
-    checks: list[dict[str, str]] = field(default_factory=list)
-    states: list[dict[str, Any]] = field(default_factory=list)
-    removed: dict[str, int] = field(default_factory=dict)
-    freed_bytes: dict[str, int] = field(default_factory=dict)
-    merged: dict[str, int] = field(default_factory=dict)
+    has_changed: bool = False
     stages: list[dict[str, Any]] = field(default_factory=list)
     run_again: str | None = None
 
@@ -130,8 +112,7 @@ class Outcome:
     @property
     def did_anything(self) -> bool:
         """Whether the run changed bronze, silver or gold, or tried to."""
-        made = self.drops or self.dates or any(self.built.values())
-        return bool(made or self.migrated or self.repaired)
+        return bool(self.drops or self.dates or any(self.built.values()) or self.has_changed)
 
     def fail(self, code: ExitCode, error: str) -> None:
         """Adds an error and its exit code. The run continues with the rest."""
@@ -140,10 +121,6 @@ class Outcome:
 
 
 ProgressSnapshot = Callable[[], Mapping[str, ChunkTasks]]
-
-
-def _silent(_: str) -> None:
-    """Shows nothing."""
 
 
 def _unfollowed(_: ProgressSnapshot) -> AbstractContextManager[None]:
@@ -170,7 +147,6 @@ class Batch:
         pinned: the lake's settings that decide content.
         retain_at_least: hours that files must be kept, whatever the command says: another run may be alive.
         outcome: the outcome so far.
-        tell: shows the user the current step.
         track_progress: shows the progress of chunks, from snapshots, while its context lasts.
     """
 
@@ -188,7 +164,6 @@ class Batch:
     pinned: PinnedSettings = field(default_factory=lambda: PinnedSettings([]))
     retain_at_least: float = 0.0
     outcome: Outcome = field(default_factory=Outcome)
-    tell: Callable[[str], None] = _silent
     track_progress: Callable[[ProgressSnapshot], AbstractContextManager[None]] = _unfollowed
 
     def open_landing(self) -> Landing:

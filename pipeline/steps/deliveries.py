@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -21,6 +22,8 @@ from pipeline.steps.receiving import count_drops
 from schemas.drops import Drop, IngestedDrop
 from schemas.states import DropStatus
 from schemas.tables import RECEIVED_SALES, REFUSED_SALES
+
+_LOG = logging.getLogger(__name__)
 
 # The reason in the ledger for a drop whose accepted lines bronze lost. Compared with old rows: keep the text.
 LOST = "bronze holds its lines no more: land it again"
@@ -88,7 +91,7 @@ def _count(batch: Batch) -> dict[dt.date, IngestedDrop]:
     received = batch.lake.read(RECEIVED_SALES)
     dates = [row.drop_date for row in received.select("drop_date").distinct().collect()]
     counted = {date: IngestedDrop(Drop(date, ())) for date in dates}
-    batch.tell(f"counting {len(dates):,} drops of bronze again")
+    _LOG.info(f"counting {len(dates):,} drops of bronze again")
     count_drops(received, counted)
     return counted
 
@@ -113,7 +116,7 @@ def _take_out(batch: Batch, date: dt.date) -> str:
     for commit in batch.lake.commits(RECEIVED_SALES, refused_version):
         if commit.metadata.get("job") == ROLL_BACK and date.isoformat() in commit.metadata["drops"]:
             return f"drop {date}: its refused delivery was kept apart before"
-    batch.tell(f"taking the refused delivery of {date} out of bronze")
+    _LOG.info(f"taking the refused delivery of {date} out of bronze")
     latest = batch.lake.version(RECEIVED_SALES) or 0
     reason = batch.ledger.drops()[date].reason or "refused by an audit"
     lines = batch.lake.read_dates(RECEIVED_SALES, [date], latest)

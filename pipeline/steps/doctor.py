@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 from collections.abc import Callable
@@ -14,13 +15,15 @@ from zoneinfo import ZoneInfo
 import pyspark
 from py4j.protocol import Py4JError
 
+from pipeline import clock
 from pipeline.lake.catalog import Catalog
 from pipeline.lake.causes import cause_of
-from pipeline.lake.ledger import now
 from pipeline.lake.session import REQUIRED, overridden_settings, wrong_settings
 from pipeline.steps.context import Batch
 from schemas.errors import SalesBatchError
 from schemas.states import CheckState, ExitCode
+
+_LOG = logging.getLogger(__name__)
 
 # Spark 4 needs at least this version.
 _OLDEST_JAVA = 17
@@ -58,7 +61,7 @@ def examine(batch: Batch) -> list[Finding]:
     """Runs all checks, one after the other. A problem fails the run with code 2."""
     findings = []
     for check, run_check in _CHECKS.items():
-        batch.tell(f"checking {check}")
+        _LOG.info(f"checking {check}")
         try:
             finding = Finding(check, *run_check(batch))
         except (OSError, Py4JError, SalesBatchError) as error:
@@ -130,9 +133,9 @@ def _time_zone(batch: Batch) -> CheckResult:
     """Python computes the deadlines and Java dates the sales: both must have the same rules for the zone."""
     zone, jvm = batch.settings.business_day.timezone, _jvm(batch)
     rules = jvm.java.time.ZoneId.of(zone).getRules()
-    year = now().year
+    year = clock.now().year
     for month in range(1, 13):
-        moment = now().replace(year=year + 1, month=month, day=1)
+        moment = clock.now().replace(year=year + 1, month=month, day=1)
         java = rules.getOffset(jvm.java.time.Instant.ofEpochSecond(int(moment.timestamp()))).getTotalSeconds()
         offset = moment.astimezone(ZoneInfo(zone)).utcoffset()
         if offset is None or offset.total_seconds() != java:
@@ -181,9 +184,9 @@ def _catalog(batch: Batch) -> CheckResult:
 def _clock(batch: Batch) -> CheckResult:
     """Compares two clocks: the storage's dates the heartbeats of runs, this machine's the deadlines."""
     files, name = batch.lake.files, "_doctor"
-    before = now().timestamp()
+    before = clock.now().timestamp()
     modified = files.write(name, b"").modified_ms / 1000
-    after = now().timestamp()
+    after = clock.now().timestamp()
     files.delete(name)
     difference = max(before - modified, modified - after, 0.0)
     observed = f"{difference:.0f} s from the storage's clock"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
 
@@ -15,6 +16,8 @@ from schemas.gold import GOLD_TABLES, GoldTable, tables_of
 from schemas.states import Stage
 from schemas.tables import SALES
 from transforms import totals
+
+_LOG = logging.getLogger(__name__)
 
 Revisions = Mapping[dt.date, int]
 
@@ -66,7 +69,7 @@ def recover_builds(batch: Batch) -> None:
         for commit in batch.lake.history(table, recorded):
             metadata = commit.metadata
             if metadata.get("job") == table.name:
-                batch.tell(f"recording a build of {table.name} that was cut off")
+                _LOG.info(f"recording a build of {table.name} that was cut off")
                 revisions = {dt.date.fromisoformat(text): n for text, n in metadata["dates"].items()}
                 batch.ledger.record_builds(str(metadata["run_id"]), table, revisions, commit.version)
 
@@ -126,7 +129,7 @@ def _windows(batch: Batch, table: GoldTable, dates: Iterable[DateInputs]) -> lis
 
 
 def _build_window(batch: Batch, table: GoldTable, revisions: Revisions, sales_version: int | None) -> None:
-    batch.tell(f"building {table.name} of {len(revisions):,} dates{batch.timetable.left()}")
+    _LOG.info(f"building {table.name} of {len(revisions):,} dates{batch.timetable.left()}")
     sales = batch.lake.read_dates(SALES, revisions, sales_version)
     metadata = {
         "job": table.name,

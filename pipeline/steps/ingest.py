@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from functools import partial
@@ -24,6 +25,8 @@ from transforms.ingest_counts import filter_accepted
 from transforms.publication import with_chunk
 from transforms.received import validate_received
 
+_LOG = logging.getLogger(__name__)
+
 Headers = dict[Drop, dict[str, tuple[str, ...]]]
 
 
@@ -39,7 +42,7 @@ def ingest(batch: Batch, *, needs_every_day: bool = True) -> list[dt.date]:
         Requested drop dates that are not ready.
     """
     landing = batch.open_landing()
-    batch.tell("listing drops")
+    _LOG.info("listing drops")
     requested = landing.drops(batch.requested.first, batch.requested.last)
     batch.outcome.warnings += [f"{name} in the landing is no drop: left out" for name in landing.near_drops()]
     pending = _validated_before(batch)
@@ -96,9 +99,7 @@ def _with_pending(
         drop for drop in landing.drops(min(missing), max(missing)) if drop.date in missing and drop.files
     ]
     if extra:
-        batch.tell(
-            f"the settings changed for all drops: reading {len(extra):,} drops that were not requested"
-        )
+        _LOG.info(f"the settings changed for all drops: reading {len(extra):,} drops that were not requested")
     return sorted([*requested, *extra], key=lambda drop: drop.date)
 
 
@@ -142,7 +143,7 @@ def _ingest_window(batch: Batch, landing: Landing, drops: list[Drop]) -> None:
     headers = read_headers(batch, landing, drops)
     while headers:
         size = sum(drop.bytes for drop in headers) / 1e6
-        batch.tell(f"ingesting {len(headers):,} drops, {size:,.1f} MB{batch.timetable.left()}")
+        _LOG.info(f"ingesting {len(headers):,} drops, {size:,.1f} MB{batch.timetable.left()}")
         try:
             receive(
                 batch,
@@ -273,7 +274,7 @@ def _plan_only(batch: Batch, landing: Landing, headers: Headers) -> None:
 
 def read_headers(batch: Batch, landing: Landing, drops: list[Drop]) -> Headers:
     """Column names of each file, by drop. A drop with a bad manifest or header fails and is left out."""
-    batch.tell(f"reading the headers of {len(drops)} drops")
+    _LOG.info(f"reading the headers of {len(drops)} drops")
     headers: Headers = {}
     for drop in drops:
         try:

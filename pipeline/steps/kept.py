@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Iterable
 
 from pyspark.sql import DataFrame
@@ -17,6 +18,8 @@ from schemas.tables import RECEIVED_SALES, REFUSED_SALES
 from transforms.received import validate_received
 from transforms.replay import received_again
 
+_LOG = logging.getLogger(__name__)
+
 
 def revalidate_accepted(batch: Batch, dates: Iterable[dt.date]) -> None:
     """Validates and dates the accepted delivery of drops again, under the current settings.
@@ -30,7 +33,7 @@ def revalidate_accepted(batch: Batch, dates: Iterable[dt.date]) -> None:
         for date, state in states.items()
         if state.accepted is not None
     ]
-    batch.tell(f"validating the accepted lines of {len(drops):,} drops again")
+    _LOG.info(f"validating the accepted lines of {len(drops):,} drops again")
     lines = batch.lake.read_dates(RECEIVED_SALES, states, settled_version(batch))
     receive(batch, validate_received(received_again(lines), batch.terms), drops, keeps_refused=True)
     troubled = [last_trouble(batch, state) for state in states.values() if state.is_in_trouble]
@@ -46,7 +49,7 @@ def revalidate_last(batch: Batch, dates: Iterable[dt.date]) -> None:
         if state.status is DropStatus.BLOCKED and state.ingest_version is not None:
             manifest = recorded_manifest(batch.lake.commit(RECEIVED_SALES, state.ingest_version), date)
         drops.append(Drop(date, files=(), manifest=manifest, known_fingerprint=state.fingerprint))
-    batch.tell(f"validating what bronze kept of {len(drops):,} drops that are landed no more")
+    _LOG.info(f"validating what bronze kept of {len(drops):,} drops that are landed no more")
     receive(batch, validated_kept(batch, [drop.date for drop in drops]), drops)
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 
 from pipeline.steps.context import Batch
 from schemas.lake import TABLES
 from schemas.tables import Table
+
+_LOG = logging.getLogger(__name__)
 
 # Each commit adds a file to a table without dates. One merged file is faster to read than more than these.
 _FEW_LEDGER_FILES = 16
@@ -15,13 +18,21 @@ _FEW_FILES = 32
 _SMALL_BYTES = 1_000_000
 
 
-def maintain(batch: Batch, retain_hours: float) -> None:
+Counts = dict[str, dict[str, int]]
+
+
+def maintain(batch: Batch, retain_hours: float) -> Counts:
     """Merges small files, deletes unreferenced files, writes checkpoints and cleans up the logs.
 
     Args:
         batch: the run, which holds the lock of the lake.
         retain_hours: an unreferenced file is deleted once it is older than this.
+
+    Returns:
+        By table: ``removed``, the number of files deleted; ``freed_bytes``, their size; ``merged``, the
+        number of small files that were merged into larger ones. Empty in a dry run.
     """
+    counts: Counts = {"removed": {}, "freed_bytes": {}, "merged": {}}
     batch.lake.check_checksums()
     # The run recovered unrecorded commits when it began. VACUUM may now remove the versions that they need.
     if batch.retain_at_least > retain_hours:
@@ -31,11 +42,12 @@ def maintain(batch: Batch, retain_hours: float) -> None:
         )
         retain_hours = batch.retain_at_least
     for table in TABLES:
-        batch.tell(f"maintaining {table.name}")
+        _LOG.info(f"maintaining {table.name}")
         if batch.dry_run:
             _plan(batch, table, retain_hours)
         else:
-            _maintain(batch, table, retain_hours)
+            _maintain(batch, table, retain_hours, counts)
+    return counts
 
 
 def _plan(batch: Batch, table: Table, retain_hours: float) -> None:
@@ -47,14 +59,14 @@ def _plan(batch: Batch, table: Table, retain_hours: float) -> None:
         batch.outcome.planned.append(f"{table.name}: {subject} would be merged")
 
 
-def _maintain(batch: Batch, table: Table, retain_hours: float) -> None:
-    outcome, before = batch.outcome, batch.lake.usage(table)
+def _maintain(batch: Batch, table: Table, retain_hours: float, counts: Counts) -> None:
+    before = batch.lake.usage(table)
     batch.lake.vacuum(table, retain_hours)
     freed = before - batch.lake.usage(table)
-    outcome.removed[table.name], outcome.freed_bytes[table.name] = freed.files, freed.bytes
+    counts["removed"][table.name], counts["freed_bytes"][table.name] = freed.files, freed.bytes
     # Merge after the deletion, so that readers of the previous version keep the files that are merged now.
     fragmented = _fragmented(batch, table)
-    outcome.merged[table.name] = batch.lake.compact(table, fragmented) if fragmented else 0
+    counts["merged"][table.name] = batch.lake.compact(table, fragmented) if fragmented else 0
     batch.lake.checkpoint(table)
 
 

@@ -7,10 +7,12 @@ settings. Each step can be interrupted and repeated: first the tables, then bron
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from pipeline.lake.ledger import settings_columns
+from pipeline.lake.tables import Difference
 from pipeline.planning.pinned import Change, Chunking, PinnedSettings, SettingsRecord
 from pipeline.planning.staleness import KNOWN_WRONG, DateInputs, DateState, date_inputs, no_inputs
 from pipeline.steps.context import Batch
@@ -24,6 +26,10 @@ from pipeline.steps.verify import content_of, differing_dates
 from schemas.errors import UsageError
 from schemas.states import RunStatus
 from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES
+
+_LOG = logging.getLogger(__name__)
+# Schema version whose ledger has settings and digests of content: older lakes must be counted again.
+_KEEPS_SETTINGS = 2
 
 
 def migrate(batch: Batch) -> list[str]:
@@ -45,24 +51,38 @@ def migrate(batch: Batch) -> list[str]:
     if not older and (kept is not None or not has_drops):
         return []
     actions = [f"{difference.table.name}: {_added(difference.missing)}" for difference in older]
+    if older and all(difference.version >= _KEEPS_SETTINGS for difference in older):
+        if not batch.dry_run:
+            _add_columns(batch, older)
+            actions += _built(batch)
+        return actions
     _check_config(batch)
     if batch.dry_run:
         return [*actions, *_planned(batch)]
-    for difference in older:
-        batch.tell(f"migrating {difference.table.name}")
-        batch.lake.migrate(difference)
+    _add_columns(batch, older)
     check_tables(batch)
     batch.pinned = PinnedSettings([SettingsRecord(1, Change.MIGRATED, _pinned_values(batch))])
     recover(batch)
     actions += recount_deliveries(batch, everything=True)
     actions += _stamp_dates(batch)
-    actions += [f"{name}: built for the first time" for name in build_new_gold(batch)]
+    actions += _built(batch)
     # Record the settings last: until they are recorded, the same command repeats all of this.
     batch.ledger.record_run(
         {"run_id": batch.run_id, "job": "migrate_tables", "status": RunStatus.RUNNING.value}
         | settings_columns(batch.pinned.current)
     )
     return actions
+
+
+def _add_columns(batch: Batch, older: Iterable[Difference]) -> None:
+    """Adds the columns that tables lack; no row changes."""
+    for difference in older:
+        _LOG.info(f"migrating {difference.table.name}")
+        batch.lake.migrate(difference)
+
+
+def _built(batch: Batch) -> list[str]:
+    return [f"{name}: built for the first time" for name in build_new_gold(batch)]
 
 
 def _added(missing: Iterable[str]) -> str:
@@ -103,7 +123,7 @@ def _stamp_dates(batch: Batch) -> list[str]:
     states = {date: state for date, state in batch.ledger.dates().items() if state.revision > 0}
     if not states:
         return []
-    batch.tell(f"looking up every line of {len(states):,} dates")
+    _LOG.info(f"looking up every line of {len(states):,} dates")
     inputs = date_inputs(batch.ledger.drops().values(), published=states)
     chunkings = _chunkings(batch, states)
     states = {date: replace(state, chunking=chunkings[date]) for date, state in states.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Collection, Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ from pipeline.steps.writing import write_sales
 from schemas.errors import AuditError, TryAgainError
 from schemas.states import DateStatus, DropStatus, ExitCode, Stage
 from schemas.tables import CONFLICTS, SALES
+
+_LOG = logging.getLogger(__name__)
 
 Groups = list[list[DateInputs]]
 
@@ -63,7 +66,7 @@ def publish(
     plan = links.plan(stale, wanted, set(not_ready), placed & wanted)
     publishing = _Publishing(batch, links, stale, published, dict(plan.held), settled_version(batch))
     if plan.added:
-        batch.tell(
+        _LOG.info(
             f"{len(plan.added)} more dates are published: they share sale dates with the requested ones"
         )
     publishing.record_held_back(_held_by_refused(links, drops.values(), requested, plan) | plan.held)
@@ -223,7 +226,7 @@ class _Publishing:
                 raise
             if len(groups) > 1:
                 parts = split_failed(groups)
-                self.batch.tell(f"the window failed: publishing its {len(groups):,} parts one by one")
+                _LOG.info(f"the window failed: publishing its {len(groups):,} parts one by one")
                 for part in parts:
                     self._publish_window(part)
                 return
@@ -256,7 +259,7 @@ class _Publishing:
         window = PublishWindow(self.batch, groups, self.bronze_version)
         try:
             lines = sum(map(_lines, groups))
-            self.batch.tell(f"planning {window.span}, {lines:,} lines{self.batch.timetable.left()}")
+            _LOG.info(f"planning {window.span}, {lines:,} lines{self.batch.timetable.left()}")
             window.check_received()
             over = window.over_conflict_share()
             if over:
@@ -291,7 +294,7 @@ class _Publishing:
             with suppress(Exception):
                 undo_conflicts(batch)
             raise
-        batch.tell(f"reconciling {window.span}")
+        _LOG.info(f"reconciling {window.span}")
         record_publication(batch, publication, version, window.received)
         for date in publication.dates:
             if batch.outcome.dates[date].status is not DateStatus.DONE:

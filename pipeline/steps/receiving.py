@@ -8,6 +8,7 @@ ledger needs, so that the next run can complete an interrupted ingest.
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ from schemas.errors import UsageError
 from schemas.states import DropStatus, ExitCode, ValidationStatus
 from schemas.tables import RECEIVED_SALES, REFUSED_SALES
 from transforms.ingest_counts import count_ingested, count_reject_reasons
+
+_LOG = logging.getLogger(__name__)
 
 JOB = "ingest_sales"
 ExtraColumns = Mapping[dt.date, tuple[str, ...]]
@@ -87,7 +90,7 @@ def receive(
     audit = batch.ingest_audit()
     metadata = _metadata(batch, drops, extra, audit, before)
     version = batch.lake.replace(RECEIVED_SALES, lines, [drop.date for drop in drops], metadata)
-    batch.tell("counting what was received")
+    _LOG.info("counting what was received")
     ingested = {
         drop.date: IngestedDrop(
             drop, judged_by=batch.settings.rules_digest, extra_columns=extra.get(drop.date, ())
@@ -171,7 +174,7 @@ def _audit(batch: Batch, written: Written) -> None:
 
 def _keep_refused(batch: Batch, written: Written, refused: Reasons) -> None:
     """Copies refused lines to ``bronze/refused_sales``, which no publish reads."""
-    batch.tell(f"moving the lines of {len(refused)} refused deliveries to {REFUSED_SALES.name}")
+    _LOG.info(f"moving the lines of {len(refused)} refused deliveries to {REFUSED_SALES.name}")
     lines = batch.lake.read_dates(RECEIVED_SALES, refused, written.version)
     because = F.lit(None).cast("string")
     for date, reason in refused.items():
@@ -182,7 +185,7 @@ def _keep_refused(batch: Batch, written: Written, refused: Reasons) -> None:
 
 def _roll_back(batch: Batch, written: Written, reasons: Reasons) -> None:
     """Puts back the deliveries that bronze held before."""
-    batch.tell(f"putting back the previous delivery of {len(reasons)} drops")
+    _LOG.info(f"putting back the previous delivery of {len(reasons)} drops")
     previous = batch.lake.read_dates(RECEIVED_SALES, reasons, written.before)
     metadata = {
         "job": ROLL_BACK,
@@ -275,7 +278,7 @@ def _example(batch: Batch, version: int, drop: IngestedDrop) -> str:
 
 
 def _recover(batch: Batch, commit: Commit, later: list[Commit]) -> None:
-    batch.tell("completing an ingest that was cut off")
+    _LOG.info("completing an ingest that was cut off")
     metadata = commit.metadata
     replaced = {date for other in later for date in _kept_dates(other, later)}
     drops = {date: drop for date, drop in _recorded_drops(metadata).items() if date not in replaced}

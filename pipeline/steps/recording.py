@@ -7,6 +7,7 @@ rolled back. If it does not reconcile, it is rolled back, sales first. If the le
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -31,6 +32,8 @@ from schemas.states import DateStatus, ExitCode
 from schemas.tables import CONFLICTS, SALES
 from transforms.control_totals import count_conflicts, count_published, count_received
 from transforms.publication import with_chunks
+
+_LOG = logging.getLogger(__name__)
 
 
 def record_publication(
@@ -73,7 +76,7 @@ def recover_publications(batch: Batch) -> None:
     recorded = batch.ledger.recorded_versions(SALES)
     for commit in batch.lake.history(SALES, recorded):
         if commit.metadata.get("job") == JOB:
-            batch.tell("recording a publication that was cut off")
+            _LOG.info("recording a publication that was cut off")
             _recover(batch, commit)
 
 
@@ -87,7 +90,7 @@ def undo_conflicts(batch: Batch) -> None:
         return  # the log of silver/sales no longer has its commit
     if published is not None and published.metadata["sequence"] >= last.metadata["sequence"]:
         return
-    batch.tell("rolling back the conflicts of a publication whose sales were never committed")
+    _LOG.info("rolling back the conflicts of a publication whose sales were never committed")
     roll_back_conflicts(batch, last, last.metadata["dates"])
 
 

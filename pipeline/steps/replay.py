@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -20,6 +21,8 @@ from schemas.drops import Drop
 from schemas.states import DropStatus
 from transforms.received import validate_received
 from transforms.replay import count_quarantine
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ Counts = dict[dt.date, tuple[int, int]]
 
 def _count_quarantined(batch: Batch, reason: str) -> Counts:
     """Accepted lines, and lines rejected for the reason, of each requested drop that has such rejects."""
-    batch.tell(f"looking for lines rejected for {reason}")
+    _LOG.info(f"looking for lines rejected for {reason}")
     drops = batch.ledger.drops()
     dates = [date for date, drop in drops.items() if _is_kept(drop) and date in batch.requested]
     if not dates:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import re
 from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
@@ -24,6 +25,8 @@ from schemas.states import ConflictOutcome
 from schemas.tables import CONFLICTS, SALES
 from transforms.hashing import KEY_COLUMNS
 from transforms.verification import digest_by_date
+
+_LOG = logging.getLogger(__name__)
 
 # Errors of Delta and Spark for a version, or a file of it, that no longer exists.
 _GONE = re.compile(r"NOT_EXIST|NOT_FOUND|TIME_TRAVEL|FileNotFound|VersionNotFound")
@@ -60,7 +63,7 @@ def restore(batch: Batch, date: dt.date, revision: int) -> None:
             batch.outcome.planned.append(f"restore {date}: revision {revision} becomes revision {newest + 1}")
             return
         publication = _publication(batch, old, date, revision, newest + 1, (sales, conflicts))
-        batch.tell(f"restoring revision {revision} of {date}")
+        _LOG.info(f"restoring revision {revision} of {date}")
         received = count_accepted(batch, publication)
         try:
             batch.lake.replace(CONFLICTS, conflicts, [date], publication.to_commit_metadata())

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pipeline.lake.ledger import now
+from pipeline import clock
 from pipeline.planning.date_progress import WAITING, DateProgress, LakeState, standings
 from pipeline.planning.timetable import deadline_of
 from pipeline.steps.context import Batch, DateRange
@@ -79,7 +79,7 @@ def _with_margins(
     zone = batch.settings.business_day.timezone
     margins: dict[Stage, float] = {}
     for stage, time in batch.settings.deadlines.by_stage().items():
-        done = times[stage].get(progress.date) or now()
+        done = times[stage].get(progress.date) or clock.now()
         margins[stage] = (deadline_of(progress.date, time, zone) - done).total_seconds()
     return replace(progress, margins=margins)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 from pipeline.planning.timetable import StageRun, deadline_of, estimated_seconds, in_words
 from schemas.states import Stage
+
+_LOG = logging.getLogger(__name__)
 
 History = Mapping[Stage, Sequence[StageRun]]
 # A shorter rest is not worth a message.
@@ -74,7 +77,7 @@ class Timetable:
         deadlines: local time by stage, on the day after a business date.
         zone: IANA zone of the deadlines.
         history: reads the stages of earlier runs; called once at most, when an estimate is needed.
-        warn: notes what a user must know.
+        warnings: warnings of the run; each is logged at once, while there is time to act.
         stages: stages of the job, in order.
         done: stages that ended.
     """
@@ -84,7 +87,7 @@ class Timetable:
     deadlines: Mapping[Stage, dt.time]
     zone: str
     history: Callable[[], History]
-    warn: Callable[[str], None]
+    warnings: list[str]
     stages: Sequence[Stage] = ()
     done: list[StageTimes] = field(default_factory=list)
     _now: StageTimes | None = None
@@ -159,7 +162,7 @@ class Timetable:
             if end is None or deadline is None or end <= deadline or stage in self._warned:
                 continue
             self._warned.add(stage)
-            self.warn(
+            self._warn(
                 f"{stage} is expected to end at {self._local(end)}, "
                 f"{in_words((end - deadline).total_seconds())} after its deadline {self._local(deadline)}"
             )
@@ -170,7 +173,7 @@ class Timetable:
         moments = {date: deadline_of(date, self.deadlines[stage], self.zone) for date in due}
         missed = sorted(date for date, moment in moments.items() if moment <= self.began)
         if missed and self._now is not None and self._now.stage is stage:
-            self.warn(
+            self._warn(
                 f"{stage}: the deadline of {len(missed)} dates had passed before this run began "
                 f"({missed[0]} to {missed[-1]})"
             )
@@ -179,10 +182,14 @@ class Timetable:
     def _look_back(self, times: StageTimes) -> None:
         margin = times.margin_seconds
         if margin is not None and margin < 0 and times.deadline is not None and times.ended_at is not None:
-            self.warn(
+            self._warn(
                 f"{times.stage} ended at {self._local(times.ended_at)}, {in_words(-margin)} after its "
                 f"deadline {self._local(times.deadline)}"
             )
+
+    def _warn(self, text: str) -> None:
+        self.warnings.append(text)
+        _LOG.warning(text)
 
     def _local(self, moment: dt.datetime) -> str:
         return f"{moment.astimezone(ZoneInfo(self.zone)):%Y-%m-%d %H:%M:%S} ({self.zone})"

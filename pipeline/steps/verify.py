@@ -7,6 +7,7 @@ a line comes from :func:`transforms.verification.expected_lines`, which does not
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -48,6 +49,8 @@ from transforms.verification import (
     line_differences,
     row_differences,
 )
+
+_LOG = logging.getLogger(__name__)
 
 _SHOWN = 20
 
@@ -129,15 +132,15 @@ def examine_lake(batch: Batch, requested: Container[dt.date] | None = None) -> V
     verification.stale = sorted(stale & chosen)
     verification.dates = sorted(date for date in published if date in chosen and date not in stale)
     _check_strays(batch, verification, published)
-    batch.tell("looking for keys published twice")
+    _LOG.info("looking for keys published twice")
     _check_uniqueness(batch, verification)
     if verification.dates:
-        batch.tell(f"looking up every line of {len(verification.dates)} dates")
+        _LOG.info(f"looking up every line of {len(verification.dates)} dates")
         restored = [date for date in verification.dates if published[date].is_restored]
         own = [date for date in verification.dates if date not in restored]
         _check_lines(batch, verification, own, bronze_version, published, inputs)
         _check_restored(batch, verification, restored, published)
-        batch.tell("summing gold again")
+        _LOG.info("summing gold again")
         _check_gold(batch, verification, published)
         verification.reused_numbers += _reused_numbers(batch, verification.dates)
     return verification
@@ -213,7 +216,7 @@ def counted_drops(
     received = batch.lake.read(RECEIVED_SALES, bronze_version)
     dates = [row.drop_date for row in received.select("drop_date").distinct().collect()]
     counted = {date: IngestedDrop(Drop(date, ())) for date in dates}
-    batch.tell(f"counting {len(dates)} drops of bronze again")
+    _LOG.info(f"counting {len(dates)} drops of bronze again")
     count_drops(received, counted)
     known = batch.ledger.drops()
     for date in sorted({*counted, *(date for date, drop in known.items() if drop.accepted)}):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 from pipeline.lake.causes import cause_of, is_environment_error
@@ -21,6 +22,8 @@ from pipeline.steps.publish_window import PublishWindow
 from schemas.errors import ChunkError, SalesBatchError, TryAgainError
 from schemas.tables import SALES
 from transforms.publication import ChunkPlan
+
+_LOG = logging.getLogger(__name__)
 
 
 def write_sales(batch: Batch, window: PublishWindow, publication: PublishCommit) -> int:
@@ -52,7 +55,7 @@ def write_sales(batch: Batch, window: PublishWindow, publication: PublishCommit)
 
 def _write(batch: Batch, window: PublishWindow, publication: PublishCommit, plan: ChunkPlan) -> int:
     step = f"publishing {window.span} in {plan.partitions} partitions"
-    batch.tell(step)
+    _LOG.info(step)
     # A group of its own, so that the watch counts the tasks of this write only.
     group = f"{batch.run_id} {publication.sequence} {step}"
     watch = TaskWatch(batch.spark, group, step, plan.partitions)

@@ -163,10 +163,13 @@ def run(folder: Path) -> None:
 def _migrate(shop: Shop) -> None:
     """The lake was made before the columns: it is migrated once, and nothing in it is stale then."""
     from jobs.migrate_tables import JOB as MIGRATE_TABLES
+    from schemas.tables import LEDGER_RUNS
 
     refused = shop.run()
     assert (refused.code, "run migrate_tables" in refused.error) == (2, True), refused.stderr
+    kept = [row for row in shop.rows(LEDGER_RUNS) if row["settings"]]
     shop.done(job=MIGRATE_TABLES)
+    assert [row for row in shop.rows(LEDGER_RUNS) if row["settings"]] == kept
     assert shop.run().result["status"] == "unchanged"
 
 

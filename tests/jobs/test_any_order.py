@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-import pipeline.lake.ledger
+import pipeline.clock
 import pipeline.settings
 from jobs.bill_customers import JOB as BILL_CUSTOMERS
 from jobs.ingest_sales import JOB as INGEST_SALES
@@ -390,9 +390,9 @@ def test_9_what_a_replay_finds_gone_and_failed_ends_well(shop: Shop) -> None:
 def test_11_a_clock_that_was_ahead_decides_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     import datetime as dt
 
-    real = pipeline.lake.ledger.now
+    real = pipeline.clock.now
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline.lake.ledger, "now", lambda: real() + dt.timedelta(days=4000))
+        patched.setattr(pipeline.clock, "now", lambda: real() + dt.timedelta(days=4000))
         shop.land(S, X, Y)
         shop.done()
     refuse(shop, S, Y)

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipeline.lake.tables import Lake
-from pipeline.steps.publish_window import Window
+from pipeline.steps.publish_window import PublishWindow
 from schemas.tables import LEDGER_RUNS, LEDGER_TASKS, RECEIVED_SALES, SALES
 from tests.jobs.shop import Shop, line
 from transforms.publication import ChunkPlan
@@ -27,10 +27,10 @@ def land(shop: Shop) -> None:
 
 
 def failing(text: str, partitions: set[int] | None = None) -> Any:
-    """Window.sales whose lines of Honey on the bad date fail their task, in plans of so many partitions."""
-    real = Window.sales
+    """PublishWindow.sales whose lines of Honey on the bad date fail their task, in plans of so many partitions."""
+    real = PublishWindow.sales
 
-    def sales(window: Window, plan: ChunkPlan) -> DataFrame:
+    def sales(window: PublishWindow, plan: ChunkPlan) -> DataFrame:
         rows = real(window, plan)
         if partitions is not None and plan.partitions not in partitions:
             return rows
@@ -45,7 +45,7 @@ def failing(text: str, partitions: set[int] | None = None) -> Any:
 def test_only_the_failing_date_stays_behind(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     land(shop)
     with monkeypatch.context() as patched:
-        patched.setattr(Window, "sales", failing("this honey is bad"))
+        patched.setattr(PublishWindow, "sales", failing("this honey is bad"))
         ran = shop.run()
     assert ran.code == 3
     assert ran.date_status == {GOOD: "done", BAD: "failed"}
@@ -72,7 +72,7 @@ def test_only_the_failing_date_stays_behind(shop: Shop, monkeypatch: pytest.Monk
 def test_where_nothing_could_be_published_the_run_failed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.land(BAD, line("h", f"{BAD}T15:00:00Z", product_name="Honey"))
     with monkeypatch.context() as patched:
-        patched.setattr(Window, "sales", failing("this honey is bad"))
+        patched.setattr(PublishWindow, "sales", failing("this honey is bad"))
         ran = shop.run()
     assert ran.code == 1
     assert "chunk H-N failed: " in ran.error
@@ -87,7 +87,7 @@ def test_a_chunk_lost_to_memory_is_tried_in_twice_as_many_partitions(
     """Both dates in one window: two partitions at first, three when H-N got twice as many."""
     land(shop)
     with monkeypatch.context() as patched:
-        patched.setattr(Window, "sales", failing("java.lang.OutOfMemoryError: Java heap space", {2}))
+        patched.setattr(PublishWindow, "sales", failing("java.lang.OutOfMemoryError: Java heap space", {2}))
         ran = shop.done()
     assert "tried once more in twice as many partitions" in ran.stderr
     assert ran.date_status == {GOOD: "done", BAD: "done"}
@@ -102,7 +102,7 @@ def test_a_chunk_that_needs_still_more_memory_is_given_up(
 ) -> None:
     land(shop)
     with monkeypatch.context() as patched:
-        patched.setattr(Window, "sales", failing("java.lang.OutOfMemoryError: Java heap space"))
+        patched.setattr(PublishWindow, "sales", failing("java.lang.OutOfMemoryError: Java heap space"))
         ran = shop.run()
     assert ran.code == 3
     assert f"date {BAD} failed: chunk H-N failed: " in ran.error

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-import pipeline.cli.job
+import pipeline.clock
 from jobs.ingest_sales import JOB as INGEST_SALES
 from pipeline.planning.timetable import StageRun
 from pipeline.steps.timetable import Timetable
@@ -24,7 +24,7 @@ AT_SIX = ("--set", "deadlines.ingest_sales='06:00'", "--set", "deadlines.publish
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[dt.datetime]:
     """The moment that it is, for every clock of a run; a test moves it."""
     moment = [dt.datetime(2026, 3, 3, 5, 0, tzinfo=dt.UTC)]
-    monkeypatch.setattr(pipeline.cli.job, "now", lambda: moment[0])
+    monkeypatch.setattr(pipeline.clock, "now", lambda: moment[0])
     return moment
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import pipeline.clock
 import pipeline.steps.doctor
 from jobs.doctor import JOB as DOCTOR
 from pipeline.lake.files import FileStore
@@ -76,8 +77,8 @@ def test_a_lake_needs_a_store_that_creates_a_file_once(
 
 
 def test_clocks_apart(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = pipeline.steps.doctor.now
-    monkeypatch.setattr(pipeline.steps.doctor, "now", lambda: now().replace(year=2030))
+    now = pipeline.clock.now
+    monkeypatch.setattr(pipeline.clock, "now", lambda: now().replace(year=2030))
     ran = shop.run(job=DOCTOR)
     assert ran.code == 2
     assert "synchronize the clocks" in ran.error

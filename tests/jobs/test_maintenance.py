@@ -101,7 +101,7 @@ def test_the_lock_of_a_killed_run_goes_stale(shop: Shop, monkeypatch: pytest.Mon
     os.utime(dead, (then, then))
     ran = shop.done(*NOW, job=MAINTAIN_TABLES)
     # It may be alive: what it has written and not committed stays.
-    assert "files of 168 hours are kept" in ran.result["warnings"][0]
+    assert "files of the last 168 hours are kept" in ran.result["warnings"][0]
     assert [path.name for path in locks(shop)] == ["lock.000000001000"]
     assert shop.done(*NOW, job=MAINTAIN_TABLES).result["warnings"] == []
 

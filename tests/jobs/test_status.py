@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+import pipeline.clock
 import pipeline.steps.publish_window
-import pipeline.steps.status
 from jobs.build_daily_sales import JOB as BUILD_DAILY_SALES
 from jobs.ingest_sales import JOB as INGEST_SALES
 from jobs.publish_sales import JOB as PUBLISH_SALES
@@ -90,7 +90,7 @@ def test_margins(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.land(DATE, SOLD)
     shop.done(job=INGEST_SALES)
     now = dt.datetime(2026, 3, 3, 5, 0, tzinfo=dt.UTC)
-    monkeypatch.setattr(pipeline.steps.status, "now", lambda: now)
+    monkeypatch.setattr(pipeline.clock, "now", lambda: now)
     settings = ("--set", "business_day.timezone=UTC", "--set", "deadlines.ingest_sales='06:00'")
     ran = shop.run(*settings, "--set", "deadlines.bill_customers='04:00'", job=STATUS)
     margins = ran.result["states"][0]["margin_seconds"]

@@ -17,6 +17,7 @@ from tools.event_log import (
     PlanMetrics,
     StageSubmitted,
     TaskEnd,
+    events_below,
     events_of,
     parse,
 )
@@ -60,7 +61,7 @@ def test_a_log_may_end_in_half_a_line(tmp_path: Path) -> None:
 def test_the_logs_below_a_folder_are_read_by_name(tmp_path: Path) -> None:
     write(tmp_path / "b", END)
     write(tmp_path / "a" / "log", START, cut="{")
-    assert list(events_of(tmp_path)) == [START, END]
+    assert list(events_below(tmp_path)) == [START, END]
 
 
 def test_a_line_that_is_no_event_is_an_error(tmp_path: Path) -> None:

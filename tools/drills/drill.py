@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from tools.drills.events import EventLog, read_event_logs
 from tools.drills.evidence import LOST, UNEXPLAINED, Digest, Repeats, digest, repeats_of
 from tools.drills.faults import DRIVER_KILLS, NAMES, Aim, Fault, faults
 from tools.drills.runs import KILLED, Ran, Runner
+
+_LOG = logging.getLogger(__name__)
 
 _FIRST, _LAST = "2026-11-20", "2026-11-23"
 _DATES = ("--from", _FIRST, "--to", _LAST)
@@ -85,7 +88,6 @@ class Drill:
         rows: lines to generate.
         target_rows: lines per Spark partition, as set for the runs.
         stop_seconds: how long a stopped worker stays stopped.
-        tell: reports the current step.
     """
 
     spark: SparkSession
@@ -94,7 +96,6 @@ class Drill:
     rows: int
     target_rows: int
     stop_seconds: int
-    tell: Callable[[str], None]
     _healthy: Digest = field(default_factory=dict)
     _seconds: dict[bool, float] = field(default_factory=dict)
     _files: FileStore = field(init=False)
@@ -112,7 +113,7 @@ class Drill:
         Raises:
             UsageError: the healthy run failed, so there is nothing to compare with.
         """
-        self.tell(f"generating {self.rows:,} lines")
+        _LOG.info(f"generating {self.rows:,} lines")
         generated = self.runner.run(
             "generate_sales", "--landing", self._path("landing"), "--rows", str(self.rows), *_DATES
         )
@@ -128,14 +129,14 @@ class Drill:
 
     def _run_healthy(self) -> tuple[list[Row], Aim]:
         """Runs the batch healthy, then again from its bronze, where most runs under a fault start."""
-        self.tell("healthy: run_batch from the landed files")
+        _LOG.info("healthy: run_batch from the landed files")
         ran = self._batch("healthy")
         _expect(ran)
         self._healthy = digest(self.spark, self._path("healthy"))
         aim = self._aim(ran)
         for part in ("bronze/received_sales", "ledger/drops", "ledger/runs"):
             self._files.copy_folder(f"healthy/{part}", f"ingested/{part}")
-        self.tell("healthy: run_batch from bronze")
+        _LOG.info("healthy: run_batch from bronze")
         self._files.copy_folder("ingested", "published")
         again = self._batch("published")
         _expect(again)
@@ -172,7 +173,7 @@ class Drill:
         if fault.needs_workers and self.runner.target == "local":
             row.skipped = "this place has no workers"
             return row
-        self.tell(f"{fault.name}: {fault.text}")
+        _LOG.info(f"{fault.name}: {fault.text}")
         if not fault.from_landing:
             self._files.copy_folder("ingested", fault.name)
         ran = self._batch(fault.name, settings=fault.settings)
@@ -187,7 +188,7 @@ class Drill:
         scheme = self._files.root.split(":")[0]
         runs, missed = [], []
         for point in DRIVER_KILLS:
-            self.tell(f"driver_killed: {point}")
+            _LOG.info(f"driver_killed: {point}")
             settings = {
                 f"spark.delta.logStore.{scheme}.impl": "cymbal.drill.HaltingLogStore",
                 "spark.hadoop.cymbal.fault.halt": point,
@@ -204,7 +205,7 @@ class Drill:
     def _finish(self, row: Row, lake: str, runs: list[Ran], healthy_seconds: float) -> None:
         """Runs the same command again without a fault until it ends with 0, then compares the tables."""
         while runs[-1].code != 0 and len(runs) < len(DRIVER_KILLS) + _RUNS_AT_MOST:
-            self.tell(f"{row.fault}: the same command again, after exit code {runs[-1].code}")
+            _LOG.info(f"{row.fault}: the same command again, after exit code {runs[-1].code}")
             runs.append(self._batch(lake))
             if sum(run.code not in (0, KILLED) for run in runs) > _RUNS_AT_MOST:
                 break

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[3]
         (["--from", "2026-13-01"], ["--from", "'2026-13-01'", "YYYY-MM-DD"]),
         (["--date", "20260302"], ["--date", "'20260302'", "YYYY-MM-DD", "2026-11-27"]),
         (["--from", "2026-03-03", "--to", "2026-03-02"], ["--from 2026-03-03 is after --to 2026-03-02"]),
-        (["--date", "2026-03-02", "--to", "2026-03-02"], ["--date", "--from", "alone"]),
+        (["--date", "2026-03-02", "--to", "2026-03-02"], ["--date", "--from", "do not combine"]),
         (["extra"], ["unexpected extra argument", "extra"]),
         (["--set", "late.dayz=7"], ["unknown config key 'late.dayz'", "did you mean 'late.days'"]),
         (["--set", "days=7"], ["unknown config key 'days'", "did you mean 'late.days'"]),

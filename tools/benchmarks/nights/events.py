@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.event_log import DriverMetrics, JobStart, PlanMetrics, TaskEnd, events_of, parse
+from tools.event_log import DriverMetrics, JobStart, PlanMetrics, TaskEnd, events_below, parse
 
 _FILES_READ = "number of files read"
 _PUBLISHING = "publishing "
@@ -40,7 +40,7 @@ def work_of(folder: Path) -> Work:
     steps: dict[int, str] = {}
     lines: dict[int, list[int]] = defaultdict(list)
     memory = 0
-    for record in parse(events_of(folder)):
+    for record in parse(events_below(folder)):
         match record:
             case PlanMetrics():
                 names.update(record.names)
