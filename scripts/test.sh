@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Sets up the checkout with the test dependencies, then runs pytest with the given arguments.
-# Each of these four arguments runs one further suite and nothing else:
+# Each of these five arguments runs one further suite and nothing else:
 # --cluster: recovery on a real cluster of processes on this machine, the drill and the crash loop
 # --places: S3, HDFS, YARN, a driver on a worker, the Kubernetes API and archives; starts its own servers
 # --model: random sequences of events for CYMBAL_MODEL_MINUTES (60), starting with seed CYMBAL_MODEL_SEED (1)
+# --lakes: lakes that version 0.1.0 left in a broken state, each migrated and repaired
 # --airflow: the DAGs in a real Airflow, which the first call installs
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
@@ -16,9 +17,9 @@ set_up --dev ${sets[@]+"${sets[@]}"}
 export PYSPARK_PYTHON=$python PYSPARK_DRIVER_PYTHON=$python
 export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
 
-# Run two processes: a Spark session with small queries, or a batch that mostly starts up, uses only one core.
+# One process per core: a Spark session with small queries uses only one core. Each takes 2 GB of memory.
 arguments=() lanes=()
-[[ $# -gt 0 ]] || arguments+=(--numprocesses 2 --dist loadfile)
+[[ $# -gt 0 ]] || arguments+=(--numprocesses logical --maxprocesses 4 --dist worksteal)
 for argument in "$@"; do
     if [[ $argument == --cluster ]]; then
         arguments+=(--override-ini "testpaths=tests/cluster")
@@ -27,6 +28,8 @@ for argument in "$@"; do
         arguments+=(-m airflow --override-ini "testpaths=tests/deploy/airflow")
     elif [[ $argument == --model ]]; then
         arguments+=(-m model --override-ini "testpaths=tests/model")
+    elif [[ $argument == --lakes ]]; then
+        arguments+=(-m lakes --override-ini "testpaths=tests/jobs")
     elif [[ $argument == --places ]]; then
         arguments+=(-m places --override-ini "testpaths=tests/places")
     else

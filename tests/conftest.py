@@ -83,6 +83,8 @@ def submit_arguments(folder: Path) -> list[str]:
         # The files of a small table are told by the checksum of its log: as in production.
         "spark.databricks.delta.allFilesInCrc.thresholdNumFiles": "1000",
         "spark.python.sql.dataFrameDebugging.enabled": "false",
+        # One process: no two runs meet in a log. The default asks a process for each file that it renames.
+        "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",
         "spark.sql.streaming.checkpointFileManagerClass": (
             "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
         ),

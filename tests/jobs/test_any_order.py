@@ -520,7 +520,7 @@ def test_14_15_23_a_run_that_was_suspended_cannot_commit(shop: Shop, monkeypatch
         outer = shop.run()
     _, maintained, other = seen
     assert (maintained.code, other.code) == (0, 0), (maintained.stderr, other.stderr)
-    assert any("files of 168 hours are kept" in text for text in maintained.result["warnings"])
+    assert any("files of the last 168 hours are kept" in text for text in maintained.result["warnings"])
     assert outer.code == 75
     assert "run again" in outer.errors[-1]
     assert published(shop) == [("A", "2026-03-03"), ("X", S), ("Y", S)]

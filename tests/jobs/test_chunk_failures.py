@@ -27,7 +27,7 @@ def land(shop: Shop) -> None:
 
 
 def failing(text: str, partitions: set[int] | None = None) -> Any:
-    """PublishWindow.sales whose lines of Honey on the bad date fail their task, in plans of so many partitions."""
+    """PublishWindow.sales whose Honey lines on the bad date fail, in plans of so many partitions."""
     real = PublishWindow.sales
 
     def sales(window: PublishWindow, plan: ChunkPlan) -> DataFrame:

@@ -95,6 +95,9 @@ FAULTS = {
 }
 
 
+pytestmark = pytest.mark.usefixtures("interpreted")
+
+
 @pytest.fixture(scope="module")
 def sound(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     shop = Shop(spark, tmp_path_factory.mktemp("sound"))

@@ -75,6 +75,7 @@ def check_comparisons(shop: Shop) -> None:
     assert ran.result["comparison"]["changes"] == [
         {"table": "silver/sales", "change": "added", "currency": "USD", "lines": 1, "net": "9.000"},
         {"table": "silver/sales", "change": "changed", "currency": "USD", "lines": 1, "net": "-3.000"},
+        {"table": "gold/daily_sales", "change": "changed", "currency": "USD", "lines": 1, "net": "6.000"},
         {"table": "gold/invoices", "change": "changed", "currency": "USD", "lines": 1, "net": "6.000"},
     ]
     parts = list((out / "sales").glob("*.csv"))

@@ -247,7 +247,7 @@ def test_gold_rows_that_differ_are_summed_by_date_and_currency(spark: SparkSessi
         (NEXT, "1042", "KWD", 1, Decimal("0.005")),
     )
     sides = [spark.createDataFrame(rows, _GOLD) for rows in (wanted, found)]
-    columns = ("business_date", "currency", "wanted", "wanted_lines", "wanted_net", "found", "found_lines",
+    columns = ("period", "currency", "wanted", "wanted_lines", "wanted_net", "found", "found_lines",
                "found_net")  # fmt: skip
     nothing = Decimal(0)
     assert values(row_differences(*sides), *columns) == [
