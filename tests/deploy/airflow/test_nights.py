@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -66,6 +67,7 @@ class Story:
         held_back = self.drop(THIRD).rename(self.folder / "held_back")
         bad = [received_line(transaction_id=f"B-{n}", quantity="0") for n in range(200)]
         write_csv(self.landing, DAMAGED, bad, name="bad.csv")
+        self.list_files(DAMAGED, "bad.csv")
         self.airflow.call("PATCH", f"dags/{NIGHT}", is_paused=False)
         self.sensor_waited = wait_for("a sensor that waits", self._third_waits, 300)
         held_back.rename(self.drop(THIRD))
@@ -73,6 +75,14 @@ class Story:
         wait_for("the end of the last night", self._is_over, 400)
         self.runs = {run["logical_date"][:10]: run for run in self.airflow.runs(NIGHT)}
         self.done_after = self.done_dates()
+
+    def list_files(self, date: str, *extra: str) -> None:
+        """Makes a drop's manifest list the generated files, and further ones."""
+        manifest = self.drop(date) / "manifest.json"
+        content = json.loads(manifest.read_text())
+        generated = [file for file in content["files"] if file["name"].startswith("sales-")]
+        content["files"] = [*generated, *({"name": name} for name in extra)]
+        manifest.write_text(json.dumps(content))
 
     def task(self, date: str, task: str = BATCH) -> dict[str, Any]:
         """A task of a night."""
@@ -220,6 +230,7 @@ def test_a_late_night_is_told_by_mail(story: Story) -> None:
 
 def test_a_backfill_takes_up_a_drop_that_was_delivered_again(story: Story, spark: SparkSession) -> None:
     (story.drop(DAMAGED) / "bad.csv").unlink()
+    story.list_files(DAMAGED)
     # While another run holds the lake, a backfill answers 75 and is tried again.
     sign = story.lake / "ledger" / "_running" / "lock.000000000999"
     sign.touch()
