@@ -17,7 +17,7 @@ from schemas.errors import UsageError
 from tools.synthetic.generate import generate
 from tools.synthetic.plan import SyntheticPlan
 
-_LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger("jobs.generate_sales")  # spark-submit runs this file as __main__
 
 # Fields of the plan that come from the common options and the config.
 _FROM_CONFIG = frozenset({"first_date", "last_date", "timezone", "ranges", "late_days"})

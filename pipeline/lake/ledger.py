@@ -275,8 +275,9 @@ class Ledger:
         return {
             Stage.INGEST: [(row.drop_date, row.at) for row in drops if row.status == DropStatus.INGESTED],
             Stage.PUBLISH: [(row.business_date, row.at) for row in dates if row.status == DateStatus.DONE],
-            # Only business dates have deadlines, so tables of weeks and months are left out.
-            **{table.stage: built[table.name] for table in GOLD_TABLES if table.period is Period.DAY},
+            # Only business dates have deadlines, so tables of weeks and months are left out. Of several
+            # tables of days the first declared counts: a later one has no history.
+            **{t.stage: built[t.name] for t in reversed(GOLD_TABLES) if t.period is Period.DAY},
         }
 
     def silver_versions(self, date: dt.date) -> dict[int, int]:

@@ -201,9 +201,9 @@ class Lake:
         if not self.exists(table):
             return local_frame(self._spark, table.schema)
         reader = self._spark.read.format("delta")
-        if version is not None:
-            reader = reader.option("versionAsOf", version)
-        return reader.load(self.path(table))
+        if version is None:
+            return reader.load(self.path(table))
+        return _with_added_columns(reader.option("versionAsOf", version).load(self.path(table)), table)
 
     def read_dates(self, table: Table, dates: Iterable[dt.date], version: int | None = None) -> DataFrame:
         """Returns the rows of some dates; no rows if the table does not exist.
@@ -475,6 +475,14 @@ def _compare_fields(actual: StructType, expected: StructType, name: str) -> tupl
             return [], problem
         missing += nested
     return missing, None
+
+
+def _with_added_columns(rows: DataFrame, table: Table) -> DataFrame:
+    """Adds null columns where an old version of a table lacks columns of its contract."""
+    absent = [field for field in table.schema.fields if field.name not in rows.columns]
+    if not absent:
+        return rows
+    return rows.withColumns({field.name: F.lit(None).cast(field.dataType) for field in absent})
 
 
 def _check_columns(rows: DataFrame, table: Table) -> None:

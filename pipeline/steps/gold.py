@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 from pipeline.planning.staleness import DateInputs, date_inputs, no_inputs
 from pipeline.planning.windows import sized_windows
 from pipeline.steps.context import Batch, DateRange
-from schemas.gold import GOLD_TABLES, GoldTable, tables_of
+from schemas.gold import GOLD_TABLES, GoldTable, Period, tables_of
 from schemas.states import Stage
 from schemas.tables import SALES
 from transforms import totals
@@ -111,11 +111,13 @@ def _build(batch: Batch, stage: Stage, stale: Mapping[GoldTable, Revisions]) -> 
     sized = {date: inputs.get(date) or no_inputs(date) for date in dates}
     sales_version = batch.lake.version(SALES)
     lines = sum(date.lines for date in sized.values())
-    with batch.timetable.stage(stage, len(sized), lines, _due(batch, dates)):
+    summed = sum(sized[date].lines for revisions in stale.values() for date in revisions) or 1
+    with batch.timetable.stage(stage, len(sized), lines, _due(batch, stale)):
         for table, revisions in stale.items():
             for window in _windows(batch, table, [sized[date] for date in revisions]):
                 _build_window(batch, table, {date: revisions[date] for date in window}, sales_version)
-                batch.timetable.advance(sum(sized[date].lines for date in window) // len(stale))
+                # Several tables are summed from the same lines: together they advance by these lines once.
+                batch.timetable.advance(sum(sized[date].lines for date in window) * lines // summed)
 
 
 def _windows(batch: Batch, table: GoldTable, dates: Iterable[DateInputs]) -> list[list[dt.date]]:
@@ -144,7 +146,14 @@ def _build_window(batch: Batch, table: GoldTable, revisions: Revisions, sales_ve
     batch.ledger.record_builds(batch.run_id, table, revisions, version)
 
 
-def _due(batch: Batch, stale: Revisions) -> list[dt.date]:
-    """Dates with a deadline: those in their first revision that are no history."""
+def _due(batch: Batch, stale: Mapping[GoldTable, Revisions]) -> list[dt.date]:
+    """Dates with a deadline: new in a table of days, in their first revision, and not history."""
     late = batch.settings.late
-    return [date for date, revision in stale.items() if revision == 1 and not late.is_history(date)]
+    first = {
+        date
+        for table, revisions in stale.items()
+        if table.period is Period.DAY
+        for date, revision in revisions.items()
+        if revision == 1
+    }
+    return sorted(date for date in first if not late.is_history(date))

@@ -24,6 +24,7 @@ from pipeline.steps.recording import done_row
 from pipeline.steps.recovery import check_tables, recover
 from pipeline.steps.verify import content_of, differing_dates
 from schemas.errors import UsageError
+from schemas.gold import GOLD_TABLES
 from schemas.states import RunStatus
 from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES
 
@@ -46,16 +47,13 @@ def migrate(batch: Batch) -> list[str]:
         if difference.problem is not None:
             raise UsageError(difference.problem)
     older = [difference for difference in differences if difference.is_older]
-    kept = batch.ledger.settings() if not older else None
+    kept = batch.ledger.settings()
     has_drops = batch.lake.exists(RECEIVED_SALES)
     if not older and (kept is not None or not has_drops):
         return []
     actions = [f"{difference.table.name}: {_added(difference.missing)}" for difference in older]
-    if older and all(difference.version >= _KEEPS_SETTINGS for difference in older):
-        if not batch.dry_run:
-            _add_columns(batch, older)
-            actions += _built(batch)
-        return actions
+    if older and kept is not None and all(found.version >= _KEEPS_SETTINGS for found in older):
+        return [*actions, *_migrate_columns(batch, older, kept)]
     _check_config(batch)
     if batch.dry_run:
         return [*actions, *_planned(batch)]
@@ -72,6 +70,17 @@ def migrate(batch: Batch) -> list[str]:
         | settings_columns(batch.pinned.current)
     )
     return actions
+
+
+def _migrate_columns(batch: Batch, older: Iterable[Difference], kept: PinnedSettings) -> list[str]:
+    """Migrates a lake that keeps its settings: it lacks columns or gold tables, and nothing else."""
+    if batch.dry_run:
+        return [f"{table.name}: would be built" for table in GOLD_TABLES if not batch.lake.exists(table)]
+    _add_columns(batch, older)
+    check_tables(batch)
+    batch.pinned = kept
+    recover(batch)
+    return _built(batch)
 
 
 def _add_columns(batch: Batch, older: Iterable[Difference]) -> None:

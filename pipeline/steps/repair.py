@@ -43,7 +43,8 @@ def repair(batch: Batch) -> list[str]:
         return [
             *_tables_behind_ledger(batch),
             *verification.problems,
-            *(f"date {d}: would be published" for d in _wrong(verification)),
+            *(f"date {date}: would be published" for date in _wrong(verification)),
+            *(f"date {date}: its gold would be built" for date in _only_gold(verification)),
         ]
     actions = _forget_lost_versions(batch)
     recover_ingests(batch)
@@ -57,8 +58,15 @@ def repair(batch: Batch) -> list[str]:
     for date in wrong:
         actions.append(f"date {date}: published again, since it did not hold what bronze gives")
     republish_wrong(batch, wrong)
-    build_all_gold(batch, DateRange(), force=wrong)
+    for date in _only_gold(verification):
+        actions.append(f"date {date}: its gold built again, since it did not hold what its sales give")
+    build_all_gold(batch, DateRange(), force=verification.wrong_dates | verification.wrong_gold)
     return actions
+
+
+def _only_gold(verification: Verification) -> list[dt.date]:
+    """Dates whose gold is wrong while their sales are right: their revision stays."""
+    return sorted(verification.wrong_gold - verification.wrong_dates)
 
 
 def _wrong(verification: Verification) -> list[dt.date]:

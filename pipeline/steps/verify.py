@@ -67,7 +67,8 @@ class Verification:
         reused_numbers: store, transaction and line numbers that occur on several sale dates. These are
             different lines, not an error.
         waiting: work that the next run must do first, one line each.
-        wrong_dates: dates that have a problem.
+        wrong_dates: dates whose sales have a problem.
+        wrong_gold: dates of periods whose gold has a problem; their sales may be right.
     """
 
     dates: list[dt.date] = field(default_factory=list)
@@ -77,11 +78,17 @@ class Verification:
     reused_numbers: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     wrong_dates: set[dt.date] = field(default_factory=set)
+    wrong_gold: set[dt.date] = field(default_factory=set)
 
     def add(self, dates: Iterable[dt.date], problem: str) -> None:
         """Adds a problem and the dates that have it."""
         self.problems.append(problem)
         self.wrong_dates.update(dates)
+
+    def add_gold(self, dates: Iterable[dt.date], problem: str) -> None:
+        """Adds a problem of gold and the dates that it was built from."""
+        self.problems.append(problem)
+        self.wrong_gold.update(dates)
 
 
 def verify(batch: Batch, requested: Container[dt.date]) -> Verification:
@@ -347,13 +354,13 @@ def _check_restored(
 def _check_gold(batch: Batch, verification: Verification, published: Mapping[dt.date, DateState]) -> None:
     for table in GOLD_TABLES:
         built = batch.ledger.built_revisions(table)
-        behind = {date for date in verification.dates if built.get(date) != published[date].revision}
-        verification.not_built = sorted({*verification.not_built, *behind})
+        behind = {date for date, state in published.items() if built.get(date) != state.revision}
+        verification.not_built = sorted({*verification.not_built, *behind.intersection(verification.dates)})
         periods, revisions = _whole_periods(table, verification.dates, behind, published)
         expected = gold_rows(table, _rows_of(batch, SALES, list(revisions)), revisions)
         present = _rows_of(batch, table, periods)
         for row in row_differences(expected, present, table.period_column).limit(_SHOWN).collect():
-            verification.add(
+            verification.add_gold(
                 [date for date in revisions if table.period.start_of(date) == row.period],
                 f"{table.name} {row.period} {row.currency}: {row.found} rows ({row.found_lines} lines, net "
                 f"{row.found_net}) are wrong; {row.wanted} rows ({row.wanted_lines} lines, net "

@@ -162,8 +162,12 @@ def run(folder: Path) -> None:
 
 def _migrate(shop: Shop) -> None:
     """The lake was made before the columns: it is migrated once, and nothing in it is stale then."""
+    from jobs.compare_revisions import JOB as COMPARE_REVISIONS
     from jobs.migrate_tables import JOB as MIGRATE_TABLES
-    from schemas.tables import LEDGER_RUNS
+    from jobs.restore_sales import JOB as RESTORE_SALES
+    from jobs.verify_sales import JOB as VERIFY_SALES
+    from schemas.tables import LEDGER_RUNS, SALES
+    from tests.jobs.shop import line
 
     refused = shop.run()
     assert (refused.code, "run migrate_tables" in refused.error) == (2, True), refused.stderr
@@ -171,6 +175,14 @@ def _migrate(shop: Shop) -> None:
     shop.done(job=MIGRATE_TABLES)
     assert [row for row in shop.rows(LEDGER_RUNS) if row["settings"]] == kept
     assert shop.run().result["status"] == "unchanged"
+    # Revision 1 is of the time before the columns.
+    shop.land(OLD, line("old", f"{OLD}T15:00:00Z", added_text="new"))
+    shop.done()
+    compared = shop.done("--date", OLD, job=COMPARE_REVISIONS).stdout
+    assert "added_text" in compared, compared
+    shop.done("--date", OLD, "--revision", "1", job=RESTORE_SALES)
+    assert shop.rows(SALES, "added_text", business_date=OLD) == [{"added_text": None}]
+    shop.done(job=VERIFY_SALES)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from delta.tables import DeltaTable
+
 from jobs.build_daily_sales import JOB as BUILD_DAILY_SALES
 from jobs.ingest_sales import JOB as INGEST_SALES
 from jobs.migrate_tables import JOB as MIGRATE_TABLES
 from jobs.publish_sales import JOB as PUBLISH_SALES
+from jobs.repair_lake import JOB as REPAIR_LAKE
 from jobs.restore_sales import JOB as RESTORE_SALES
 from jobs.status import JOB as STATUS
 from jobs.verify_sales import JOB as VERIFY_SALES
@@ -68,6 +71,40 @@ def test_a_week_is_built_from_all_of_its_dates_whatever_date_is_asked_for(shop: 
     built = shop.done("--date", MON, job=BUILD_DAILY_SALES)
     assert built.result["built"] == {"gold/daily_sales": [MON], "gold/weekly_product_sales": [MON, SUN]}
     assert weeks(shop) == {(WEEK, "P-1"): (3, Decimal(27))}
+
+
+def test_a_week_that_is_not_built_yet_is_no_fault(shop: Shop) -> None:
+    shop.land(MON, sold("A", MON))
+    shop.land(SUN, sold("C", SUN))
+    shop.done()
+    shop.land(SUN, sold("C", SUN), sold("C2", SUN))
+    shop.done(job=INGEST_SALES)
+    shop.done(job=PUBLISH_SALES)
+    # The week holds Sunday's first revision: Monday is sound, and Sunday waits for its gold.
+    shop.done("--date", MON, job=VERIFY_SALES)
+    assert shop.run(job=VERIFY_SALES).code == 5
+    shop.land(SUN, sold("C", SUN))
+    shop.done(job=INGEST_SALES)
+    assert shop.run(job=VERIFY_SALES).code == 5
+
+
+def test_a_wrong_week_is_built_again_and_no_date_published(shop: Shop) -> None:
+    shop.land(MON, sold("A", MON), sold("B", MON))
+    shop.land(SUN, sold("C", SUN))
+    shop.done()
+    shop.land(MON, sold("A", MON))
+    shop.done()
+    shop.done("--date", MON, "--revision", "1", job=RESTORE_SALES)
+    right, revisions = weeks(shop), shop.revisions()
+    table = DeltaTable.forPath(shop.spark, str(shop.lake / WEEKLY_PRODUCT_SALES.name))
+    table.update("true", {"lines": "lines + 1"})
+    assert shop.run(job=VERIFY_SALES).code == 4
+    repaired = shop.done(job=REPAIR_LAKE).result["repaired"]
+    assert repaired == [
+        f"date {date}: its gold built again, since it did not hold what its sales give" for date in (MON, SUN)
+    ]
+    assert (weeks(shop), shop.revisions()) == (right, revisions)  # the restore of Monday stands, too
+    shop.done(job=VERIFY_SALES)
 
 
 def test_a_lake_without_the_table_gets_it(shop: Shop) -> None:
