@@ -131,14 +131,14 @@ class Landing:
             NotReadyError: a file has no line, and no manifest says that it has none.
             AuditError: a file cannot be read, lacks a column of the contract, or names one twice.
         """
-        found = {}
+        columns = {}
         for file in drop.files:
             names = self._header(drop, file)
             if names:
-                found[file.name] = names
+                columns[file.name] = names
             elif not drop.is_stated_empty(file):
                 raise NotReadyError(_why_headerless(file))
-        return found
+        return columns
 
     def lines(self, headers: Mapping[Drop, Mapping[str, tuple[str, ...]]]) -> DataFrame:
         """Every line of drops, as text: one scan, each byte read once.

@@ -63,7 +63,7 @@ def deadline_of(date: dt.date, time: dt.time, zone: str) -> dt.datetime:
     return local.astimezone(dt.UTC)
 
 
-def in_words(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Formats a duration for people: ``45 s``, ``12 min``, ``3 h 05 min``, ``2 days 3 h``."""
     if seconds < 60:
         return f"{seconds:.0f} s"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table as Grid
 
-from pipeline.planning.timetable import in_words
+from pipeline.planning.timetable import format_duration
 
 
 def bare_grid() -> Grid:
@@ -21,4 +21,4 @@ def format_margin(seconds: float | None, late: str = "LATE") -> str:
     """
     if seconds is None:
         return ""
-    return f"{in_words(abs(seconds))} {'left' if seconds >= 0 else late}"
+    return f"{format_duration(abs(seconds))} {'left' if seconds >= 0 else late}"

@@ -52,7 +52,7 @@ def migrate(batch: Batch) -> list[str]:
     if not older and (kept is not None or not has_drops):
         return []
     actions = [f"{difference.table.name}: {_added(difference.missing)}" for difference in older]
-    if older and kept is not None and all(found.version >= _KEEPS_SETTINGS for found in older):
+    if older and kept is not None and all(difference.version >= _KEEPS_SETTINGS for difference in older):
         return [*actions, *_migrate_columns(batch, older, kept)]
     _check_config(batch)
     if batch.dry_run:

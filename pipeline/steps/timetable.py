@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipeline.planning.timetable import StageRun, deadline_of, estimated_seconds, in_words
+from pipeline.planning.timetable import StageRun, deadline_of, estimated_seconds, format_duration
 from schemas.states import Stage
 
 _LOG = logging.getLogger(__name__)
@@ -137,7 +137,7 @@ class Timetable:
         if seconds is None:
             return ""
         seconds += sum(self._estimated(stage, current.lines) or 0.0 for stage in self._after(current.stage))
-        return f"; about {in_words(seconds)} left" if seconds >= _MIN_SHOWN_SECONDS else ""
+        return f"; about {format_duration(seconds)} left" if seconds >= _MIN_SHOWN_SECONDS else ""
 
     def _after(self, stage: Stage) -> list[Stage]:
         stages = list(self.stages)
@@ -164,7 +164,8 @@ class Timetable:
             self._warned.add(stage)
             self._warn(
                 f"{stage} is expected to end at {self._local(end)}, "
-                f"{in_words((end - deadline).total_seconds())} after its deadline {self._local(deadline)}"
+                f"{format_duration((end - deadline).total_seconds())} after its deadline "
+                f"{self._local(deadline)}"
             )
 
     def _deadline(self, stage: Stage, due: Collection[dt.date]) -> dt.datetime | None:
@@ -183,7 +184,7 @@ class Timetable:
         margin = times.margin_seconds
         if margin is not None and margin < 0 and times.deadline is not None and times.ended_at is not None:
             self._warn(
-                f"{times.stage} ended at {self._local(times.ended_at)}, {in_words(-margin)} after its "
+                f"{times.stage} ended at {self._local(times.ended_at)}, {format_duration(-margin)} after its "
                 f"deadline {self._local(times.deadline)}"
             )
 

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
             return run_on_cluster(request)
         line = line_in_client_mode(request)
         if request.only_print:
-            print(line.in_words())
+            print(line.describe())
             return 0
     except SubmissionError as error:
         return refuse(error)

@@ -23,7 +23,7 @@ def archive_options(request: Request) -> str:
     options = request.setting("spark.driver.defaultJavaOptions")
     if _is_usable(archive):
         options += f' -XX:SharedArchiveFile="{archive}" -Xlog:disable'
-    elif request.place == "local" and request.job == "run_batch" and _has_the_usual_class_path(request):
+    elif request.target == "local" and request.job == "run_batch" and _has_the_usual_class_path(request):
         options += f' -XX:ArchiveClassesAtExit="{archive}" -Xlog:disable'
     return options.strip()
 

@@ -63,7 +63,7 @@ def run_on_cluster(request: Request) -> int:
         return code
     plan = _plan(request)
     if request.only_print:
-        print(plan.line.in_words())
+        print(plan.line.describe())
         return 0
     if plan.earlier is not None:  # if the driver never starts, an old result must not pass for its own
         remove(request, plan.earlier)
@@ -93,7 +93,7 @@ def _plan(request: Request) -> _Plan:
     arguments, requested = _without(request.arguments, "--result")
     result = requested
     copy_to = None
-    if result is None or ("://" not in result and request.place != "standalone"):
+    if result is None or ("://" not in result and request.target != "standalone"):
         copy_to = Path(result).absolute() if result else None
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{request.job}-{request.environment['CYMBAL_PID']}.json"
         result = f"{_staging(request)}/results/{name}"
@@ -102,15 +102,15 @@ def _plan(request: Request) -> _Plan:
     arguments, config = _without(arguments, "--config")
     config_file = Path(config).absolute() if config else None
     if config_file is not None:
-        arguments += ["--config", str(config_file) if request.place == "standalone" else config_file.name]
-    archive = bundle(request.jars()) if request.place == "yarn" else None
+        arguments += ["--config", str(config_file) if request.target == "standalone" else config_file.name]
+    archive = bundle(request.jars()) if request.target == "yarn" else None
     line = line_in_cluster_mode(request, [*arguments, "--result", result], archive, config_file)
     return _Plan(line, result, copy_to, requested)
 
 
 def _staging(request: Request) -> str:
     staging = request.environment.get("CYMBAL_STAGING", "").rstrip("/")
-    if request.place == "standalone":
+    if request.target == "standalone":
         return staging or str(ROOT / "var")
     if "://" not in staging:
         raise SubmissionError(
@@ -137,7 +137,7 @@ def _run(request: Request, plan: _Plan) -> int:
     """Runs spark-submit, and reports the application's id once the log names it."""
     log = Path(str(plan.line.variables["CYMBAL_LOG_FILE"]))
     log.parent.mkdir(parents=True, exist_ok=True)
-    inform(f"submits {request.job} to {request.place} ({request.master})")
+    inform(f"submits {request.job} to {request.target} ({request.master})")
     process = subprocess.Popen(
         plan.line.arguments,
         env=plan.line.environment(request.environment),
@@ -178,7 +178,7 @@ def _application(log: Path) -> str | None:
 def _where_to_look(request: Request, plan: _Plan) -> str:
     log = str(plan.line.variables["CYMBAL_LOG_FILE"])
     application = _application(Path(log))
-    if application and request.place == "yarn":
+    if application and request.target == "yarn":
         return f"see: yarn logs -applicationId {application}, and {log}"
     return f"see {application or 'the driver'} at the cluster, and {log}"
 

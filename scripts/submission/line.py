@@ -33,7 +33,7 @@ class Line:
     arguments: list[str]
     variables: dict[str, str | None]
 
-    def in_words(self) -> str:
+    def describe(self) -> str:
         """Returns the command as one line for a shell."""
         removed = [word for name, value in self.variables.items() if value is None for word in ("-u", name)]
         assigned = [f"{name}={value}" for name, value in self.variables.items() if value is not None]
@@ -57,7 +57,7 @@ def line_in_client_mode(request: Request) -> Line:
     if tool_options:  # as an argument: Java prints a notice if it reads the variable
         arguments += ["--driver-java-options", tool_options]
         variables["JAVA_TOOL_OPTIONS"] = None
-    if request.place in ("local", "standalone"):
+    if request.target in ("local", "standalone"):
         # Spark loads packages in a child class loader. From the class path, Delta could not see a catalog's
         # connector among them. With packages, Delta therefore comes only from --jars, as they do.
         if not request.brings_packages:
@@ -83,7 +83,7 @@ def line_in_cluster_mode(
         SubmissionError: a setting of the caller is refused.
     """
     extras = extra_settings(request.environment)
-    if request.place == "standalone":
+    if request.target == "standalone":
         return _line_on_standalone(request, arguments, extras)
     line = _start(request)
     if bundle is not None:
@@ -110,11 +110,11 @@ def _start(request: Request) -> list[str]:
 
 def _settings_of_place(request: Request) -> tuple[dict[str, str], str]:
     """Returns the settings of cluster mode, and the project's folder in the image; empty for a bundle."""
-    if request.place == "yarn":
+    if request.target == "yarn":
         python = f"./{UNPACKED}/bin/python"
         settings = {
             "spark.yarn.appMasterEnv.PYSPARK_PYTHON": python,
-            "spark.yarn.appMasterEnv.CYMBAL_PLACE": request.place,
+            "spark.yarn.appMasterEnv.CYMBAL_PLACE": request.target,
             # By default Spark logs a report every second.
             "spark.yarn.report.interval": "5s",
         }
@@ -122,7 +122,7 @@ def _settings_of_place(request: Request) -> tuple[dict[str, str], str]:
     settings = {
         **_settings_of_pods(request),
         "spark.pyspark.python": f"{IMAGE_HOME}/bin/python",
-        "spark.kubernetes.driverEnv.CYMBAL_PLACE": request.place,
+        "spark.kubernetes.driverEnv.CYMBAL_PLACE": request.target,
         "spark.kubernetes.submission.waitAppCompletion": "true",
     }
     if "CYMBAL_STAGING" in request.environment:
@@ -132,7 +132,7 @@ def _settings_of_place(request: Request) -> tuple[dict[str, str], str]:
 
 def _settings_of_pods(request: Request) -> dict[str, str]:
     """Returns the pod templates and the image. Templates are local paths, which Spark reads itself."""
-    if request.place != "kubernetes":
+    if request.target != "kubernetes":
         return {}
     folder = request.settings_file.parent
     roles = ["driver", "executor"] if request.is_on_cluster else ["executor"]
@@ -199,16 +199,16 @@ def _log_format(request: Request) -> str:
 def _variables_of_driver(request: Request) -> dict[str, str | None]:
     python = str(ROOT / ".venv" / "bin" / "python")
     # In other places the executors have no .venv of this checkout, and the jobs need no Python there.
-    executor_python = python if request.place in ("local", "standalone") else "python3"
+    executor_python = python if request.target in ("local", "standalone") else "python3"
     variables: dict[str, str | None] = {
         **_variables(request),
         "PYSPARK_PYTHON": request.environment.get("PYSPARK_PYTHON", executor_python),
         "PYSPARK_DRIVER_PYTHON": python,
         "PYTHONPATH": str(ROOT),
         "JAVA_HOME": request.environment["JAVA_HOME"],
-        "CYMBAL_PLACE": request.place,
+        "CYMBAL_PLACE": request.target,
     }
-    if request.place == "local":  # loopback: no host name look-up, no port open to other hosts
+    if request.target == "local":  # loopback: no host name look-up, no port open to other hosts
         variables["SPARK_LOCAL_IP"] = request.environment.get("SPARK_LOCAL_IP", "127.0.0.1")
     return variables
 

@@ -22,7 +22,7 @@ class Request:
     """A job, and where it runs.
 
     Attributes:
-        place: name of a file in configs/places, without its suffix.
+        target: name of a file in configs/places, without its suffix.
         master: Spark's master URL.
         deploy_mode: where the driver runs: ``client`` (here) or ``cluster`` (on a host of the cluster).
         job: name of a file in jobs, without its suffix.
@@ -32,7 +32,7 @@ class Request:
         environment: environment variables of the caller.
     """
 
-    place: str
+    target: str
     master: str
     deploy_mode: str
     job: str
@@ -49,7 +49,7 @@ class Request:
     @property
     def settings_file(self) -> Path:
         """The place's file of Spark settings."""
-        return ROOT / "configs" / "places" / f"{self.place}.conf"
+        return ROOT / "configs" / "places" / f"{self.target}.conf"
 
     @property
     def brings_packages(self) -> bool:
@@ -85,7 +85,7 @@ def read_properties(file: Path) -> dict[str, str]:
 def read_request(arguments: Sequence[str]) -> Request:
     """Reads the arguments from scripts/submit.sh, which has already checked names and values."""
     parser = argparse.ArgumentParser(prog="scripts.submission", allow_abbrev=False)
-    parser.add_argument("--place", required=True)
+    parser.add_argument("--place", dest="target", required=True)
     parser.add_argument("--master", required=True)
     parser.add_argument("--deploy-mode", choices=[CLIENT, CLUSTER], default=CLIENT)
     parser.add_argument("--with", dest="sets", action="append", default=[])
@@ -94,7 +94,7 @@ def read_request(arguments: Sequence[str]) -> Request:
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     given = parser.parse_args(arguments)
     return Request(
-        place=given.place,
+        target=given.target,
         master=given.master,
         deploy_mode=given.deploy_mode,
         job=given.job,

@@ -12,7 +12,7 @@ from airflow.providers.apache.spark.hooks.spark_submit import SparkSubmitHook
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from cymbal_airflow.outcome import FINAL, in_words, read_result
+from cymbal_airflow.outcome import FINAL, describe_result, read_result
 from cymbal_airflow.settings import Site
 
 # For these places the Spark connection or CYMBAL_MASTER gives the master. For others the name is the master.
@@ -127,7 +127,7 @@ class SalesJobOperator(SparkSubmitOperator):
         result = read_result(path)
         hook = self._hook
         code = result["exit_code"] if result else hook.exit_code if isinstance(hook, SalesJobHook) else None
-        summary = in_words(result) if result else f"the run left no result; exit code {code}"
+        summary = describe_result(result) if result else f"the run left no result; exit code {code}"
         self.log.info("%s\nresult: %s", summary, path)
         # A run writes its result last: if there is one, errors from Spark's shutdown do not matter.
         if code == 0 if result else error is None:

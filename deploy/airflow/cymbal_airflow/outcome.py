@@ -25,7 +25,7 @@ def read_result(path: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def in_words(result: dict[str, Any]) -> str:
+def describe_result(result: dict[str, Any]) -> str:
     """Describes a result in one line."""
     states = Counter(date["status"] for date in result["dates"])
     dates = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none"

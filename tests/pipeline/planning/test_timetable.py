@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.planning.timetable import StageRun, deadline_of, estimated_seconds, in_words
+from pipeline.planning.timetable import StageRun, deadline_of, estimated_seconds, format_duration
 
 
 def runs(*pairs: tuple[int, float]) -> list[StageRun]:
@@ -72,4 +72,4 @@ def test_a_deadline_is_local_time_of_the_day_after(date: str, time: dt.time, utc
     ],
 )
 def test_a_duration_in_words(seconds: float, words: str) -> None:
-    assert in_words(seconds) == words
+    assert format_duration(seconds) == words

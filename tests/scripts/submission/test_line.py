@@ -52,8 +52,8 @@ def test_client_mode_runs_the_jobs_file_with_the_places_settings(place: str) -> 
 
 def test_the_printed_line_is_one_that_a_shell_takes_as_it_is() -> None:
     line = line_in_client_mode(request(CYMBAL_SPARK_ARGS="--conf 'spark.app.name=two words'"))
-    words = shlex.split(line.in_words())
-    assert "\n" not in line.in_words()
+    words = shlex.split(line.describe())
+    assert "\n" not in line.describe()
     assert words[0] == "env"
     assert words[-len(line.arguments) :] == line.arguments
     assert settings(line)["spark.app.name"] == "two words"
@@ -62,7 +62,7 @@ def test_the_printed_line_is_one_that_a_shell_takes_as_it_is() -> None:
 def test_java_options_of_the_environment_are_handed_on_and_taken_from_it() -> None:
     line = line_in_client_mode(request(JAVA_TOOL_OPTIONS="-Dmine=1"))
     assert following(line, "--driver-java-options") == "-Dmine=1"
-    assert "-u JAVA_TOOL_OPTIONS" in line.in_words()
+    assert "-u JAVA_TOOL_OPTIONS" in line.describe()
     assert line.environment({"JAVA_TOOL_OPTIONS": "-Dmine=1", "HOME": "/me"})["HOME"] == "/me"
     assert "JAVA_TOOL_OPTIONS" not in line.environment({"JAVA_TOOL_OPTIONS": "-Dmine=1"})
 
