@@ -53,6 +53,10 @@ class GoldTable(Table):
         """Date column that holds the first date of the period; the table is partitioned by it."""
         return self.partition_by[0]
 
+    def partition_of(self, date: dt.date) -> dt.date:
+        """The first date of the period that holds a business date."""
+        return self.period.start_of(date)
+
 
 _PERIOD_COLUMNS = {Period.DAY: "business_date", Period.WEEK: "week", Period.MONTH: "month"}
 _SUMS: dict[str, DataType] = {

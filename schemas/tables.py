@@ -6,6 +6,7 @@ every ISO 4217 currency except two, and the settings refuse those.
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
 
 from pyspark.sql.types import (
@@ -67,6 +68,10 @@ class Table:
     def columns(self) -> list[str]:
         """Column names in order."""
         return self.schema.fieldNames()
+
+    def partition_of(self, date: dt.date) -> dt.date:
+        """The partition that holds the rows of a business date, in a table that is partitioned by date."""
+        return date
 
 
 _TYPE_OF_KIND: dict[Kind, DataType] = {

@@ -200,14 +200,19 @@ class DeltaLog:
         return session.sessionState().sqlParser().parseExpression(text)
 
     def _filter_files(self, files: Any, dates: Collection[dt.date]) -> list[Any]:
-        # Convert all files to one JSON text: a call to the JVM for each file would be slow.
-        descriptions = json.loads(self._delta.util.JsonUtils.mapper().writeValueAsString(files))
         column, wanted_dates = self._table.partition_by[0], _as_text(dates)
         return [
             files.apply(position)
-            for position, file in enumerate(descriptions)
+            for position, file in enumerate(self._describe(files))
             if file["partitionValues"].get(column) in wanted_dates
         ]
+
+    def _describe(self, files: Any) -> list[dict[str, Any]]:
+        """Returns the log entries of files, in order, by one call to the JVM: one for each would be slow."""
+        entries: list[dict[str, Any]] = json.loads(
+            self._delta.util.JsonUtils.mapper().writeValueAsString(files)
+        )
+        return entries
 
     def update_definition(self, schema: str, properties: Mapping[str, str]) -> None:
         """Sets the table's schema and adds properties, in one commit.
@@ -294,8 +299,7 @@ class DeltaLog:
         if files is None:
             return
         paths = DataFrame(snapshot.allFilesViaStateReconstruction().toDF(), self._spark).select("path")
-        listed = json.loads(self._delta.util.JsonUtils.mapper().writeValueAsString(files))
-        if {row.path for row in paths.collect()} != {file["path"] for file in listed}:
+        if {row.path for row in paths.collect()} != {file["path"] for file in self._describe(files)}:
             raise self._wrong_checksum(int(snapshot.version()))
 
     def _checksum_files(self, snapshot: Any) -> Any | None:

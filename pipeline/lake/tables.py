@@ -276,9 +276,10 @@ class Lake:
             ValueError: a row belongs to a date that is not in ``dates``, or the columns differ.
         """
         self.ensure(table)
+        rows = rows.select(*table.columns)
         _check_columns(rows, table)
         number, text, versions = self.next_number(table), json.dumps(metadata, sort_keys=True), []
-        contents = rows.select(*table.columns), set(dates), text, table.application, number
+        contents = rows, set(dates), text, table.application, number
         write = self._log(table).replace
         self._guarded(lambda: versions.append(write(*contents, self._before_commit)), table)
         self._transactions[table.name] = number
@@ -487,7 +488,7 @@ def _with_added_columns(rows: DataFrame, table: Table) -> DataFrame:
 
 def _check_columns(rows: DataFrame, table: Table) -> None:
     """Checks that rows have the columns of a table with the same types."""
-    missing, problem = _compare(rows.select(*table.columns).schema, table.schema)
+    missing, problem = _compare(rows.schema, table.schema)
     if missing or problem:
         raise ValueError(f"{table.name}: {problem or f'no column {missing[0]}'}")
 

@@ -154,11 +154,11 @@ class Landing:
         for drop, files in headers.items():
             for file in drop.files:
                 if file.name in files:
-                    its_format = _format(file)
-                    header = files[file.name] if its_format.has_header else ()
-                    groups[its_format, header].append(_literal_path(file.path))
+                    file_format = format_of(file.name)
+                    header = files[file.name] if file_format.has_header else ()
+                    groups[file_format, header].append(_literal_path(file.path))
         source = Source(self._spark, self.root, self._received_names)
-        parts = [its_format.lines(source, header, paths) for (its_format, header), paths in groups.items()]
+        parts = [file_format.lines(source, header, paths) for (file_format, header), paths in groups.items()]
         return reduce(DataFrame.unionByName, parts) if parts else self._no_lines()
 
     def extra_columns(self, headers: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -212,7 +212,7 @@ class Landing:
         line = self._first_line(where, file)
         if line is None:
             return ()
-        return _format(file).columns(where, line, self._received_names)
+        return format_of(file.name).columns(where, line, self._received_names)
 
     def _first_line(self, where: str, file: LandedFile) -> str | None:
         """First line that is not blank, from as few bytes as it takes."""
@@ -244,15 +244,8 @@ def _why_unreadable(drop: Drop) -> str | None:
 
 
 def _why_headerless(file: LandedFile) -> str:
-    lacks = _format(file).empty_file if file.size else "byte"
+    lacks = format_of(file.name).empty_file if file.size else "byte"
     return f"file {file.name} has no {lacks}, and no manifest that states 0 rows for it"
-
-
-def _format(file: LandedFile) -> Format:
-    its_format = format_of(file.name)
-    if its_format is None:
-        raise ValueError(f"no format reads {file.name}")  # Landing.drops lets no such file through
-    return its_format
 
 
 def _is_hidden(name: str) -> bool:

@@ -57,10 +57,7 @@ def _read_file(content: Any) -> ManifestFile:
     if not isinstance(content, dict):
         raise TypeError("each of files must be an object")
     rows, gross = content.get("rows"), content.get("gross_amount")
-    if rows is not None and (
-        isinstance(rows, bool) or not isinstance(rows, int) or not 0 <= rows <= _MAX_ROWS
-    ):
-        raise ValueError(f"rows = {_shown(rows)} must be an integer >= 0")
+    rows = None if rows is None else _read_rows(rows)
     return ManifestFile(_read_name(content["name"]), rows, None if gross is None else _read_amounts(gross))
 
 

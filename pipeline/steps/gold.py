@@ -81,12 +81,12 @@ def stale_revisions(
     built = batch.ledger.built_revisions(table)
     published = {date: state.revision for date, state in batch.ledger.dates().items() if state.revision > 0}
     stale_periods = {
-        table.period.start_of(date)
+        table.partition_of(date)
         for date, revision in published.items()
         if date in requested and (built.get(date) != revision or date in force)
     }
     return {
-        date: revision for date, revision in published.items() if table.period.start_of(date) in stale_periods
+        date: revision for date, revision in published.items() if table.partition_of(date) in stale_periods
     }
 
 
@@ -124,7 +124,7 @@ def _windows(batch: Batch, table: GoldTable, dates: Iterable[DateInputs]) -> lis
     """The dates, split into windows of one commit each. A period is never split."""
     periods: dict[dt.date, list[DateInputs]] = defaultdict(list)
     for inputs in sorted(dates, key=lambda inputs: inputs.date):
-        periods[table.period.start_of(inputs.date)].append(inputs)
+        periods[table.partition_of(inputs.date)].append(inputs)
     max_lines = batch.settings.publish.max_lines_per_window
     windows = sized_windows(periods.values(), lambda period: sum(date.lines for date in period), max_lines)
     return [[inputs.date for period in window for inputs in period] for window in windows]
@@ -141,7 +141,7 @@ def _build_window(batch: Batch, table: GoldTable, revisions: Revisions, sales_ve
     }
     # Without the hint each shuffle partition writes a file for each period.
     rows = gold_rows(table, sales, revisions).hint("rebalance", table.period_column)
-    periods = {table.period.start_of(date) for date in revisions}
+    periods = {table.partition_of(date) for date in revisions}
     version = batch.lake.replace(table, rows, periods, metadata)
     batch.ledger.record_builds(batch.run_id, table, revisions, version)
 

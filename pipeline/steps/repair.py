@@ -20,10 +20,10 @@ from pipeline.steps.recording import recover_publications
 from pipeline.steps.recovery import pin_settings
 from pipeline.steps.verify import Verification, examine_lake, published_dates
 from schemas.drops import Drop, IngestedDrop
-from schemas.gold import GOLD_TABLES, GoldTable
+from schemas.gold import GOLD_TABLES
 from schemas.lake import RECORDED_TABLES
 from schemas.states import DropStatus
-from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES, Table
+from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES
 
 
 def repair(batch: Batch) -> list[str]:
@@ -133,14 +133,7 @@ def _clear_strays(batch: Batch, dates: Iterable[dt.date]) -> list[str]:
         return []
     for table in (SALES, CONFLICTS, *GOLD_TABLES):
         nothing = local_frame(batch.spark, table.schema)
-        emptied = _stray_partitions(table, strays, known)
+        # A week or month that also has published dates is built again from them.
+        emptied = set(map(table.partition_of, strays)) - set(map(table.partition_of, known))
         batch.lake.replace(table, nothing, emptied, {"job": "repair_lake", "run_id": batch.run_id})
     return [f"date {date}: rows removed, since it was never published" for date in strays]
-
-
-def _stray_partitions(table: Table, strays: Iterable[dt.date], known: Iterable[dt.date]) -> set[dt.date]:
-    """Partitions of a table that can hold rows of stray dates only."""
-    if not isinstance(table, GoldTable):
-        return set(strays)
-    kept = {table.period.start_of(date) for date in known}
-    return {table.period.start_of(date) for date in strays} - kept

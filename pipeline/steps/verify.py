@@ -259,9 +259,8 @@ def _check_ledger_staleness(
 def _check_strays(batch: Batch, verification: Verification, published: Mapping[dt.date, DateState]) -> None:
     """Adds dates that have rows in a table but were never published."""
     for table in (SALES, CONFLICTS, *GOLD_TABLES):
-        starts = table.period.start_of if isinstance(table, GoldTable) else _itself
         rows = batch.lake.read(table).select(F.col(table.partition_by[0]).alias("date")).distinct().collect()
-        for date in sorted({row.date for row in rows} - set(map(starts, published))):
+        for date in sorted({row.date for row in rows} - set(map(table.partition_of, published))):
             verification.add([date], f"{table.name} holds rows of {date}, which was never published")
 
 
@@ -361,7 +360,7 @@ def _check_gold(batch: Batch, verification: Verification, published: Mapping[dt.
         present = _rows_of(batch, table, periods)
         for row in row_differences(expected, present, table.period_column).limit(_SHOWN).collect():
             verification.add_gold(
-                [date for date in revisions if table.period.start_of(date) == row.period],
+                [date for date in revisions if table.partition_of(date) == row.period],
                 f"{table.name} {row.period} {row.currency}: {row.found} rows ({row.found_lines} lines, net "
                 f"{row.found_net}) are wrong; {row.wanted} rows ({row.wanted_lines} lines, net "
                 f"{row.wanted_net}) that silver/sales gives are missing",
@@ -382,17 +381,13 @@ def _whole_periods(
     verified = set(verified)
     dates: dict[dt.date, list[dt.date]] = defaultdict(list)
     for date in published:
-        dates[table.period.start_of(date)].append(date)
+        dates[table.partition_of(date)].append(date)
     whole = [
         start
         for start, members in dates.items()
         if verified & set(members) and not set(behind) & set(members)
     ]
     return whole, {date: published[date].revision for start in whole for date in dates[start]}
-
-
-def _itself(date: dt.date) -> dt.date:
-    return date
 
 
 def _reused_numbers(batch: Batch, dates: list[dt.date]) -> list[str]:

@@ -9,9 +9,9 @@ from pipeline.landing.formats.json_lines import JsonLines
 FORMATS: tuple[Format, ...] = (CsvText(), JsonLines())
 
 # Endings of the files that an ingest reads; every other file keeps its drop from being read.
-ENDINGS: tuple[str, ...] = tuple(ending for one in FORMATS for ending in one.endings)
+ENDINGS: tuple[str, ...] = tuple(ending for file_format in FORMATS for ending in file_format.endings)
 
 
-def format_of(name: str) -> Format | None:
-    """The format of a file, by the ending of its name; None if no format reads it."""
-    return next((one for one in FORMATS if name.endswith(one.endings)), None)
+def format_of(name: str) -> Format:
+    """The format of a file whose name has one of ENDINGS."""
+    return next(file_format for file_format in FORMATS if name.endswith(file_format.endings))

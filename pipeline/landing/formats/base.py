@@ -59,7 +59,7 @@ class Format(ABC):
 
         Args:
             source: where they are.
-            columns: column names of the files; of a format without a header, those of any of them.
+            columns: column names of the files; empty for a format without a header.
             paths: full URIs, special characters escaped.
 
         Returns:
