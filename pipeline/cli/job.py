@@ -40,14 +40,14 @@ from pipeline.steps.timetable import Timetable
 from schemas.errors import SalesBatchError, UsageError
 from schemas.states import DateStatus, ExitCode, RunStatus, Stage
 
-# Of a wrong command, or of input that is not there, the same command would come to the same.
+# Suggest a rerun only for exit codes that a rerun can fix.
 _WORTH_ANOTHER_RUN = (ExitCode.UNEXPECTED, ExitCode.SOME_DATES_FAILED, ExitCode.TRY_AGAIN)
 
 # Returns the sections of the result that are the job's own.
 Body = Callable[[Batch, Options], Mapping[str, Any] | None]
 _LOG = logging.getLogger(__name__)
 
-# Delta's own: what it takes as safe for readers and writers that it knows nothing of.
+# Delta's own default: files of this age are safe from readers and writers that Delta does not know.
 SAFE_HOURS = 168.0
 
 
@@ -253,7 +253,7 @@ class _Run:
             recover(batch)
 
     def _take_lake(self, batch: Batch) -> None:
-        """Takes the lock; whoever had it and was silent cannot commit any more."""
+        """Takes the lock. A run that lost it by silence cannot commit any more."""
         lock = LakeLock(batch.lake.files, self._run_id)
         self._lock = lock
         lock.begin(self._options.wait)
@@ -281,7 +281,7 @@ class _Run:
             self._ledger = batch.ledger
 
     def _name_tables(self) -> None:
-        """Names what this run made, its ledger too: whatever it came to, what is there can be read."""
+        """Registers the lake's tables in the catalog, even if the run failed: they can be read."""
         if self._catalog is None or self._batch is None:
             return
         try:
@@ -301,7 +301,7 @@ class _Run:
             self._lock = None
 
     def _warn(self, text: str) -> None:
-        """Notes a warning for the end, and tells it now: there may still be time."""
+        """Records a warning for the summary and logs it at once, while the user can still act."""
         self._outcome.warnings.append(text)
         _LOG.warning(text)
 
@@ -319,7 +319,7 @@ class _Run:
             self._note(error)
 
     def _settle_partial_failure(self) -> None:
-        """Where no date at all could be published, the run did not partly fail: it failed."""
+        """Counts a run that published no date at all as failed, not as partly failed."""
         statuses = [published.status for published in self._outcome.dates.values()]
         if ExitCode.SOME_DATES_FAILED in self._outcome.codes and DateStatus.DONE not in statuses:
             self._outcome.codes.add(ExitCode.UNEXPECTED)
@@ -364,7 +364,7 @@ def settings_of(options: Options) -> Settings:
 
 
 def _landing_uri(batch: Batch) -> str | None:
-    """Full URI of the landing; None where nothing reaches it, which a job that reads it will tell."""
+    """Full URI of the landing; None if it cannot be reached. A job that reads it reports that itself."""
     try:
         return FileStore(batch.spark, batch.settings.storage.landing).root
     except UsageError:

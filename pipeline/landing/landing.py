@@ -26,7 +26,7 @@ from schemas.landing import DROP_FOLDER_PREFIX, MANIFEST_NAME, RECEIVED_NAMES
 
 _HEADER_LIMITS = (1 << 12, 1 << 20)
 _MANIFEST_LIMIT = 64 << 20
-# A line of nothing else is blank to Spark's reader; white space that only Unicode knows is content to it.
+# Spark's reader treats a line of only these characters as blank. Other Unicode white space is content.
 _CSV_BLANK = "".join(map(chr, range(0x21)))
 # Drop_Date=2026-11-27, drop_date=20261127, drop_date=2026-11-27.part, 2026-11-27, date=2026-11-27
 _NEAR_DROP = re.compile(r"drop[-_ ]?date.*|(\w+=)?\d{4}([-_. ]?)\d{1,2}\2\d{1,2}", re.IGNORECASE | re.DOTALL)
@@ -69,7 +69,7 @@ class Landing:
             first: first drop date, or None for every one.
             last: last drop date, or None.
 
-        A folder whose name is no date is a delivery under way, or none: it is left out, see ``near_drops``.
+        A folder whose name is no date is left out: see ``near_drops``.
         """
         by_date: dict[dt.date, list[FileStatus]] = {}
         folders = sorted(self._files.folders())
@@ -84,7 +84,7 @@ class Landing:
         return [self._drop(date, statuses) for date, statuses in sorted(by_date.items())]
 
     def near_drops(self) -> list[str]:
-        """What lies beside the drops and looks like one, or like a file of one: no ingest reads it."""
+        """Names of entries beside the drops that look like a drop or a file of one. No ingest reads them."""
         return sorted(
             entry.name
             for entry in self._files.entries()
@@ -169,8 +169,8 @@ class Landing:
         )
 
     def _listed(self, dates: Mapping[dt.date, Any], everything: bool) -> Iterator[FileStatus]:
-        # One listing of all is few requests on an object store; of a few days among many, each by itself is
-        # less. On a disk each folder is looked at by itself in any case, and an archive need not be.
+        # On an object store, one listing of everything needs few requests. For a few days out of many, list
+        # each folder by itself. On a disk always do so: an archive is not walked then.
         if everything and not self._files.is_on_this_host:
             yield from self._files.files()
             return
@@ -236,7 +236,7 @@ class Landing:
 
 
 def _why_unreadable(drop: Drop) -> str | None:
-    # Hadoop takes what stands before a colon for a scheme, once it looks at a path as at a pattern.
+    # In a path with a pattern, Hadoop reads the text before a colon as a scheme.
     for file in drop.files:
         if ":" in file.name and _literal_path(file.path) != file.path:
             return f"file {file.name} is not read: with a colon, a path can have none of \\ * ? [ ] {{ }}"
@@ -253,7 +253,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _is_near_drop(name: str) -> bool:
-    """Whether the name of a folder is nearly a drop's: a slip of the pen would lose a day in silence."""
+    """Whether a folder's name looks like a misspelled drop, whose day would be lost without a message."""
     return _drop_date(name) is None and _NEAR_DROP.fullmatch(name.strip()) is not None
 
 
@@ -292,7 +292,7 @@ class UnreadableFile:
 
 
 def unreadable_file(message: str) -> UnreadableFile | None:
-    """The landed file that an error of Spark's names, if it names one; Spark tells names as in a URI."""
+    """The landed file that Spark's error names, or None. Spark encodes names as in a URI."""
     match = re.search(rf"{DROP_FOLDER_PREFIX}(\d{{4}}-\d\d-\d\d)/([^\s/]+?)\.?(?:\s|$)", message)
     if match is None:
         return None

@@ -13,8 +13,8 @@ from schemas.landing import names_of
 
 _BLANK = " \t\r"
 _SPACE = r"[ \t\r]"
-# A text, to be passed over, or a number that is a value, not a key. Possessive throughout: a text of any
-# length is passed over without a step back, and without a stack.
+# Matches a quoted text, which is kept, or a number that is a value and no key. Every quantifier is
+# possessive, so that a long text needs neither backtracking nor stack.
 _TEXT_OR_NUMBER = (
     r'(?s)"([^"\\]*+(?:\\.[^"\\]*+)*+)"'
     r"|(?<![0-9A-Za-z.+-])(-?(?:0|[1-9][0-9]*+)(?:[.][0-9]++)?+(?:[eE][+-]?+[0-9]++)?+)"
@@ -38,18 +38,18 @@ class JsonLines(Format):
             content = None
         if not isinstance(content, dict) or not content:
             return ("",)
-        # No message and no table takes a lone surrogate: it is shown by its escape.
+        # Messages and tables cannot hold a lone surrogate: show its escape.
         return tuple(name.encode("utf-8", "backslashreplace").decode() for name in content)
 
     def lines(self, source: Source, columns: Sequence[str], paths: list[str]) -> DataFrame:
         """Lines of files, whatever keys they have."""
         text = source.spark.read.option("basePath", source.root).text(paths)
-        # By prefix, not among the characters to trim: of those Spark takes single bytes of the mark, too.
+        # Cut the mark off as a prefix: btrim would also remove single bytes of it.
         marked = F.col("value").startswith(BYTE_ORDER_MARK)
         value = F.when(marked, F.substring("value", 2, _MAX_CHARACTERS)).otherwise(F.col("value"))
         stripped = F.btrim(value, F.lit(_BLANK))
-        # In brackets, a second object on the line is an error too; alone, the parser would pass over it.
-        # A variant keeps the digits of most numbers, where a JSON parse to text goes through floating point.
+        # Brackets make a second object on the line an error; without them the parser ignores it.
+        # A variant keeps the digits of most numbers; a JSON parse to text goes through floating point.
         exact = F.when(
             stripped.rlike(_altered_numbers(source.received_names)), _with_numbers_as_text(stripped)
         )
