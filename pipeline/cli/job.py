@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from pipeline.lake.causes import explain
 from pipeline.lake.files import FileStore
 from pipeline.lake.ledger import Ledger, settings_columns
 from pipeline.lake.lock import LakeLock
+from pipeline.lake.progress_file import write_progress
 from pipeline.lake.session import open_session, overridden_settings
 from pipeline.lake.tables import Lake
 from pipeline.planning.pinned import SettingsRecord, Wishes
@@ -152,6 +154,7 @@ class _Run:
         self._catalog: Catalog | None = None
         self._result_path: str | None = None
         self._lock: LakeLock | None = None
+        self._progress: Progress | None = None
         self._timetable: Timetable | None = None
         self._sections: Mapping[str, Any] = {}
 
@@ -167,7 +170,8 @@ class _Run:
             self._free_lake()  # after an interrupt, too
 
     def _execute(self) -> int:
-        with Progress() as progress:
+        with Progress(self._run_id, self._job.name, self._job.stages, clock.now) as progress:
+            self._progress = progress
             try:
                 self._check_result()
                 settings = settings_of(self._options)
@@ -203,7 +207,6 @@ class _Run:
         _LOG.info("starting Spark")
         spark = open_session(f"cymbal {self._job.name}", self._job.master)
         self._check_result(spark)
-        progress.watch(spark)
         for text in overridden_settings(spark):
             self._warn(f"setting of this place overridden: {text}")
         lake = Lake(spark, settings.storage.lake)
@@ -217,6 +220,7 @@ class _Run:
             warnings=self._outcome.warnings,
             stages=self._job.stages,
         )
+        progress.watch(spark, self._timetable)
         return Batch(
             run_id=self._run_id,
             spark=spark,
@@ -257,6 +261,8 @@ class _Run:
         lock = LakeLock(batch.lake.files, self._run_id)
         self._lock = lock
         lock.begin(self._options.wait)
+        if self._progress is not None:
+            self._progress.write_to(partial(write_progress, batch.lake.files, lock.number))
         batch.lake.check_before_commit(lock.check)
         if lock.was_taken_over:
             batch.lake.fence(self._run_id)
@@ -292,6 +298,8 @@ class _Run:
     def _end(self) -> None:
         if self._ledger is not None:
             self._record_end(self._ledger)
+        if self._progress is not None:
+            self._progress.end_file(int(self._outcome.exit_code))
         self._free_lake()
 
     def _free_lake(self) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from schemas.errors import UsageError
@@ -72,23 +73,22 @@ _AWS_NOISE = re.compile(r"software\.amazon\.awssdk[\w.]+: | \(Service: [^()]*\)|
 class FileStore:
     """Lists, reads and writes files below a root on any file system."""
 
-    def __init__(self, spark: SparkSession, root: str) -> None:
+    def __init__(self, spark: SparkSession | None, root: str) -> None:
         """Opens the file system of a root.
 
         Args:
-            spark: session.
+            spark: session; None to use the settings of spark-submit, without a session.
             root: path or URI; a relative path starts at the working folder.
 
         Raises:
             UsageError: the file system does not exist or cannot be reached.
         """
-        jvm: Any = spark._jvm
-        context: Any = spark.sparkContext._jsc.sc()
+        jvm, self._settings = _java_of(spark)
         self._jvm = jvm
         self._path = jvm.org.apache.hadoop.fs.Path
         try:
             path = self._path(root)
-            self._system = path.getFileSystem(context.hadoopConfiguration())
+            self._system = path.getFileSystem(self._settings)
         except Py4JJavaError as error:
             raise UsageError(f"{root}: {first_line(error)}") from None
         self._root = path.makeQualified(self._system.getUri(), self._system.getWorkingDirectory())
@@ -233,6 +233,32 @@ class FileStore:
         modified_ms = local.stat().st_mtime_ns // 1_000_000
         return FileStatus(str(path.toString()), len(content), str(modified_ms), modified_ms)
 
+    def replace(self, name: str, content: bytes) -> None:
+        """Writes a small file below the root; a reader finds the old or the new content, never half of it.
+
+        Only one process at a time may replace a file.
+
+        Raises:
+            OSError: the file system refuses.
+        """
+        part = f"{name}.part"
+        if self.is_on_s3:  # a write to S3 appears as a whole
+            self.write(name, content)
+            return
+        self.write(part, content)
+        if self.is_on_this_host:
+            _local(self._below(part)).replace(_local(self._below(name)))
+            return
+        try:
+            renaming = getattr(self._jvm.org.apache.hadoop.fs, "Options$Rename")
+            context = self._jvm.org.apache.hadoop.fs.FileContext.getFileContext(
+                self._root.toUri(), self._settings
+            )
+            options = _array_of(renaming, renaming.OVERWRITE)
+            context.rename(self._below(part), self._below(name), options)
+        except Py4JJavaError as error:
+            raise OSError(first_line(error)) from None
+
     def create(self, name: str, content: bytes) -> bool:
         """Creates a small file below the root, if it does not exist yet.
 
@@ -329,6 +355,24 @@ class FileStore:
             self._etags = bool(etag_source.isInstance(status))
         etag = status.getEtag() if self._etags else None  # a gateway has none for files it found on its disk
         return str(etag or status.getModificationTime())
+
+
+def _java_of(spark: SparkSession | None) -> tuple[Any, Any]:
+    """The JVM, and Hadoop's settings in it: those of the session, or those that spark-submit has set."""
+    if spark is not None:
+        context: Any = spark.sparkContext._jsc.sc()
+        return spark._jvm, context.hadoopConfiguration()
+    SparkContext._ensure_initialized()
+    jvm: Any = SparkContext._jvm
+    spark_conf = jvm.org.apache.spark.SparkConf()  # with the settings of spark-submit
+    return jvm, jvm.org.apache.spark.deploy.SparkHadoopUtil.get().newConfiguration(spark_conf)
+
+
+def _array_of(kind: Any, value: Any) -> Any:
+    gateway: Any = SparkContext._gateway
+    array = gateway.new_array(kind, 1)
+    array[0] = value
+    return array
 
 
 def _local(path: Any) -> Path:

@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ BEAT_SECONDS = 10.0
 STALE_SECONDS = 120.0
 _POLL_SECONDS = 2.0
 _NAME = re.compile(r"lock\.(\d{12})")
+# All files of a holder: its lock, and how far it is (pipeline.lake.progress_file).
+_FILES = re.compile(r"(?:lock|progress)\.(\d{12})(?:\.part)?")
 _FREE = "free"
 _LOG = logging.getLogger(__name__)
 
@@ -49,23 +51,49 @@ class Holder:
         number: number of the file; 0 if there is no file.
         run_id: run that holds the lock; None if the lock is free, empty if the file cannot be read.
         process: machine and process of that run, as :func:`_this_process` returns them.
-        silent_seconds: seconds since its last heartbeat.
+        heartbeat_ms: time of its last heartbeat in milliseconds, by the clock of the store.
     """
 
     number: int
-    run_id: str | None
-    process: Mapping[str, Any]
-    silent_seconds: float
+    run_id: str | None = None
+    process: Mapping[str, Any] = field(default_factory=dict)
+    heartbeat_ms: int = 0
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its process ran on this machine and has ended."""
+        return _is_gone(self.process)
+
+
+def read_holder(files: FileStore) -> Holder:
+    """Reads who holds the lock of a lake. Takes and writes nothing.
+
+    Raises:
+        OSError: the store refuses.
+    """
+    lock_files = {file.name: file for file in _statuses(files) if _NAME.fullmatch(file.name)}
+    if not lock_files:
+        return Holder(0)
+    file = lock_files[max(lock_files)]
+    content = _read_heartbeat(files, file)
+    run_id = None if _FREE in content else str(content.get("run_id", ""))
+    return Holder(int(file.name.partition(".")[2]), run_id, content, file.modified_ms)
 
 
 class LakeLock:
-    """One run's access to the lock."""
+    """One run's access to the lock.
+
+    Attributes:
+        number: number of the lock that it holds; 0 before it holds one.
+        was_taken_over: whether it took the lock from a run that is silent or has ended.
+        holder_may_live: whether that run may still be alive.
+    """
 
     def __init__(self, files: FileStore, run_id: str) -> None:
         """Prepares the lock for a run; does not acquire it."""
         self._files = files
         self._run_id = run_id
-        self._number = 0
+        self.number = 0
         self._beats = 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
@@ -106,9 +134,10 @@ class LakeLock:
             TryAgainError: this run sent no heartbeat for too long, and another run took the lock.
         """
         highest = max(self._numbers(), default=0)
-        if highest != self._number:
+        if highest != self.number:
+            holder = _describe_run(read_holder(self._files))
             raise TryAgainError(
-                f"{_describe_run(self._holder())} took this lake, because this run sent no heartbeat for "
+                f"{holder} took this lake, because this run sent no heartbeat for "
                 f"more than {STALE_SECONDS:.0f} s; run again"
             )
 
@@ -121,21 +150,22 @@ class LakeLock:
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join(timeout=BEAT_SECONDS)
-        if self._number and max(self._numbers(), default=0) == self._number:
-            self._files.write(_path(self._number), json.dumps({_FREE: self._run_id}).encode())
+        if self.number and max(self._numbers(), default=0) == self.number:
+            self._files.write(_path(self.number), json.dumps({_FREE: self._run_id}).encode())
 
     def _try_to_acquire(self) -> TryAgainError | None:
         """Acquires the lock, or returns the error that names the run that holds it."""
-        holder = self._holder()
+        holder = read_holder(self._files)
         if holder.run_id is not None:
-            is_gone = _is_gone(holder.process)
-            if not is_gone and holder.silent_seconds < STALE_SECONDS:
-                return _busy_error(holder)
+            is_gone, silent_seconds = holder.is_gone, self._silent_seconds(holder)
+            if not is_gone and silent_seconds < STALE_SECONDS:
+                return _busy_error(holder, silent_seconds)
             self.was_taken_over, self.holder_may_live = True, not is_gone
         if not self._files.create(_path(holder.number + 1), self._heartbeat()):
             self.was_taken_over = self.holder_may_live = False
-            return _busy_error(self._holder())
-        self._number = holder.number + 1
+            winner = read_holder(self._files)
+            return _busy_error(winner, self._silent_seconds(winner))
+        self.number = holder.number + 1
         return None
 
     def _check_store(self) -> None:
@@ -144,7 +174,7 @@ class LakeLock:
         Raises:
             UsageError: the store overwrites the file.
         """
-        if self._files.create(_path(self._number), self._heartbeat()):
+        if self._files.create(_path(self.number), self._heartbeat()):
             raise UsageError(
                 f"lake {self._files.root}: its store overwrites a file that it must refuse to overwrite, so "
                 "two runs at once would lose commits: use a store that creates a file only if it does not "
@@ -152,56 +182,49 @@ class LakeLock:
             )
 
     def _delete_older_files(self) -> None:
-        for number in self._numbers():
-            if number < self._number:
-                self._files.delete(_path(number))
+        for file in _statuses(self._files):
+            match = _FILES.fullmatch(file.name)
+            if match and int(match.group(1)) < self.number:
+                self._files.delete(f"{FOLDER}/{file.name}")
 
     def _numbers(self) -> list[int]:
-        matches = (_NAME.fullmatch(file.name) for file in self._statuses())
+        matches = (_NAME.fullmatch(file.name) for file in _statuses(self._files))
         return [int(match.group(1)) for match in matches if match]
-
-    def _statuses(self) -> list[FileStatus]:
-        return list(self._files.files(FOLDER)) if self._files.exists(FOLDER) else []
-
-    def _holder(self) -> Holder:
-        lock_files = {file.name: file for file in self._statuses() if _NAME.fullmatch(file.name)}
-        if not lock_files:
-            return Holder(0, None, {}, 0.0)
-        name = max(lock_files)
-        content = self._read_heartbeat(lock_files[name])
-        run_id = None if _FREE in content else str(content.get("run_id", ""))
-        silent_seconds = 0.0 if run_id is None else self._silent_seconds(lock_files[name])
-        return Holder(int(name.partition(".")[2]), run_id, content, silent_seconds)
-
-    def _read_heartbeat(self, file: FileStatus) -> dict[str, Any]:
-        """Reads a lock file; the result is empty while its holder writes the file."""
-        try:
-            content = json.loads(self._files.read(file.path, 1 << 12))
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
 
     def _heartbeat(self) -> bytes:
         self._beats += 1
         return json.dumps({"run_id": self._run_id, "beats": self._beats, **_this_process()}).encode()
 
-    def _silent_seconds(self, file: FileStatus) -> float:
-        """Returns the seconds since a lock file was last written, by the clock of the store."""
+    def _silent_seconds(self, holder: Holder) -> float:
+        """Returns the seconds since the holder's last heartbeat, by the clock of the store."""
         name = f"{FOLDER}/clock.{self._run_id}"
         now_ms = self._files.write(name, b"").modified_ms
         self._files.delete(name)
-        return max(0.0, (now_ms - file.modified_ms) / 1000)
+        return max(0.0, (now_ms - holder.heartbeat_ms) / 1000)
 
     def _beat(self) -> None:
         while not self._ended.wait(BEAT_SECONDS):
             with suppress(OSError):  # a persistent failure surfaces in the run's own writes
-                self._files.write(_path(self._number), self._heartbeat())
+                self._files.write(_path(self.number), self._heartbeat())
 
 
-def _busy_error(holder: Holder) -> TryAgainError:
+def _statuses(files: FileStore) -> list[FileStatus]:
+    return list(files.files(FOLDER)) if files.exists(FOLDER) else []
+
+
+def _read_heartbeat(files: FileStore, file: FileStatus) -> dict[str, Any]:
+    """Reads a lock file; the result is empty while its holder writes the file."""
+    try:
+        content = json.loads(files.read(file.path, 1 << 12))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _busy_error(holder: Holder, silent_seconds: float) -> TryAgainError:
     return TryAgainError(
         f"{_describe_run(holder)} is at work in this lake "
-        f"(last heartbeat {holder.silent_seconds:.0f} s ago): run again when it has ended, or "
+        f"(last heartbeat {silent_seconds:.0f} s ago): run again when it has ended, or "
         "give --wait SECONDS"
     )
 

@@ -1,9 +1,10 @@
-"""Reads the task attempts of a Spark write from Spark's status store, during and after the write."""
+"""Reads stages, tasks and workers from Spark's status store, while Spark works and afterwards."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -13,8 +14,106 @@ from pipeline.planning.recovery import TaskAttempt
 _ALL_TASKS = 1_000_000
 
 
+@dataclass(frozen=True)
+class StageTasks:
+    """The tasks of a stage that runs.
+
+    Attributes:
+        stage: id of the stage.
+        attempt: id of the attempt of the stage.
+        tasks: tasks of the attempt.
+        done: tasks that succeeded.
+        running: tasks that run.
+        failed: task attempts that failed.
+        lines: rows that its tasks have read.
+    """
+
+    stage: int
+    attempt: int
+    tasks: int
+    done: int
+    running: int
+    failed: int
+    lines: int
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The executors that are alive.
+
+    Attributes:
+        count: their number; the driver counts only if it is its own executor.
+        cores: tasks that they run at once.
+    """
+
+    count: int
+    cores: int
+
+
+class StatusStore:
+    """The status store of a session."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        """Opens the status store of a session."""
+        jvm: Any = spark._jvm
+        self._jvm = jvm
+        self._gateway: Any = spark.sparkContext._gateway
+        self._context: Any = spark.sparkContext._jsc.sc()
+        jackson = jvm.com.fasterxml.jackson
+        scala = jackson.module.scala.DefaultScalaModule()
+        self._mapper = jackson.databind.ObjectMapper().registerModule(scala)
+
+    def active_stages(self) -> list[StageTasks]:
+        """Returns the stages that run now, in order of their ids."""
+        stages = [
+            StageTasks(
+                stage=stage["stageId"],
+                attempt=stage["attemptId"],
+                tasks=stage["numTasks"],
+                done=stage["numCompletedIndices"],
+                running=stage["numActiveTasks"],
+                failed=stage["numFailedTasks"],
+                lines=stage["inputRecords"] + stage["shuffleReadRecords"],
+            )
+            for stage in self._values(self._store.activeStages())
+        ]
+        return sorted(stages, key=lambda stage: (stage.stage, stage.attempt))
+
+    def workers(self) -> Workers:
+        """Returns the executors that are alive."""
+        executors = self._values(self._store.executorList(True))
+        remote = [executor for executor in executors if executor["id"] != "driver"]
+        counted = executors if self._context.isLocal() else remote
+        return Workers(len(counted), sum(executor["maxTasks"] for executor in counted))
+
+    def attempts(self, stage: int, attempt: int) -> list[TaskAttempt]:
+        """Returns the task attempts so far of an attempt of a stage, in order of their start."""
+        tasks = self._values(self._store.taskList(stage, attempt, _ALL_TASKS))
+        return [_attempt(task) for task in sorted(tasks, key=lambda task: task["taskId"])]
+
+    def stage_attempts(self, stage: int) -> list[Any]:
+        """Returns Spark's data of all attempts of a stage, oldest first."""
+        no_quantiles = self._gateway.new_array(self._jvm.double, 0)
+        listed = self._store.stageData(stage, False, self._jvm.java.util.ArrayList(), False, no_quantiles)
+        attempts = [listed.apply(position) for position in range(listed.size())]
+        return sorted(attempts, key=lambda attempt: int(attempt.attemptId()))
+
+    @property
+    def _store(self) -> Any:
+        return self._context.statusStore()
+
+    def _values(self, sequence: Any) -> list[dict[str, Any]]:
+        # Convert to JSON in one call: one call for each value takes seconds for thousands of tasks.
+        values: list[dict[str, Any]] = json.loads(self._mapper.writeValueAsString(sequence))
+        return values
+
+
 class TaskWatch:
-    """Groups the Spark jobs of one write, so that its tasks can be found."""
+    """Groups the Spark jobs of one write, so that its tasks can be found.
+
+    Attributes:
+        stage: id of the stage that writes, as last looked up; None before it has begun.
+    """
 
     def __init__(self, spark: SparkSession, group: str, description: str, partitions: int) -> None:
         """Starts a group: from now on, all Spark jobs of this thread belong to it.
@@ -26,38 +125,28 @@ class TaskWatch:
             partitions: number of tasks of the stage that writes.
         """
         self._context = spark.sparkContext
-        jvm: Any = spark._jvm
-        self._jvm = jvm
-        self._gateway: Any = spark.sparkContext._gateway
-        jackson = jvm.com.fasterxml.jackson
-        scala = jackson.module.scala.DefaultScalaModule()
-        self._mapper = jackson.databind.ObjectMapper().registerModule(scala)
+        self._store = StatusStore(spark)
         self._group = group
         self._partitions = partitions
+        self.stage: int | None = None
         self._context.setJobGroup(group, description)
 
     def attempts(self) -> list[TaskAttempt]:
         """Returns the task attempts so far of the stage that writes, in order of their start."""
-        context: Any = self._context._jsc.sc()
-        store = context.statusStore()
-        stages = [self._stage_attempts(store, stage) for stage in self._stages()]
+        attempts = self._stage_that_writes()
+        self.stage = int(attempts[0].stageId()) if attempts else None
+        return [
+            task
+            for attempt in attempts
+            for task in self._store.attempts(int(attempt.stageId()), int(attempt.attemptId()))
+        ]
+
+    def _stage_that_writes(self) -> list[Any]:
+        """Returns all attempts of the stage, oldest first; empty before it has begun."""
+        stages = [self._store.stage_attempts(stage) for stage in self._stages()]
         # The first attempt of a stage has all partitions. Later attempts have only the unfinished ones.
         sized = [attempts for attempts in stages if attempts and attempts[0].numTasks() == self._partitions]
-        if not sized:
-            return []
-        tasks: list[dict[str, Any]] = []
-        for attempt in max(sized, key=_written_bytes):
-            # Convert to JSON in one call: one call for each value takes seconds for thousands of tasks.
-            task_list = store.taskList(attempt.stageId(), attempt.attemptId(), _ALL_TASKS)
-            tasks += json.loads(self._mapper.writeValueAsString(task_list))
-        return [_attempt(task) for task in sorted(tasks, key=lambda task: task["taskId"])]
-
-    def _stage_attempts(self, store: Any, stage: int) -> list[Any]:
-        """Returns all attempts of a stage, oldest first."""
-        no_quantiles = self._gateway.new_array(self._jvm.double, 0)
-        listed = store.stageData(stage, False, self._jvm.java.util.ArrayList(), False, no_quantiles)
-        attempts = [listed.apply(position) for position in range(listed.size())]
-        return sorted(attempts, key=lambda attempt: int(attempt.attemptId()))
+        return max(sized, key=_written_bytes, default=[])
 
     def _stages(self) -> list[int]:
         tracker = self._context.statusTracker()
@@ -72,6 +161,7 @@ def _written_bytes(attempts: list[Any]) -> tuple[int, int]:
 
 
 def _attempt(task: Mapping[str, Any]) -> TaskAttempt:
+    metrics = task["taskMetrics"] or {}
     # Use the partition id: in a retried stage, the index counts only the remaining tasks.
     return TaskAttempt(
         partition=task["partitionId"],
@@ -79,4 +169,6 @@ def _attempt(task: Mapping[str, Any]) -> TaskAttempt:
         state=task["status"],
         seconds=(task["duration"] or 0) / 1000,
         cause=task["errorMessage"],
+        started=task["launchTime"] / 1000,
+        lines=metrics.get("outputMetrics", {}).get("recordsWritten", 0),
     )

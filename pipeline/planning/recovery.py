@@ -22,6 +22,9 @@ _LOST_WORKER = re.compile(
     r"|FetchFailed|MetadataFetchFailedException|SparkContext was shut down"
 )
 _CAUSE_LENGTH = 300
+# What a message quotes may come from a line: a value, a key, a customer. So may a long number.
+# A cut cause may lack the closing quote.
+_QUOTED = re.compile(r"'[^']*(?:'|$)|\"[^\"]*(?:\"|$)|`[^`]*(?:`|$)|\b\d{5,}\b")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class TaskAttempt:
         state: ``RUNNING``, ``SUCCESS``, ``FAILED`` or ``KILLED``.
         seconds: how long it ran.
         cause: why it failed, in Spark's words; None if it did not.
+        started: its start, in seconds since the epoch.
+        lines: lines that it wrote; 0 until it has ended.
     """
 
     partition: int
@@ -41,6 +46,8 @@ class TaskAttempt:
     state: str
     seconds: float
     cause: str | None = None
+    started: float = 0.0
+    lines: int = 0
 
 
 @dataclass
@@ -49,7 +56,6 @@ class ChunkTasks:
 
     Attributes:
         partitions: Spark partitions of the chunk.
-        done: partitions with a successful attempt.
         tasks: task attempts, failed ones included.
         failed_attempts: attempts that failed.
         failures: each distinct cause, in one line, with its host.
@@ -58,7 +64,6 @@ class ChunkTasks:
     """
 
     partitions: int = 0
-    done: int = 0
     tasks: int = 0
     failed_attempts: int = 0
     failures: list[str] = field(default_factory=list)
@@ -68,7 +73,6 @@ class ChunkTasks:
     def add(self, other: ChunkTasks) -> None:
         """Adds the tasks of another publication of the same run."""
         self.partitions += other.partitions
-        self.done += other.done
         self.tasks += other.tasks
         self.failed_attempts += other.failed_attempts
         self.failures += [failure for failure in other.failures if failure not in self.failures]
@@ -98,15 +102,10 @@ def tasks_by_chunk(
     """
     tasks = {chunk: ChunkTasks(partitions=span.count) for chunk, span in spans.items()}
     chunk_of = _chunk_of(spans)
-    succeeded = set()
     for attempt in attempts:
         chunk = chunk_of.get(attempt.partition)
-        if chunk is None:
-            continue
-        _add_attempt(tasks[chunk], attempt)
-        if attempt.state == "SUCCESS" and attempt.partition not in succeeded:
-            succeeded.add(attempt.partition)
-            tasks[chunk].done += 1
+        if chunk is not None:
+            _add_attempt(tasks[chunk], attempt)
     return tasks
 
 
@@ -159,6 +158,11 @@ def first_cause(cause: str) -> str:
         return "no cause given"
     causes = [line.removeprefix("Caused by:").strip() for line in lines if line.startswith("Caused by:")]
     return (causes[-1] if causes else lines[0])[:_CAUSE_LENGTH]
+
+
+def without_values(cause: str) -> str:
+    """The cause without quoted text and long numbers, for readers who may not see lines of the data."""
+    return _QUOTED.sub("…", cause)
 
 
 def _chunk_of(spans: Mapping[str, PartitionSpan]) -> dict[int, str]:

@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from pipeline.lake.ledger import IngestAudit, Ledger
 from pipeline.lake.tables import Lake
+from pipeline.lake.tasks import TaskWatch
 from pipeline.landing.landing import Landing
 from pipeline.planning.pinned import Chunking, PinnedSettings
 from pipeline.planning.reconciliation import Balance, ReconciliationKey
@@ -120,10 +121,22 @@ class Outcome:
         self.errors.append(error)
 
 
-ProgressSnapshot = Callable[[], Mapping[str, ChunkTasks]]
+@dataclass(frozen=True)
+class ChunkedWrite:
+    """A write whose tasks are those of chunks.
+
+    Attributes:
+        watch: finds its tasks.
+        spans: Spark partitions by chunk.
+        lines: lines to write by chunk.
+    """
+
+    watch: TaskWatch
+    spans: Mapping[str, PartitionSpan]
+    lines: Mapping[str, int]
 
 
-def _unfollowed(_: ProgressSnapshot) -> AbstractContextManager[None]:
+def _unfollowed(_: ChunkedWrite) -> AbstractContextManager[None]:
     """Shows nothing."""
     return nullcontext()
 
@@ -147,7 +160,7 @@ class Batch:
         pinned: the lake's settings that decide content.
         retain_at_least: hours that files must be kept, whatever the command says: another run may be alive.
         outcome: the outcome so far.
-        track_progress: shows the progress of chunks, from snapshots, while its context lasts.
+        track_progress: shows the progress of a write's chunks while its context lasts.
     """
 
     run_id: str
@@ -164,7 +177,7 @@ class Batch:
     pinned: PinnedSettings = field(default_factory=lambda: PinnedSettings([]))
     retain_at_least: float = 0.0
     outcome: Outcome = field(default_factory=Outcome)
-    track_progress: Callable[[ProgressSnapshot], AbstractContextManager[None]] = _unfollowed
+    track_progress: Callable[[ChunkedWrite], AbstractContextManager[None]] = _unfollowed
 
     def open_landing(self) -> Landing:
         """The folder of all drops.

@@ -131,6 +131,7 @@ def _windows(batch: Batch, table: GoldTable, dates: Iterable[DateInputs]) -> lis
 
 
 def _build_window(batch: Batch, table: GoldTable, revisions: Revisions, sales_version: int | None) -> None:
+    batch.timetable.begin_window(revisions)
     _LOG.info(f"building {table.name} of {len(revisions):,} dates{batch.timetable.left()}")
     sales = batch.lake.read_dates(SALES, revisions, sales_version)
     metadata = {

@@ -140,6 +140,7 @@ def _has_deadline(batch: Batch, drop: Drop, known: DropState | None) -> bool:
 
 def _ingest_window(batch: Batch, landing: Landing, drops: list[Drop]) -> None:
     """Ingests drops in one commit. A drop with an unreadable file fails; the others are tried again."""
+    batch.timetable.begin_window(drop.date for drop in drops)
     headers = read_headers(batch, landing, drops)
     while headers:
         size = sum(drop.bytes for drop in headers) / 1e6

@@ -204,7 +204,7 @@ class _Publishing:
                 f"publish {date.date}: {date.lines} lines of {len(date.drop_dates)} drops"
             )
         for chunk, span in window.plan.spans.items():
-            lines = sum(totals.lines for key, totals in window.received.items() if key.chunk == chunk)
+            lines = window.chunk_lines[chunk]
             batch.outcome.planned.append(f"chunk {chunk}: {lines} lines, {span.count} partitions")
         batch.outcome.spans = dict(window.plan.spans)
 
@@ -257,6 +257,7 @@ class _Publishing:
 
     def _publish_groups(self, groups: Groups) -> None:
         window = PublishWindow(self.batch, groups, self.bronze_version)
+        self.batch.timetable.begin_window(date.date for date in window.dates)
         try:
             lines = sum(map(_lines, groups))
             _LOG.info(f"planning {window.span}, {lines:,} lines{self.batch.timetable.left()}")

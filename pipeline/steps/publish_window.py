@@ -133,12 +133,18 @@ class PublishWindow:
         return {} if self.conflicts is None else count_left_out(count_conflicts(self.conflicts))
 
     @cached_property
-    def plan(self) -> ChunkPlan:
-        """Chunks and their Spark partitions."""
+    def chunk_lines(self) -> dict[str, int]:
+        """Accepted lines by chunk."""
         lines: dict[str, int] = defaultdict(int)
         for key, totals in self.received.items():
             lines[key.chunk] += totals.lines
-        return ChunkPlan(partition_spans(lines, self.batch.settings.chunks.target_rows_per_partition))
+        return lines
+
+    @cached_property
+    def plan(self) -> ChunkPlan:
+        """Chunks and their Spark partitions."""
+        target = self.batch.settings.chunks.target_rows_per_partition
+        return ChunkPlan(partition_spans(self.chunk_lines, target))
 
     def prepare(self) -> None:
         """Computes all that a write depends on, so that the write itself is one scan and one shuffle."""

@@ -97,9 +97,10 @@ def receive(
         )
         for drop in drops
     }
-    _count(batch, version, ingested)
-    written = Written(version, before, batch.run_id, ingested, audit, spoiled=find_spoiled())
-    _settle(batch, written, keeps_refused=keeps_refused)
+    with batch.timetable.audit():
+        _count(batch, version, ingested)
+        written = Written(version, before, batch.run_id, ingested, audit, spoiled=find_spoiled())
+        _settle(batch, written, keeps_refused=keeps_refused)
 
 
 def recover_ingests(batch: Batch) -> None:

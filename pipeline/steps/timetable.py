@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,6 +67,27 @@ class StageTimes:
         }
 
 
+@dataclass(frozen=True)
+class Position:
+    """Where a run is.
+
+    Attributes:
+        stage: the current stage; None between stages.
+        is_audit: whether the stage audits what it wrote.
+        first: first date of the current window; None if the stage has not begun one.
+        last: last date of the current window.
+        deadline: deadline of the stage, in UTC; None if it has none.
+        expected_end: when the stage is expected to end, in UTC; None if unknown.
+    """
+
+    stage: Stage | None = None
+    is_audit: bool = False
+    first: dt.date | None = None
+    last: dt.date | None = None
+    deadline: dt.datetime | None = None
+    expected_end: dt.datetime | None = None
+
+
 @dataclass
 class Timetable:
     """The stages of one run.
@@ -92,6 +113,8 @@ class Timetable:
     done: list[StageTimes] = field(default_factory=list)
     _now: StageTimes | None = None
     _worked: int = 0
+    _window: tuple[dt.date, dt.date] | None = None
+    _is_audit: bool = False
     _history: History | None = None
     _warned: set[Stage] = field(default_factory=set)
 
@@ -108,7 +131,7 @@ class Timetable:
             due: those dates that have a deadline: they are done for the first time and are no history.
         """
         times = StageTimes(stage, dates, lines, self.clock())
-        self._now, self._worked = times, 0
+        self._now, self._worked, self._window = times, 0, None
         self._look_ahead(times, due)
         try:
             yield times
@@ -117,6 +140,34 @@ class Timetable:
             self._look_back(times)
         finally:
             self._now = None
+
+    def begin_window(self, dates: Iterable[dt.date]) -> None:
+        """Notes the dates that the stage works on from now on."""
+        dates = list(dates)
+        self._window = (min(dates), max(dates)) if dates else None
+
+    @contextmanager
+    def audit(self) -> Iterator[None]:
+        """Notes that the stage audits what it wrote."""
+        self._is_audit = True
+        try:
+            yield
+        finally:
+            self._is_audit = False
+
+    def position(self) -> Position:
+        """Where the run is, from what is known already. Another thread may ask: nothing is read for it."""
+        times, window = self._now, self._window
+        if times is None:
+            return Position()
+        first, last = window or (None, None)
+        return Position(times.stage, self._is_audit, first, last, times.deadline, self._expected_end(times))
+
+    def _expected_end(self, times: StageTimes) -> dt.datetime | None:
+        if not self._worked:
+            return times.estimated_end
+        took = (self.clock() - times.started_at) / self._worked
+        return times.started_at + took * max(times.lines, self._worked)
 
     def advance(self, lines: int) -> None:
         """Adds lines that the stage has processed."""

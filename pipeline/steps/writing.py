@@ -16,7 +16,7 @@ from pipeline.planning.recovery import (
     tasks_by_chunk,
     with_doubled,
 )
-from pipeline.steps.context import Batch
+from pipeline.steps.context import Batch, ChunkedWrite
 from pipeline.steps.publish_commit import PublishCommit
 from pipeline.steps.publish_window import PublishWindow
 from schemas.errors import ChunkError, SalesBatchError, TryAgainError
@@ -60,7 +60,7 @@ def _write(batch: Batch, window: PublishWindow, publication: PublishCommit, plan
     group = f"{batch.run_id} {publication.sequence} {step}"
     watch = TaskWatch(batch.spark, group, step, plan.partitions)
     try:
-        with batch.track_progress(lambda: tasks_by_chunk(watch.attempts(), plan.spans)):
+        with batch.track_progress(ChunkedWrite(watch, plan.spans, window.chunk_lines)):
             return batch.lake.replace(
                 SALES,
                 window.sales(plan),

@@ -29,7 +29,7 @@ from scripts.submission.storage import copy_out, remove
 _UNEXPECTED = 1
 _POLL_SECONDS = 2.0
 _APPLICATION = re.compile(r"\b(application_\d+_\d+|driver-\d{14}-\d{4})\b")
-_CLIENT_MODE_ONLY = ("drill",)
+_CLIENT_MODE_ONLY = ("drill", "watch_run")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def run_on_cluster(request: Request) -> int:
 def _check(request: Request) -> int | None:
     """Checks the job's arguments before the submission; returns the exit code if the job ends here."""
     if request.job in _CLIENT_MODE_ONLY:
-        raise SubmissionError(f"{request.job} starts runs of its own: it works only in client mode")
+        raise SubmissionError(f"{request.job} works only in client mode: leave out --deploy-mode cluster")
     job: Any = importlib.import_module(f"jobs.{request.job}").JOB
     code = job.check(request.arguments)
     return None if code is None else int(code)

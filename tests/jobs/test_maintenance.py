@@ -40,7 +40,7 @@ def at_work(shop: Shop) -> Iterator[str]:
 
 
 def locks(shop: Shop) -> list[Path]:
-    return sorted((shop.lake / "ledger" / "_running").iterdir())
+    return sorted((shop.lake / "ledger" / "_running").glob("lock.*"))
 
 
 def test_what_nothing_refers_to_goes_and_all_else_stays(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +102,9 @@ def test_the_lock_of_a_killed_run_goes_stale(shop: Shop, monkeypatch: pytest.Mon
     ran = shop.done(*NOW, job=MAINTAIN_TABLES)
     # It may be alive: what it has written and not committed stays.
     assert "files of the last 168 hours are kept" in ran.result["warnings"][0]
-    assert [path.name for path in locks(shop)] == ["lock.000000001000"]
+    running = shop.lake / "ledger" / "_running"
+    # The file of a run goes with its lock.
+    assert sorted(p.name for p in running.iterdir()) == ["lock.000000001000", "progress.000000001000"]
     assert shop.done(*NOW, job=MAINTAIN_TABLES).result["warnings"] == []
 
 

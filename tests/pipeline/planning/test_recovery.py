@@ -39,8 +39,8 @@ def test_attempts_are_told_by_the_chunk_of_their_partition() -> None:
         SPANS,
     )
     assert found == {
-        "A-G": ChunkTasks(2, 1, 4, 2, ["b: java.io.IOException: disk"], 6.0, {"a", "b"}),
-        "H-N": ChunkTasks(1, 1, 2, 0, [], 3.0, {"c", "d"}),
+        "A-G": ChunkTasks(2, 4, 2, ["b: java.io.IOException: disk"], 6.0, {"a", "b"}),
+        "H-N": ChunkTasks(1, 2, 0, [], 3.0, {"c", "d"}),
     }
     assert found["A-G"].as_columns() == {
         "partitions": 2,
@@ -53,9 +53,9 @@ def test_attempts_are_told_by_the_chunk_of_their_partition() -> None:
 
 
 def test_tasks_of_two_publications_add_up() -> None:
-    both = ChunkTasks(1, 1, 2, 1, ["a: x"], 1.0, {"a"})
-    both.add(ChunkTasks(2, 2, 2, 1, ["a: x", "b: y"], 0.5, {"b"}))
-    assert both == ChunkTasks(3, 3, 4, 2, ["a: x", "b: y"], 1.5, {"a", "b"})
+    both = ChunkTasks(1, 2, 1, ["a: x"], 1.0, {"a"})
+    both.add(ChunkTasks(2, 2, 1, ["a: x", "b: y"], 0.5, {"b"}))
+    assert both == ChunkTasks(3, 4, 2, ["a: x", "b: y"], 1.5, {"a", "b"})
 
 
 @pytest.mark.parametrize(

@@ -218,5 +218,5 @@ def test_where_the_driver_shares_no_disk_a_staging_folder_is_needed(cluster: Clu
 
 def test_a_job_that_starts_runs_goes_in_client_mode_only(cluster: Cluster) -> None:
     request = cluster.request()
-    with pytest.raises(SubmissionError, match="drill starts runs of its own"):
+    with pytest.raises(SubmissionError, match="drill works only in client mode"):
         run_on_cluster(Request(**{**vars(request), "job": "drill"}))

@@ -1,0 +1,200 @@
+"""Watches the run that is at work in a lake, from any machine, without a Spark session."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from pipeline.lake.files import FileStore
+from pipeline.lake.lock import BEAT_SECONDS, STALE_SECONDS
+from pipeline.lake.watcher import LakeWatcher
+from pipeline.planning.progress import RunProgress
+from pipeline.planning.timetable import format_duration
+from pipeline.planning.watching import RunState, Sight
+from pipeline.report.board import board
+from pipeline.report.screen import Screen
+from pipeline.report.streams import output
+from pipeline.report.summary import print_error
+from pipeline.settings import load_settings
+from schemas.errors import NotReadyError, SalesBatchError, TryAgainError, UsageError
+from schemas.states import ExitCode
+
+_LOOK_SECONDS = 1.0
+_SVG_WIDTH = 90
+
+
+@dataclass(frozen=True)
+class _Options:
+    lake: str | None
+    config: str | None
+    assignments: Sequence[str]
+    wait: float
+    once: bool
+    svg: str | None
+
+
+@dataclass(frozen=True)
+class WatchJob:
+    """A job that only watches: it opens no session, takes no lock and writes nothing into the lake.
+
+    Attributes:
+        name: name of the job.
+        help: what it does, for ``--help``.
+    """
+
+    name: str
+    help: str
+
+    def main(self, arguments: Sequence[str] | None = None) -> None:
+        """Watches with the process's arguments and ends the process with the exit code."""
+        sys.exit(self.run(sys.argv[1:] if arguments is None else arguments))
+
+    def run(self, arguments: Sequence[str]) -> int:
+        """Watches until the run has ended.
+
+        Returns:
+            The exit code of the run; 5 if no run is at work, 75 if it was killed or is silent.
+        """
+        try:
+            options = self._parse(arguments)
+            settings = load_settings(options.config, options.assignments, {"lake": options.lake})
+            return _Watch(FileStore(None, settings.storage.lake), options).execute()
+        except click.exceptions.Exit as done:
+            return done.exit_code
+        except click.ClickException as error:
+            print_error(f"{self.name}: {error.format_message()}")
+            return ExitCode.USAGE
+        except SalesBatchError as error:
+            print_error(f"{self.name}: {error}")
+            return error.exit_code
+
+    def _parse(self, arguments: Sequence[str]) -> _Options:
+        command: Any = _Options
+        for option in (
+            click.option("--svg", metavar="FILE", help="Also save the last board as an SVG picture."),
+            click.option("--once", is_flag=True, help="Show the board once; do not wait for the end."),
+            click.option(
+                "--wait",
+                type=click.FloatRange(min=0),
+                default=0.0,
+                metavar="SECONDS",
+                help="How long to wait for a run to begin.",
+            ),
+            click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A config value."),
+            click.option("--config", help="YAML file that overrides configs/cymbal.yaml."),
+            click.option("--lake", help="Folder or URI of the tables."),
+        ):
+            command = option(command)
+        parser = click.command(name=self.name, help=self.help)(command)
+        read = parser.main(list(arguments), standalone_mode=False)
+        if not isinstance(read, _Options):
+            raise click.exceptions.Exit(0)  # --help printed itself
+        return read
+
+
+class _Watch:
+    """One watch over a lake."""
+
+    def __init__(self, files: FileStore, options: _Options) -> None:
+        self._files = files
+        self._options = options
+        self._watcher = LakeWatcher(files)
+        self._screen = Screen()
+        self._last: RunProgress | None = None
+
+    def execute(self) -> int:
+        """Watches to the end, and returns the exit code."""
+        self._screen.start()
+        try:
+            sight = self._follow(self._first())
+        finally:
+            self._screen.stop()
+            self._save_picture()
+        if self._last is not None and not (self._screen.is_live and sight.run_id is None):
+            output().print(board(self._last))
+        return self._code(sight)
+
+    def _first(self) -> Sight:
+        """Looks until a run is at work, as long as the options say."""
+        give_up_at = time.monotonic() + self._options.wait
+        while True:
+            try:
+                sight = self._watcher.look()
+            except OSError as error:
+                raise UsageError(f"lake {self._files.root}: cannot be read: {error}") from None
+            state = _state(sight)
+            if state not in (RunState.NONE, RunState.ENDED):
+                return sight
+            if time.monotonic() >= give_up_at:
+                raise NotReadyError(_nothing(self._files.root, sight.progress))
+            time.sleep(_LOOK_SECONDS)
+
+    def _follow(self, sight: Sight) -> Sight:
+        """Shows the run until it is at work no more; once if that is asked for."""
+        is_told = False
+        while True:
+            if sight.progress is not None:
+                self._last = sight.progress
+                self._screen.show(sight.progress)
+            if self._options.once or _state(sight) is not RunState.AT_WORK:
+                return sight
+            time.sleep(_LOOK_SECONDS)
+            try:
+                sight = self._watcher.look()
+                is_told = False
+            except OSError as error:  # a store that is busy or out of reach may come back
+                if not is_told:
+                    self._screen.say(f"the lake cannot be read, trying again: {error}", "")
+                is_told = True
+
+    def _code(self, sight: Sight) -> int:
+        state, run = _state(sight), sight.run_id
+        if state is RunState.KILLED:
+            raise TryAgainError(f"run {run} was killed: its process has ended. {_heard(sight)}; run it again")
+        if state is RunState.SILENT:
+            raise TryAgainError(f"run {run} is silent, it counts as dead. {_heard(sight)}; run it again")
+        if state is RunState.AT_WORK:
+            return ExitCode.DONE
+        code = sight.progress.exit_code if sight.progress is not None else None
+        if code is None:
+            raise TryAgainError("the run was interrupted; run it again")
+        return code
+
+    def _save_picture(self) -> None:
+        if self._options.svg is None or self._last is None:
+            return
+        console = Console(
+            record=True, file=io.StringIO(), width=_SVG_WIDTH, force_terminal=True, highlight=False
+        )
+        for event in self._last.events:
+            console.print(event.describe(), markup=False)
+        console.print(board(self._last))
+        try:
+            Path(self._options.svg).write_text(console.export_svg(title="watch_run"), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"--svg {self._options.svg}: {error.strerror or error}") from None
+
+
+def _state(sight: Sight) -> RunState:
+    return sight.state(BEAT_SECONDS, STALE_SECONDS)
+
+
+def _heard(sight: Sight) -> str:
+    return f"Its last heartbeat is {format_duration(max(0.0, sight.age_seconds))} old"
+
+
+def _nothing(lake: str, last: RunProgress | None) -> str:
+    if last is None:
+        return f"no run is at work in {lake}"
+    how = "was interrupted" if last.exit_code is None else f"ended with exit code {last.exit_code}"
+    return (
+        f"no run is at work in {lake}; the last one, {last.run_id}, {how} at {last.at:%Y-%m-%d %H:%M:%S} UTC"
+    )

@@ -1,0 +1,383 @@
+"""How far a run is: computed from the attempts of its tasks, and kept as JSON for those who watch it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.planning.recovery import TaskAttempt, first_cause, without_values
+from schemas.partitions import PartitionSpan
+from schemas.states import Stage
+
+# A file of another version is told as unreadable, not misread.
+VERSION = 1
+# Name of the tasks of a step without chunks.
+STEP = "step"
+_EVENTS_KEPT = 50
+# A running task never counts as a whole one.
+_MOST_OF_A_TASK = 0.95
+
+
+class Phase(StrEnum):
+    """The phases of a run as people see them, in order."""
+
+    INGEST = "ingest"
+    AUDIT = "audit"
+    PUBLISH = "publish"
+    TOTALS = "totals"
+    BILLS = "bills"
+
+
+_PHASES_OF = {
+    Stage.INGEST: (Phase.INGEST, Phase.AUDIT),
+    Stage.PUBLISH: (Phase.PUBLISH,),
+    Stage.DAILY_SALES: (Phase.TOTALS,),
+    Stage.INVOICES: (Phase.BILLS,),
+}
+
+
+def phases_of(stages: Iterable[Stage]) -> tuple[Phase, ...]:
+    """The phases of a job's stages, in order."""
+    return tuple(phase for stage in stages for phase in _PHASES_OF[stage])
+
+
+class EventKind(StrEnum):
+    """What happened to an attempt of a task."""
+
+    FAILED = "failed"
+    RETRIED = "retried"
+    RECOVERED = "recovered"
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class TaskEvent(_Value):
+    """A failed attempt of a task, the retry after it, or the success of a retry.
+
+    Attributes:
+        kind: what happened.
+        of: the chunk of its partition; for a step without chunks, the phase.
+        partition: id of its partition.
+        attempt: number of the attempt, from 1.
+        host: where it ran.
+        cause: why it failed, in one line; None if it did not.
+    """
+
+    kind: EventKind
+    of: str
+    partition: int
+    attempt: int
+    host: str
+    cause: str | None = None
+
+    def describe(self) -> str:
+        """The event in one line."""
+        who = f"{self.of}: attempt {self.attempt} of partition {self.partition}"
+        if self.kind is EventKind.FAILED:
+            return f"{who} failed on {self.host}: {self.cause}"
+        return f"{who} {'runs' if self.kind is EventKind.RETRIED else 'succeeded'} on {self.host}"
+
+
+class TaskProgress(_Value):
+    """The tasks of one chunk, or of a step without chunks.
+
+    Attributes:
+        name: the chunk; ``step`` for a step without chunks.
+        tasks: Spark partitions.
+        done: partitions with a successful attempt.
+        running: attempts that run now.
+        retried: attempts after a failed one of the same partition.
+        failed: attempts that failed.
+        lines: lines that its finished tasks wrote; for a step without chunks, that its tasks read.
+        lines_per_second: lines by second from its first attempt on; None before there are lines.
+        share: share of its work that is done, from 0 to 1; running tasks count in part, by their time.
+        end: end, in UTC: as it was if all tasks are done, else as expected; None if it cannot be told yet.
+    """
+
+    name: str
+    tasks: int
+    done: int
+    running: int
+    retried: int = 0
+    failed: int
+    lines: int
+    lines_per_second: float | None = None
+    share: float
+    end: dt.datetime | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every partition succeeded."""
+        return self.done == self.tasks
+
+
+class RunProgress(_Value):
+    """A run at one moment. It holds no line, no path and no setting of the run.
+
+    Attributes:
+        version: version of this form.
+        run_id: the run.
+        job: its job.
+        started_at: its start, in UTC.
+        at: the moment, in UTC, by the clock of the run.
+        ended: whether the run has ended.
+        exit_code: its exit code; None while it runs, or if it was interrupted.
+        phases: the phases of the job, in order.
+        finished: those that have ended.
+        phase: the current phase; None before, between and after them.
+        step: the current step, as the run words it.
+        first_date: first date of the current window; None outside of one.
+        last_date: last date of the current window.
+        workers: executors that are alive; on the local place 1. None before Spark answers.
+        deadline: deadline of the current stage, in UTC; None if it has none.
+        expected_end: when the current stage is expected to end, in UTC; None if unknown.
+        zone: IANA zone in which people read the times.
+        step_tasks: tasks of the current step; None if none runs, or if they are those of the chunks.
+        chunks: the chunks of the current window, or of the last one that was published.
+        events: the last failures and retries, oldest first.
+    """
+
+    version: int = VERSION
+    run_id: str
+    job: str
+    started_at: dt.datetime
+    at: dt.datetime
+    ended: bool = False
+    exit_code: int | None = None
+    phases: tuple[Phase, ...] = ()
+    finished: tuple[Phase, ...] = ()
+    phase: Phase | None = None
+    step: str = ""
+    first_date: dt.date | None = None
+    last_date: dt.date | None = None
+    workers: int | None = None
+    deadline: dt.datetime | None = None
+    expected_end: dt.datetime | None = None
+    zone: str = "UTC"
+    step_tasks: TaskProgress | None = None
+    chunks: tuple[TaskProgress, ...] = ()
+    events: tuple[TaskEvent, ...] = ()
+
+    @property
+    def margin_seconds(self) -> float | None:
+        """Seconds from the expected end to the deadline, negative if late; None if one is unknown."""
+        if self.deadline is None or self.expected_end is None:
+            return None
+        return (self.deadline - self.expected_end).total_seconds()
+
+    def to_json(self) -> bytes:
+        """The progress as others may read it: causes without the values that Spark quotes from the data."""
+        events = [
+            event.model_copy(update={"cause": event.cause and without_values(event.cause)})
+            for event in self.events[-_EVENTS_KEPT:]
+        ]
+        return self.model_copy(update={"events": tuple(events)}).model_dump_json().encode()
+
+
+def read_json(content: bytes) -> RunProgress | None:
+    """Reads what :meth:`RunProgress.to_json` wrote; None for half a file, and for one of another version."""
+    try:
+        progress = RunProgress.model_validate_json(content)
+    except ValidationError:
+        return None
+    return progress if progress.version == VERSION else None
+
+
+def expected_end(progress: RunProgress, of_stage: dt.datetime | None) -> dt.datetime | None:
+    """When a stage ends at the earliest: neither before its estimate, nor before the last of its chunks."""
+    if progress.phase is not Phase.PUBLISH:
+        return of_stage
+    ends = [chunk.end for chunk in progress.chunks if chunk.end is not None]
+    if len(ends) < len(progress.chunks):
+        return of_stage
+    return max([*ends, *([of_stage] if of_stage else [])], default=None)
+
+
+def chunk_progress(
+    attempts: Iterable[TaskAttempt],
+    spans: Mapping[str, PartitionSpan],
+    lines: Mapping[str, int],
+    cores: int,
+    now: float,
+) -> tuple[TaskProgress, ...]:
+    """Computes how far each chunk of a write is.
+
+    Args:
+        attempts: attempts of its tasks so far, in order of their start.
+        spans: Spark partitions by chunk.
+        lines: lines to write by chunk, by which a task's time is estimated.
+        cores: tasks that run at once, for the estimate.
+        now: seconds since the epoch.
+
+    Returns:
+        The chunks in order of their partitions.
+    """
+    by_partition: dict[int, list[TaskAttempt]] = defaultdict(list)
+    for attempt in attempts:
+        by_partition[attempt.partition].append(attempt)
+    tasks = [
+        _Task(chunk, lines.get(chunk, 0) / span.count, by_partition.get(partition, []))
+        for chunk, span in sorted(spans.items(), key=lambda item: item[1].first)
+        for partition in range(span.first, span.first + span.count)
+    ]
+    ends = _expected_ends(tasks, cores, now)
+    per_line = _seconds_per_line(tasks)
+    by_chunk: dict[str, list[int]] = defaultdict(list)
+    for number, task in enumerate(tasks):
+        by_chunk[task.chunk].append(number)
+    return tuple(
+        _of_chunk(chunk, [tasks[n] for n in numbers], [ends[n] for n in numbers], per_line, now)
+        for chunk, numbers in by_chunk.items()
+    )
+
+
+def task_events(
+    attempts: Iterable[TaskAttempt], spans: Mapping[str, PartitionSpan], otherwise: str = STEP
+) -> list[TaskEvent]:
+    """The failures of tasks and the retries after them, in order of the attempts' start.
+
+    Args:
+        attempts: attempts of the tasks of one stage, in order of their start.
+        spans: Spark partitions by chunk; empty for a step without chunks.
+        otherwise: what the events of partitions without a chunk name.
+    """
+    events = []
+    counts: dict[int, int] = defaultdict(int)
+    failed: set[int] = set()
+    for attempt in attempts:
+        partition = attempt.partition
+        counts[partition] += 1
+        of = next((chunk for chunk, span in spans.items() if partition in span), otherwise)
+        event = TaskEvent(
+            kind=EventKind.RETRIED,
+            of=of,
+            partition=partition,
+            attempt=counts[partition],
+            host=attempt.host,
+        )
+        if partition in failed:
+            events.append(event)
+        if attempt.state == "FAILED":
+            failed.add(partition)
+            cause = first_cause(attempt.cause or "")
+            events.append(event.model_copy(update={"kind": EventKind.FAILED, "cause": cause}))
+        elif attempt.state == "SUCCESS" and partition in failed:
+            events.append(event.model_copy(update={"kind": EventKind.RECOVERED}))
+    return events
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One partition: its chunk, the lines that it should hold, and its attempts in order."""
+
+    chunk: str
+    lines: float
+    attempts: Sequence[TaskAttempt]
+
+    @property
+    def success(self) -> TaskAttempt | None:
+        return next((attempt for attempt in self.attempts if attempt.state == "SUCCESS"), None)
+
+    @property
+    def running(self) -> TaskAttempt | None:
+        return next((attempt for attempt in self.attempts if attempt.state == "RUNNING"), None)
+
+    @property
+    def retried(self) -> int:
+        failed = [number for number, a in enumerate(self.attempts) if a.state == "FAILED"]
+        return len(self.attempts) - 1 - failed[0] if failed else 0
+
+
+def _seconds_per_line(tasks: Iterable[_Task]) -> float | None:
+    """Task seconds for a line, from the tasks that are done; None if there is none with lines."""
+    done = [(task.lines, task.success.seconds) for task in tasks if task.success is not None]
+    lines = sum(lines for lines, _ in done)
+    return sum(seconds for _, seconds in done) / lines if lines else None
+
+
+def _expected_ends(tasks: Sequence[_Task], cores: int, now: float) -> list[float | None]:
+    """Seconds since the epoch at which each task ends: Spark starts waiting tasks in order on free cores."""
+    per_line = _seconds_per_line(tasks)
+    ends: list[float | None] = [_end_of_done(task) for task in tasks]
+    if per_line is None:
+        return ends
+    free = []
+    waiting = []
+    for number, task in enumerate(tasks):
+        if task.success is not None:
+            continue
+        if task.running is None:
+            waiting.append(number)
+            continue
+        ends[number] = max(now, task.running.started + task.lines * per_line)
+        free.append(ends[number] or now)
+    free += [now] * max(0, cores - len(free))
+    heapq.heapify(free)
+    for number in waiting if free else ():
+        end = heapq.heappop(free) + tasks[number].lines * per_line
+        ends[number] = end
+        heapq.heappush(free, end)
+    return ends
+
+
+def _end_of_done(task: _Task) -> float | None:
+    return None if task.success is None else task.success.started + task.success.seconds
+
+
+def _of_chunk(
+    chunk: str, tasks: Sequence[_Task], ends: Sequence[float | None], per_line: float | None, now: float
+) -> TaskProgress:
+    attempts = [attempt for task in tasks for attempt in task.attempts]
+    done = sum(task.success is not None for task in tasks)
+    lines = sum(task.success.lines for task in tasks if task.success is not None)
+    known = [end for end in ends if end is not None]
+    until = max(known) if done == len(tasks) else now
+    began = min((attempt.started for attempt in attempts), default=until)
+    return TaskProgress(
+        name=chunk,
+        tasks=len(tasks),
+        done=done,
+        running=sum(attempt.state == "RUNNING" for attempt in attempts),
+        retried=sum(task.retried for task in tasks),
+        failed=sum(attempt.state == "FAILED" for attempt in attempts),
+        lines=lines,
+        lines_per_second=lines / (until - began) if lines and until > began else None,
+        share=sum(_share(task, per_line, now) for task in tasks) / len(tasks),
+        end=dt.datetime.fromtimestamp(max(known), dt.UTC) if len(known) == len(tasks) else None,
+    )
+
+
+def _share(task: _Task, per_line: float | None, now: float) -> float:
+    if task.success is not None:
+        return 1.0
+    if task.running is None or per_line is None or not task.lines:
+        return 0.0
+    return min(_MOST_OF_A_TASK, max(0.0, now - task.running.started) / (task.lines * per_line))
+
+
+def ended(progress: RunProgress, at: dt.datetime, exit_code: int | None) -> RunProgress:
+    """The last progress of a run: nothing runs any more."""
+    idle = tuple(
+        chunk.model_copy(update={"running": 0, "end": chunk.end if chunk.is_done else None})
+        for chunk in progress.chunks
+    )
+    return progress.model_copy(
+        update={
+            "at": at,
+            "ended": True,
+            "exit_code": exit_code,
+            "phase": None,
+            "step_tasks": None,
+            "chunks": idle,
+            "deadline": None,
+            "expected_end": None,
+        }
+    )
