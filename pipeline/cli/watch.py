@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 
 from pipeline.lake.files import FileStore
@@ -28,7 +30,9 @@ from schemas.errors import NotReadyError, SalesBatchError, TryAgainError, UsageE
 from schemas.states import ExitCode
 
 _LOOK_SECONDS = 1.0
-_SVG_WIDTH = 90
+_SVG_WIDTH = 100
+# Without the fonts that Rich would have a reader's browser fetch.
+_SVG_FORMAT = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -178,7 +182,8 @@ class _Watch:
             console.print(event.describe(), markup=False)
         console.print(board(self._last))
         try:
-            Path(self._options.svg).write_text(console.export_svg(title="watch_run"), encoding="utf-8")
+            picture = console.export_svg(title="watch_run", code_format=_SVG_FORMAT)
+            Path(self._options.svg).write_text(picture, encoding="utf-8")
         except OSError as error:
             raise UsageError(f"--svg {self._options.svg}: {error.strerror or error}") from None
 

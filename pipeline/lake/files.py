@@ -234,9 +234,9 @@ class FileStore:
         return FileStatus(str(path.toString()), len(content), str(modified_ms), modified_ms)
 
     def replace(self, name: str, content: bytes) -> None:
-        """Writes a small file below the root; a reader finds the old or the new content, never half of it.
+        """Writes a small file below the root; a reader never finds half of it.
 
-        Only one process at a time may replace a file.
+        It finds the old or the new content, or on some stores, for a moment, no file. Only one process at a time may replace a file.
 
         Raises:
             OSError: the file system refuses.

@@ -256,7 +256,9 @@ def _is_gone(process: Mapping[str, Any]) -> bool:
         return False
     try:
         same_pid = psutil.Process(int(process["pid"]))
-        return bool(abs(same_pid.create_time() - float(process["started"])) > 1.0)
+        is_another = abs(same_pid.create_time() - float(process["started"])) > 1.0
+        # A zombie has ended, but its parent has not asked for its exit code yet.
+        return bool(is_another or same_pid.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
     except (psutil.Error, KeyError, TypeError, ValueError):

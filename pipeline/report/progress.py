@@ -29,7 +29,7 @@ _LOOK_SECONDS = 0.5
 _SHARE_OF_A_CORE = 0.005
 _COSTS_KEPT = 5
 _LONGEST_PAUSE_SECONDS = 30.0
-_FILE_SECONDS = 5.0
+_FILE_SECONDS = 3.0
 _IDLE_SECONDS = 30.0
 # A session that starts or stops answers with errors for some seconds.
 _BLIND_SECONDS = 30.0
