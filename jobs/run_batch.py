@@ -25,6 +25,7 @@ JOB = Job(
     run,
     [REINGEST, REPUBLISH, FROM_NOW_ON],
     stages=list(Stage),
+    is_whole_night=True,
 )
 
 if __name__ == "__main__":

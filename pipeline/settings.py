@@ -27,7 +27,7 @@ from pydantic import (
 from schemas.errors import UsageError
 from schemas.landing import RECEIVED_NAMES, RULES_VERSION
 from schemas.ranges import KeyRange, parse_ranges
-from schemas.states import Stage
+from schemas.states import NoticeKind, Stage
 
 DEFAULTS = Path(__file__).resolve().parent.parent / "configs" / "cymbal.yaml"
 _MAX_SCALE = 3
@@ -161,6 +161,12 @@ class Deadlines(_Group):
         return {stage: time for stage, time in times.items() if time is not None}
 
 
+class Notify(_Group):
+    """What a run sends messages about; where to is a secret, and so a matter of the environment."""
+
+    events: tuple[NoticeKind, ...]
+
+
 class Audit(_Group):
     """Shares of rejected and of conflicting lines above which a drop or a date is refused."""
 
@@ -178,6 +184,7 @@ class Settings(_Group):
     ingest: Ingest
     publish: Publish
     deadlines: Deadlines
+    notify: Notify
     currencies: Annotated[tuple[str, ...], Field(min_length=1)]
     audit: Audit
     columns: dict[str, Annotated[str, Field(min_length=1)]]
@@ -238,8 +245,8 @@ class Settings(_Group):
 
     @property
     def digest(self) -> str:
-        """sha256 in hex of all settings except ``storage``, so that it is equal in every environment."""
-        return _sha256(self.model_dump(mode="json", exclude={"storage"}))
+        """sha256 in hex of all settings but ``storage`` and ``notify``: it is equal in every environment."""
+        return _sha256(self.model_dump(mode="json", exclude={"storage", "notify"}))
 
 
 def _read_twice(first: str, second: str, received: str) -> str:
@@ -359,4 +366,7 @@ def _first_problem(error: ValidationError, config: str | None) -> str:
     text = problem["msg"].removeprefix("Value error, ")
     other_problems = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     source = config or "config"
-    return f"{source}: {key} = {problem['input']!r}: {text}{other_problems}"
+    # An address of a receiver, put here by mistake, holds a secret.
+    is_address = key.startswith("notify") and "://" in str(problem["input"])
+    value = "an address" if is_address else repr(problem["input"])
+    return f"{source}: {key} = {value}: {text}{other_problems}"

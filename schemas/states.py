@@ -58,6 +58,15 @@ class Stage(StrEnum):
     INVOICES = "bill_customers"
 
 
+class NoticeKind(StrEnum):
+    """What a message about a run is about."""
+
+    FAILED = "failed"
+    HELD_BACK = "held_back"
+    LATE = "late"
+    RECOVERED = "recovered"
+
+
 class RunStatus(StrEnum):
     """State of a run in ``ledger/runs``."""
 

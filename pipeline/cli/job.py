@@ -19,6 +19,7 @@ import click
 from pyspark.sql import SparkSession
 
 from pipeline import clock
+from pipeline.cli.notify import VARIABLE, Notifier
 from pipeline.cli.observe import publish_metrics
 from pipeline.cli.options import Options, common_options, read_options
 from pipeline.cli.result import begin_result, is_uri, result_of, write_result
@@ -31,12 +32,13 @@ from pipeline.lake.lock import LakeLock
 from pipeline.lake.progress_file import write_progress
 from pipeline.lake.session import open_session, overridden_settings
 from pipeline.lake.tables import Lake
+from pipeline.planning.notices import RunLinks
 from pipeline.planning.pinned import SettingsRecord, Wishes
 from pipeline.planning.recovery import is_lost_to_memory, is_lost_worker
 from pipeline.report.progress import Progress
 from pipeline.report.summary import print_error, print_summary
 from pipeline.settings import Settings, load_settings
-from pipeline.steps.context import Batch, Outcome
+from pipeline.steps.context import Batch, DateRange, Outcome
 from pipeline.steps.recovery import pin_settings, recover
 from pipeline.steps.timetable import Timetable
 from schemas.errors import SalesBatchError, UsageError
@@ -69,6 +71,7 @@ class Job:
         master: where its own session runs; None for the place that was asked for.
         can_be_unchanged: whether a run that commits nothing to bronze, silver or gold had nothing to do.
         stages: stages of a night that it goes through, in order.
+        is_whole_night: whether it looks at every drop and every date, if no dates are requested.
     """
 
     name: str
@@ -81,6 +84,7 @@ class Job:
     master: str | None = None
     can_be_unchanged: bool = True
     stages: Sequence[Stage] = ()
+    is_whole_night: bool = False
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
         """Runs the job with the process's arguments and ends the process with its exit code."""
@@ -155,6 +159,8 @@ class _Run:
         self._result_path: str | None = None
         self._lock: LakeLock | None = None
         self._progress: Progress | None = None
+        links = RunLinks(job.name, self._run_id, _command_line(job.name, arguments))
+        self._notifier = Notifier(links) if job.records_runs and not options.dry_run else None
         self._timetable: Timetable | None = None
         self._sections: Mapping[str, Any] = {}
 
@@ -175,6 +181,8 @@ class _Run:
             try:
                 self._check_result()
                 settings = settings_of(self._options)
+                if self._notifier is not None:
+                    self._notifier.events = settings.notify.events
                 self._batch = self._open(settings, progress)
                 self._begin(self._batch, settings)
                 self._sections = self._job.body(self._batch, self._options) or {}
@@ -193,7 +201,20 @@ class _Run:
         took = clock.now() - self._started
         print_summary(result, self._batch.lake.root if self._batch else None, took)
         publish_metrics(result, took)
+        result["notices"] = self._notify(result)
         return self._write_result(result, code)
+
+    def _notify(self, result: dict[str, Any]) -> list[dict[str, str]]:
+        """Sends messages about the run; whatever happens to them, its exit code stays."""
+        if self._notifier is None:
+            return []
+        files = self._batch.lake.files if self._batch is not None else None
+        is_whole = self._job.is_whole_night and self._options.dates == DateRange()
+        try:
+            return self._notifier.end(result, files, is_whole=is_whole)
+        except Exception as error:
+            print_error(f"{VARIABLE}: no message was sent: {type(error).__name__}")
+            return []
 
     def _check_result(self, spark: SparkSession | None = None) -> None:
         """Begins a result: at a path before Spark starts, at a URI, which only Spark reaches, right after."""
@@ -219,6 +240,7 @@ class _Run:
             history=ledger.stages,
             warnings=self._outcome.warnings,
             stages=self._job.stages,
+            on_late=self._notifier.late if self._notifier is not None else lambda _: None,
         )
         progress.watch(spark, self._timetable)
         return Batch(

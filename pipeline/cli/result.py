@@ -62,6 +62,7 @@ def result_of(
         "stages": [_stage(stage) for stage in outcome.stages],
         **_SECTIONS,
         **sections,
+        "notices": [],
         "planned": outcome.planned,
         "warnings": outcome.warnings,
         "run_again": outcome.run_again,

@@ -236,7 +236,8 @@ class FileStore:
     def replace(self, name: str, content: bytes) -> None:
         """Writes a small file below the root; a reader never finds half of it.
 
-        It finds the old or the new content, or on some stores, for a moment, no file. Only one process at a time may replace a file.
+        It finds the old or the new content, or on some stores, for a moment, no file. Only one
+        process at a time may replace a file.
 
         Raises:
             OSError: the file system refuses.

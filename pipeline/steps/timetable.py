@@ -100,6 +100,7 @@ class Timetable:
         history: reads the stages of earlier runs; called once at most, when an estimate is needed.
         warnings: warnings of the run; each is logged at once, while there is time to act.
         stages: stages of the job, in order.
+        on_late: told of every stage that is or will be late.
         done: stages that ended.
     """
 
@@ -110,6 +111,7 @@ class Timetable:
     history: Callable[[], History]
     warnings: list[str]
     stages: Sequence[Stage] = ()
+    on_late: Callable[[str], None] = lambda text: None
     done: list[StageTimes] = field(default_factory=list)
     _now: StageTimes | None = None
     _worked: int = 0
@@ -242,6 +244,7 @@ class Timetable:
     def _warn(self, text: str) -> None:
         self.warnings.append(text)
         _LOG.warning(text)
+        self.on_late(text)
 
     def _local(self, moment: dt.datetime) -> str:
         return f"{moment.astimezone(ZoneInfo(self.zone)):%Y-%m-%d %H:%M:%S} ({self.zone})"

@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pipeline.cli.notify import send_notices
 from pipeline.cli.observe import publish_metrics
 from pipeline.report.summary import print_error, print_summary
 from scripts.bootstrap.common import inform
@@ -72,11 +73,14 @@ def run_on_cluster(request: Request) -> int:
     result = _read_result(request, plan)
     if result is None:
         ended = f"the driver left no result (spark-submit ended with {code})"
-        print_error(f"{request.job}: {ended}; {_where_to_look(request, plan)}")
+        where = _where_to_look(request, plan)
+        print_error(f"{request.job}: {ended}; {where}")
+        send_notices([{"kind": "failed", "title": f"{request.job} failed: {ended}", "text": where}])
         return code if code > 1 else _UNEXPECTED
     took = timedelta(seconds=time.monotonic() - started)
     print_summary(result, None, took)
     publish_metrics(result, took)
+    send_notices(result.get("notices", []))
     return int(result["exit_code"])
 
 

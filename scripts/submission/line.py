@@ -115,6 +115,7 @@ def _settings_of_place(request: Request) -> tuple[dict[str, str], str]:
         settings = {
             "spark.yarn.appMasterEnv.PYSPARK_PYTHON": python,
             "spark.yarn.appMasterEnv.CYMBAL_PLACE": request.target,
+            **{f"spark.yarn.appMasterEnv.{name}": value for name, value in _notify_marker(request).items()},
             # By default Spark logs a report every second.
             "spark.yarn.report.interval": "5s",
         }
@@ -123,11 +124,17 @@ def _settings_of_place(request: Request) -> tuple[dict[str, str], str]:
         **_settings_of_pods(request),
         "spark.pyspark.python": f"{IMAGE_HOME}/bin/python",
         "spark.kubernetes.driverEnv.CYMBAL_PLACE": request.target,
+        **{f"spark.kubernetes.driverEnv.{name}": value for name, value in _notify_marker(request).items()},
         "spark.kubernetes.submission.waitAppCompletion": "true",
     }
     if "CYMBAL_STAGING" in request.environment:
         settings["spark.kubernetes.file.upload.path"] = request.environment["CYMBAL_STAGING"]
     return settings, IMAGE_HOME
+
+
+def _notify_marker(request: Request) -> dict[str, str]:
+    """Tells a driver on the cluster that this host sends the messages, whose receivers are secrets."""
+    return {"CYMBAL_NOTIFY": "submitter"} if request.environment.get("CYMBAL_NOTIFY") else {}
 
 
 def _settings_of_pods(request: Request) -> dict[str, str]:
@@ -183,6 +190,7 @@ def _variables(request: Request) -> dict[str, str | None]:
     return {
         "CYMBAL_LOG_FILE": request.environment.get("CYMBAL_LOG_FILE", str(ROOT / "var" / "log" / log)),
         "LOG4J_CONFIGURATION_FILE": str(ROOT / "configs" / LOG_CONFIGURATIONS[_log_format(request)]),
+        **(_notify_marker(request) if request.is_on_cluster else {}),
     }
 
 
