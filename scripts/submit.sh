@@ -38,6 +38,7 @@ environment:
   CYMBAL_EVENTS        folder or URI for Spark's event logs, which scripts/history.sh shows
   CYMBAL_LINEAGE       http(s)://HOST:PORT or a file, for OpenLineage events
   CYMBAL_METRICS       file (*.prom) or http(s):// Pushgateway, for the Prometheus metrics of a run
+  CYMBAL_NOTIFY        receivers of messages about failures, as apprise URLs separated by spaces; never logged
   CYMBAL_STAGING       folder that this host and the driver's host reach, for example hdfs:///user/me (cluster mode)
   CYMBAL_IMAGE         image built from the Dockerfile (kubernetes)
   CYMBAL_PYTHON        Python that set-up uses

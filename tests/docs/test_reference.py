@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
+from pipeline.planning.progress import VERSION, EventKind, Phase, RunProgress, TaskEvent, TaskProgress
 from pipeline.settings import Settings
 from schemas.lake import TABLES
 from schemas.landing import RECEIVED_COLUMNS, RECEIVED_NAMES
-from schemas.states import DateProgressState, ExitCode
+from schemas.states import DateProgressState, ExitCode, NoticeKind
 from schemas.tables import Table
 from transforms.rules import REJECT_REASONS
 
@@ -61,6 +63,29 @@ def test_every_config_key_is_listed_with_its_default() -> None:
         name: yaml.safe_load(text.strip("`")) for name, text in _rows(_page("config").partition("## ")[0])
     }
     assert documented == flat
+
+
+@pytest.mark.parametrize(
+    ("heading", "model"),
+    [(None, RunProgress), ("## A chunk", TaskProgress), ("## An event", TaskEvent)],
+)
+def test_every_key_of_the_progress_file_is_explained(heading: str | None, model: type[BaseModel]) -> None:
+    page = _page("progress")
+    section = page.partition("\n## ")[0] if heading is None else _section(page, heading)
+    cells = re.findall(r"^\| (`[^|]+) \|", section, flags=re.MULTILINE)
+    assert re.findall(r"`(\w+)`", " ".join(cells)) == list(model.model_fields)
+
+
+def test_the_page_of_the_progress_file_names_its_values() -> None:
+    page = _page("progress")
+    for value in (*Phase, *EventKind):
+        assert f"`{value}`" in page
+    assert f"| `version` | {VERSION};" in page
+
+
+def test_every_event_of_the_messages_is_explained() -> None:
+    page = (ROOT / "docs" / "how-to" / "watch-a-run.md").read_text(encoding="utf-8")
+    assert [name for name, _ in _rows(_section(page, "## Messages"))] == [kind.value for kind in NoticeKind]
 
 
 def test_every_exit_code_and_state_is_explained() -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from scripts.submission.cluster_run import run_on_cluster
 from scripts.submission.request import ROOT, Request, SubmissionError, read_request
+from tests.support.receiver import receiving
 
 # Stands for spark-submit: finds where the driver is to put its result, puts one there, and ends with 1, as a
 # cluster does whatever the driver's code was.
@@ -123,6 +124,21 @@ def test_no_result_is_told_with_where_to_look(cluster: Cluster, capsys: pytest.C
     assert "the driver left no result (spark-submit ended with 1)" in told
     assert "application_1700000000000_0042" in told
     assert str(log) in told
+
+
+def test_the_messages_of_a_driver_elsewhere_are_sent_from_here(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notice = {"kind": "failed", "title": "run_batch failed: date 2026-03-02", "text": "why"}
+    with receiving("secret") as receiver:
+        monkeypatch.setenv("CYMBAL_NOTIFY", receiver.address)
+        (cluster.folder / "result.json").write_text(json.dumps({**empty_result(3), "notices": [notice]}))
+        assert run_on_cluster(cluster.request()) == 3
+        assert [message["title"] for message in receiver.take()] == [notice["title"]]
+        (cluster.folder / "result.json").unlink()
+        assert run_on_cluster(cluster.request("--result", str(cluster.folder / "other.json"))) == 1
+        (message,) = receiver.take()
+        assert message["title"].startswith("run_batch failed: the driver left no result")
 
 
 def test_told_to_end_it_waits_no_longer_and_leaves_no_process_behind(cluster: Cluster) -> None:

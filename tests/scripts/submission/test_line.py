@@ -186,6 +186,19 @@ def test_no_archive_of_classes_is_left_behind_by_another_class_path(
     assert "-XX:ArchiveClassesAtExit" not in settings(line_in_client_mode(request(**variables)))[option]
 
 
+@pytest.mark.parametrize("place", ["standalone", "yarn", "kubernetes"])
+def test_a_driver_on_a_cluster_never_sees_who_gets_messages(place: str) -> None:
+    given = request(place, "cluster", CYMBAL_NOTIFY="slack://SECRET", CYMBAL_STAGING="hdfs:///staging")
+    line = line_in_cluster_mode(given, [], None, None)
+    assert "SECRET" not in line.describe()
+    assert line.environment(given.environment)["CYMBAL_NOTIFY"] == "submitter"
+    name = {"yarn": "spark.yarn.appMasterEnv", "kubernetes": "spark.kubernetes.driverEnv"}.get(place)
+    if name is not None:
+        assert settings(line)[f"{name}.CYMBAL_NOTIFY"] == "submitter"
+    silent = line_in_cluster_mode(request(place, "cluster", CYMBAL_STAGING="hdfs:///s"), [], None, None)
+    assert "CYMBAL_NOTIFY" not in silent.describe()
+
+
 def test_quotes_that_do_not_match_are_told() -> None:
     with pytest.raises(SubmissionError, match="its quotes do not match"):
         line_in_client_mode(request(CYMBAL_SPARK_ARGS="--conf 'spark.a=b"))

@@ -1,0 +1,152 @@
+"""What messages a run makes: one a failure, one at recovery, none for what people know already."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.planning.notices import (
+    Notice,
+    RunLinks,
+    find_problems,
+    late_notice,
+    notices_of,
+    solved,
+    told_after,
+    told_from_json,
+    told_to_json,
+)
+from schemas.states import NoticeKind
+
+LINKS = RunLinks("run_batch", "R1", "scripts/submit.sh run_batch --lake s3a://KEY:SECRET@bucket/lake")
+
+
+def result(code: int = 0, **more: Any) -> dict[str, Any]:
+    return {"job": "run_batch", "exit_code": code, "drops": [], "dates": [], "error": None, **more}
+
+
+def date(day: int, status: str, reason: str | None = None) -> dict[str, Any]:
+    return {"business_date": f"2026-03-{day:02d}", "status": status, "reason": reason}
+
+
+def drop(day: int, status: str, reason: str | None = None) -> dict[str, Any]:
+    return {"drop_date": f"2026-03-{day:02d}", "status": status, "reason": reason}
+
+
+class People:
+    """What people know, from one run to the next."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, str] = {}
+
+    def after(self, ran: dict[str, Any], *, is_whole: bool = True) -> list[Notice]:
+        problems = find_problems(ran)
+        recovered = solved(self.told, ran, is_whole=is_whole)
+        notices = notices_of(problems, self.told, recovered, LINKS)
+        self.told = told_from_json(told_to_json(told_after(self.told, problems, recovered)))
+        return notices
+
+
+FAILED = result(3, dates=[date(2, "failed", "chunk H-N failed: disk"), date(3, "done")])
+
+
+def test_a_failure_is_told_once_with_date_cause_and_command() -> None:
+    people = People()
+    (notice,) = people.after(FAILED)
+    assert notice.kind is NoticeKind.FAILED
+    assert notice.title == "run_batch failed: date 2026-03-02"
+    assert notice.text.splitlines() == [
+        "date 2026-03-02: chunk H-N failed: disk",
+        "run again: scripts/submit.sh run_batch --lake s3a://bucket/lake",
+        "run R1",
+    ]
+    assert people.after(FAILED) == []
+
+
+def test_the_same_failure_with_other_figures_is_the_same() -> None:
+    people = People()
+    people.after(result(3, dates=[date(2, "failed", "lost 3 of 12 tasks")]))
+    assert people.after(result(3, dates=[date(2, "failed", "lost 4 of 12 tasks")])) == []
+    (other,) = people.after(result(3, dates=[date(2, "failed", "no space left")]))
+    assert "no space left" in other.text
+    (held,) = people.after(result(4, dates=[date(2, "blocked", "no space left")]))
+    assert held.title == "run_batch held back: date 2026-03-02"
+
+
+def test_only_what_is_new_is_told() -> None:
+    people = People()
+    people.after(FAILED)
+    (notice,) = people.after(
+        result(3, dates=[date(2, "failed", "chunk H-N failed: disk"), date(5, "failed", "x")])
+    )
+    assert notice.title == "run_batch failed: date 2026-03-05"
+    assert "2026-03-02" not in notice.text
+
+
+def test_a_recovery_is_told_once_and_the_next_failure_again() -> None:
+    people = People()
+    people.after(FAILED)
+    (notice,) = people.after(result(0, dates=[date(2, "done")]), is_whole=False)
+    assert (notice.kind, notice.title) == (NoticeKind.RECOVERED, "run_batch recovered: date 2026-03-02")
+    assert "run again" not in notice.text
+    assert people.after(result(0, dates=[date(2, "done")])) == []
+    assert len(people.after(FAILED)) == 1
+
+
+def test_an_unchanged_run_tells_nothing() -> None:
+    assert People().after(result(0)) == []
+
+
+def test_a_run_over_a_part_solves_only_what_it_did() -> None:
+    people = People()
+    people.after(result(4, drops=[drop(2, "blocked", "9% rejected")], dates=[date(7, "blocked", "waits")]))
+    assert people.after(result(0, dates=[date(8, "done")]), is_whole=False) == []
+    (notice,) = people.after(result(0))  # the whole night, and nothing is left
+    assert notice.title == "run_batch recovered: date 2026-03-07 and 1 more"
+    assert people.told == {}
+
+
+def test_a_failure_that_no_date_explains_is_the_runs() -> None:
+    people = People()
+    (busy,) = people.after(result(75, error="run R0 is at work in this lake"))
+    assert (busy.title, busy.kind) == ("run_batch failed: run_batch", NoticeKind.FAILED)
+    (wrong,) = people.after(result(2, error="late.days = 'x': must be a number"))
+    assert "late.days = …" in wrong.text
+    (waits,) = people.after(result(5, error="drop 2026-03-02 is not ready: no such folder"))
+    assert waits.kind is NoticeKind.HELD_BACK
+    (good,) = people.after(result(0))
+    assert good.kind is NoticeKind.RECOVERED
+
+
+def test_no_line_of_the_data_leaves_the_house() -> None:
+    raw = "drop 2026-03-02 is blocked: 9% rejected; for example bad_quantity in a.csv: 1042,T-1,Ada,x"
+    (notice,) = People().after(result(1, error=raw))
+    assert "Ada" not in notice.text
+    (notice,) = People().after(result(3, dates=[date(2, "failed", "[X] value 'Ada' of customer 4711123")]))
+    assert "Ada" not in notice.text
+    assert "4711123" not in notice.text
+
+
+def test_many_dates_make_one_short_message_with_its_page() -> None:
+    dates = [date(day, "failed", "x") for day in range(1, 29)]
+    links = RunLinks("run_batch", "R1", "c", page="reports/R1.html")
+    (notice,) = notices_of(find_problems(result(3, dates=dates)), {}, [], links)
+    assert notice.title == "run_batch failed: date 2026-03-01 and 27 more"
+    assert notice.text.splitlines()[20:] == [
+        "and 8 more",
+        "run again: c",
+        "page: reports/R1.html",
+        "run R1",
+    ]
+
+
+def test_late_is_told_in_the_words_of_the_warning() -> None:
+    notice = late_notice("publish_sales is expected to end at 06:12, 12 min after its deadline 06:00", LINKS)
+    assert notice.title == "run_batch late: publish_sales"
+    assert notice.text.startswith("publish_sales is expected to end at 06:12, ")
+
+
+def test_half_a_file_of_what_was_told_is_none() -> None:
+    content = told_to_json({"date 2026-03-02": "d"})
+    assert told_from_json(content) == {"date 2026-03-02": "d"}
+    assert all(told_from_json(content[:end]) == {} for end in range(len(content)))
+    assert told_from_json(b"[]") == told_from_json(b'{"problems": 1}') == {}
