@@ -54,14 +54,10 @@ print("all is well")
 
 
 def _is_well(lake: str, submit: str, **variables: str) -> None:
+    own = {"PYTHONPATH": str(ROOT), "PYSPARK_SUBMIT_ARGS": f"{submit} pyspark-shell"}
     ran = subprocess.run(
         [sys.executable, "-c", PROGRAM, lake],
-        env={
-            **os.environ,
-            **variables,
-            "PYTHONPATH": str(ROOT),
-            "PYSPARK_SUBMIT_ARGS": f"{submit} pyspark-shell",
-        },
+        env={**os.environ, **variables, **own},
         capture_output=True,
         text=True,
         timeout=300,
