@@ -53,10 +53,9 @@ class Tracker:
         self._store: StatusStore | None = None
         self._timetable: Timetable | None = None
         self._write: ChunkedWrite | None = None
-        self._writes = 0
         self._chunks: tuple[TaskProgress, ...] = ()
         self._events: list[TaskEvent] = []
-        self._seen: set[tuple[object, TaskEvent]] = set()
+        self._seen: set[tuple[object, ...]] = set()
         self.is_waiting = False
 
     def watch(self, spark: SparkSession, timetable: Timetable) -> None:
@@ -66,7 +65,6 @@ class Tracker:
     @contextmanager
     def follow(self, write: ChunkedWrite) -> Iterator[None]:
         """Looks at the tasks of a write as those of chunks while the context is open."""
-        self._writes += 1
         self._write = write
         try:
             yield
@@ -120,7 +118,7 @@ class Tracker:
             return
         attempts = write.watch.attempts()
         self._chunks = chunk_progress(attempts, write.spans, write.lines, cores, time.time())
-        self._add_events(self._writes, task_events(attempts, write.spans))
+        self._add_events(write.watch.stage, 0, task_events(attempts, write.spans))
 
     def _look_at_stages(self, store: StatusStore, name: str) -> TaskProgress | None:
         """The tasks of the stages that run, without the one of the chunks; None if no other one runs."""
@@ -130,14 +128,16 @@ class Tracker:
         others = [stage for stage in active if write is None or stage.stage != write.watch.stage]
         for stage in others:
             if stage.failed:
-                key = (stage.stage, stage.attempt)
-                self._add_events(key, task_events(store.attempts(*key), {}, name))
+                attempts = store.attempts(stage.stage, stage.attempt)
+                self._add_events(stage.stage, stage.attempt, task_events(attempts, {}, name))
         return _of_step(others) if others else None
 
-    def _add_events(self, of: object, events: Iterable[TaskEvent]) -> None:
+    def _add_events(self, stage: int | None, attempt: int, events: Iterable[TaskEvent]) -> None:
+        """Adds what is new of a stage. The phase may change while the stage runs, so it does not count."""
         for event in events:
-            if (of, event) not in self._seen:
-                self._seen.add((of, event))
+            key = (stage, attempt, event.partition, event.attempt, event.kind)
+            if key not in self._seen:
+                self._seen.add(key)
                 self._events.append(event)
 
 
