@@ -388,6 +388,7 @@ class SalesMachine(Books):
         assert ran.code == 0, (ran.code, ran.stderr)
         assert not_empty(observed.content(fresh)) == not_empty(observed.content(self.shop))
         assert without_revisions(observed.gold(fresh)) == without_revisions(observed.gold(self.shop))
+        assert observed.weekly(fresh) == observed.weekly(self.shop)
         assert observed.bronze(fresh) == observed.bronze(self.shop)
 
 
