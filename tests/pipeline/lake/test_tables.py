@@ -13,6 +13,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from pipeline.lake.files import FileStore
 from pipeline.lake.frames import local_frame
 from pipeline.lake.tables import Lake
 from schemas.errors import TryAgainError, UsageError
@@ -208,3 +209,12 @@ def test_rows_of_the_ledger_come_back(spark: SparkSession, lake: Lake) -> None:
     lake.append(LEDGER_RUNS, [{"run_id": "a", "job": "x", "status": "done"}])
     lake.append(LEDGER_RUNS, [{"run_id": "b", "job": "x", "status": "done"}])
     assert sorted(row["run_id"] for row in lake.rows(LEDGER_RUNS)) == ["a", "b"]
+
+
+def test_a_lake_that_refuses_to_be_read_is_told(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object, name: str = "") -> bool:
+        raise OSError(f"getFileStatus on {name}: Forbidden")
+
+    monkeypatch.setattr(FileStore, "exists", refuse)
+    with pytest.raises(UsageError, match=r"lake .*: cannot be read: getFileStatus on .*: Forbidden"):
+        lake.check_schemas()
