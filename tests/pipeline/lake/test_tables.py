@@ -110,7 +110,7 @@ def test_with_a_lineage_listener_a_command_of_spark_does_the_same(
     monkeypatch.setattr(delta_log, "has_lineage_listener", lambda _: True)
     first = lake.replace(DAILY_SALES, rows(spark, (MON, 1), (TUE, 2)), [MON, TUE], TOLD)
     second = lake.replace(DAILY_SALES, rows(spark, (TUE, 4)), [TUE, WED], TOLD)
-    with pytest.raises(ValueError, match="gold/daily_sales: .*does not conform to"):
+    with pytest.raises(ValueError, match=r"gold/daily_sales: .*does not conform to"):
         lake.replace(DAILY_SALES, rows(spark, (TUE, 2)), [MON], TOLD)
     unchanged = lake.replace(DAILY_SALES, rows(spark), [WED], {"run_id": "s"})
     assert (first, second, unchanged) == (1, 2, 3)
