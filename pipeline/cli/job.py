@@ -260,12 +260,14 @@ class _Run:
         )
 
     def _begin(self, batch: Batch, settings: Settings) -> None:
+        writes = self._job.records_runs and not batch.dry_run
+        if writes:
+            batch.lake.prepare()
         if self._job.needs_settled_lake:
             batch.lake.check_schemas()
         if not self._job.records_runs:
             return
-        if not batch.dry_run:
-            batch.lake.prepare()
+        if writes:
             self._take_lake(batch)
         if settings.storage.catalog is not None and not batch.dry_run:
             catalog = Catalog(batch.spark, settings.storage.catalog)

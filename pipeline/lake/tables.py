@@ -118,9 +118,14 @@ class Lake:
         """Compares each existing table with its contract.
 
         Raises:
-            UsageError: a table is older, newer or not of this project; the message says what to do.
+            UsageError: the lake cannot be read, or a table is older, newer or foreign. The message
+                says what to do.
         """
-        for difference in self.differences():
+        try:
+            differences = self.differences()
+        except OSError as error:
+            raise UsageError(f"lake {self.root}: cannot be read: {error}") from None
+        for difference in differences:
             if difference.problem is not None:
                 raise UsageError(difference.problem)
             if difference.is_older:

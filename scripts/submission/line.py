@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from scripts.submission.class_archive import archive_options
+from scripts.submission.compiler import compiler_options
 from scripts.submission.extras import extra_settings
 from scripts.submission.request import ROOT, Request, SubmissionError
 from scripts.submission.secrets import refuse_secrets
@@ -62,7 +63,8 @@ def line_in_client_mode(request: Request) -> Line:
         # connector among them. With packages, Delta therefore comes only from --jars, as they do.
         if not request.brings_packages:
             arguments += ["--driver-class-path", ":".join(map(str, request.jars()))]
-        arguments += _settings({"spark.driver.defaultJavaOptions": archive_options(request)})
+        options = f"{archive_options(request)} {compiler_options(request)}".strip()
+        arguments += _settings({"spark.driver.defaultJavaOptions": options})
     arguments += _settings(extra_settings(request.environment) | _settings_of_pods(request))
     arguments += [*_caller_arguments(request), str(ROOT / "jobs" / f"{request.job}.py"), *request.arguments]
     return Line(arguments, variables)

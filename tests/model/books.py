@@ -65,6 +65,7 @@ class State:
     # Contents that each date may have: what it had, and after a crash what the run may have left.
     before: dict[Date, list[Content]] = field(default_factory=dict)
     gold: dict[Date, tuple[observed.Gold, observed.Gold]] = field(default_factory=dict)
+    weekly: dict[Date, observed.Gold] = field(default_factory=dict)
     # After a crash: deliveries that bronze may hold of a drop (None: none), besides the reference's.
     maybe: dict[Date, list[Delivery | None]] = field(default_factory=dict)
     # Deliveries that a run which was cut off may have refused.
@@ -208,6 +209,7 @@ class Books(RuleBasedStateMachine):
         changed_dates = {date for date in after if after[date] not in self.old(date)}
         self.check_losers(after)
         self.check_gold(ran, name, after)
+        self.check_weekly(ran, name, after)
         self.check_bronze()
         self.settle(after)
         self.check_ledger(changed_dates)
@@ -304,6 +306,16 @@ class Books(RuleBasedStateMachine):
                     told = {sums[-1] for sums in found.values()}
                     assert told == {revisions[date][0]}, f"{date}: gold of {told}, ledger {revisions[date]}"
 
+    def check_weekly(self, ran: Ran, name: str, after: Contents) -> None:
+        """A week is what it was or the sum of its published dates; after a whole batch the latter."""
+        weekly, wanted = observed.weekly(self.shop), weekly_of(after)
+        held = {monday_of(date) for date in self.held_dates([])} if ran.code else set()
+        builds = name in ("run_batch", "replay_quarantine", "build_daily_sales")
+        for week in weekly.keys() | wanted.keys() | self.state.weekly.keys():
+            found, was = weekly.get(week, {}), self.state.weekly.get(week, {})
+            if (builds and week not in held) or not (found == was or self.state.crashed):
+                assert found == wanted.get(week, {}), f"{name}: week {week} is {found}, must be {wanted}"
+
     def check_bronze(self) -> None:
         """Bronze holds the accepted deliveries and nothing else that is accepted."""
         found = observed.bronze(self.shop)
@@ -384,6 +396,7 @@ class Books(RuleBasedStateMachine):
         self.state.maybe_restored = {}
         self.state.before = {date: [now] for date, now in after.items()}
         self.state.gold = observed.gold(self.shop)
+        self.state.weekly = observed.weekly(self.shop)
         self.state.crashed = False
         for date, (revision, _) in observed.revisions(self.shop).items():
             known = self.state.history.setdefault((date, revision), after.get(date, NOTHING))
@@ -399,8 +412,16 @@ class Books(RuleBasedStateMachine):
             for there, wanted in zip(found, gold_of(self.old(date)[0]), strict=True):
                 assert {grain: sums[:-1] for grain, sums in there.items()} == wanted, (date, there, wanted)
         self.state.gold = gold
+        self.state.weekly = observed.weekly(self.shop)
+        self.check_weeks_of(dates)
         for date, (revision, _) in observed.revisions(self.shop).items():
             self.state.history.setdefault((date, revision), self.content().get(date, NOTHING))
+
+    def check_weeks_of(self, dates: set[Date]) -> None:
+        wanted = weekly_of(self.content())
+        for week in {monday_of(date) for date in dates}:
+            found = self.state.weekly.get(week, {})
+            assert found == wanted.get(week, {}), f"week {week} is {found}, must be {wanted}"
 
     def trouble(self) -> dict[Date, str]:
         """Drops whose last delivery was not taken."""
@@ -528,6 +549,23 @@ def gold_of(content: Content) -> tuple[observed.Gold, observed.Gold]:
         {(store, "Fruit", currency): tuple(vars(sums).values()) for (store, currency), sums in daily.items()},
         {grain: tuple(vars(sums).values()) for grain, sums in bills.items()},
     )
+
+
+def monday_of(date: Date) -> Date:
+    return date - dt.timedelta(days=date.weekday())
+
+
+def weekly_of(contents: Contents) -> dict[Date, observed.Gold]:
+    """Sums of each week that has a line, by product name and currency."""
+    sales: dict[Date, tuple[Any, ...]] = defaultdict(tuple)
+    for date, found in contents.items():
+        sales[monday_of(date)] += found.sales
+    sums = {week: totals(Content(lines, ()), "product_name", "currency") for week, lines in sales.items()}
+    return {
+        week: {grain: tuple(vars(one).values()) for grain, one in found.items()}
+        for week, found in sums.items()
+        if found
+    }
 
 
 def without_revisions(gold: dict[Date, tuple[observed.Gold, observed.Gold]]) -> dict[Date, Any]:

@@ -50,7 +50,14 @@ lines_of_file = st.lists(sales, min_size=1, max_size=4)
 commits = st.one_of(
     st.integers(1, 22),
     st.sampled_from(
-        ["bronze/received_sales", "silver/conflicts", "silver/sales", "gold/daily_sales", "gold/invoices"]
+        [
+            "bronze/received_sales",
+            "silver/conflicts",
+            "silver/sales",
+            "gold/daily_sales",
+            "gold/weekly_product_sales",
+            "gold/invoices",
+        ]
     ),
 )
 

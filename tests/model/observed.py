@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from decimal import Decimal
 from typing import Any
 
-from schemas.gold import DAILY_SALES, INVOICES
+from schemas.gold import DAILY_SALES, INVOICES, WEEKLY_PRODUCT_SALES
 from schemas.tables import CONFLICTS, LEDGER_CHUNKS, LEDGER_DATES, RECEIVED_SALES, SALES, Table
 from tests.jobs.shop import DATA_TABLES, Shop
 from tests.model.reference import CONFLICT_COLUMNS, NOTHING, SALES_COLUMNS, Content, Line, Sums, in_order
@@ -37,6 +37,16 @@ def gold(shop: Shop) -> dict[dt.date, tuple[Gold, Gold]]:
             there = found[row["business_date"]][position]
             assert grain not in there, f"{table.name}: {row['business_date']} {grain} twice"
             there[grain] = sums
+    return dict(found)
+
+
+def weekly(shop: Shop) -> dict[dt.date, Gold]:
+    """Weekly product sales of each week: sums by product name and currency."""
+    found: dict[dt.date, Gold] = defaultdict(dict)
+    for row in rows(shop, WEEKLY_PRODUCT_SALES):
+        grain = (row["product_name"], row["currency"])
+        assert grain not in found[row["week"]], f"{row['week']} {grain} twice"
+        found[row["week"]][grain] = tuple(row[name] for name in SUMS)
     return dict(found)
 
 

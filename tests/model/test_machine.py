@@ -27,7 +27,7 @@ from pipeline.lake.tables import Lake
 from schemas.errors import TryAgainError
 from tests.jobs.shop import Ran
 from tests.model import observed
-from tests.model.books import Contents, date_of, first_code, gold_of, is_strict
+from tests.model.books import Contents, date_of, first_code, gold_of, is_strict, weekly_of
 from tests.model.deliveries import DROPS, sold
 from tests.model.machine import SalesMachine
 from tests.model.reference import (
@@ -56,6 +56,7 @@ class Tables:
     reference: Reference | None = None
     silver: Contents = field(default_factory=dict)
     gold: list[dict[Any, Any]] = field(default_factory=lambda: [{}, {}])
+    weekly: dict[Any, Any] = field(default_factory=dict)
     revisions: dict[Any, int] = field(default_factory=dict)
     history: dict[Any, Any] = field(default_factory=dict)
     versions: Counter[str] = field(default_factory=Counter)
@@ -259,6 +260,16 @@ class PlainRun:
         if pickle.dumps(self.tables.gold) != before:
             name = ("gold/daily_sales", "gold/invoices")[position]
             self.commit(name, name)
+        if position == 0:
+            self.build_weeks()
+
+    def build_weeks(self) -> None:
+        weekly = weekly_of(self.tables.silver)
+        if "weeks" in self.shop.faults:
+            weekly = {**weekly, **self.tables.weekly}
+        if weekly != self.tables.weekly:
+            self.tables.weekly = weekly
+            self.commit("gold/weekly_product_sales", "gold/weekly_product_sales")
 
     def restore(self) -> int:
         date = date_of(self.arguments)
@@ -323,6 +334,7 @@ def plain_tables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(observed, "content", lambda shop: shop.tables.silver)
     monkeypatch.setattr(observed, "gold", gold)
+    monkeypatch.setattr(observed, "weekly", lambda shop: shop.tables.weekly)
     monkeypatch.setattr(observed, "bronze", lambda shop: Counter(map(observed.as_bronze, accepted(shop))))
     monkeypatch.setattr(
         observed,
@@ -358,7 +370,7 @@ def test_a_shop_that_keeps_the_laws_is_borne(tmp_path: Path) -> None:
     assert machine.runs_done > 10 * sequences / 2
 
 
-@pytest.mark.parametrize("fault", ["refused lines", "pins", "lock", "dependents"])
+@pytest.mark.parametrize("fault", ["refused lines", "pins", "lock", "dependents", "weeks"])
 def test_a_fault_is_found(tmp_path: Path, fault: str) -> None:
     with pytest.raises(AssertionError):
         search(tmp_path, 1000, fault)

@@ -13,6 +13,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from pipeline.lake import delta_log
+from pipeline.lake.files import FileStore
 from pipeline.lake.frames import local_frame
 from pipeline.lake.tables import Lake
 from schemas.errors import TryAgainError, UsageError
@@ -100,6 +102,25 @@ def test_a_row_of_another_date_and_another_column_commit_nothing(spark: SparkSes
     with pytest.raises(ValueError, match="column lines is string, must be bigint"):
         lake.replace(DAILY_SALES, as_text, [MON], TOLD)
     assert (lake.version(DAILY_SALES), lines(lake.read(DAILY_SALES))) == (1, [(MON, 1)])
+
+
+def test_with_a_lineage_listener_a_command_of_spark_does_the_same(
+    spark: SparkSession, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delta_log, "has_lineage_listener", lambda _: True)
+    first = lake.replace(DAILY_SALES, rows(spark, (MON, 1), (TUE, 2)), [MON, TUE], TOLD)
+    second = lake.replace(DAILY_SALES, rows(spark, (TUE, 4)), [TUE, WED], TOLD)
+    with pytest.raises(ValueError, match=r"gold/daily_sales: .*does not conform to"):
+        lake.replace(DAILY_SALES, rows(spark, (TUE, 2)), [MON], TOLD)
+    unchanged = lake.replace(DAILY_SALES, rows(spark), [WED], {"run_id": "s"})
+    assert (first, second, unchanged) == (1, 2, 3)
+    assert lines(lake.read(DAILY_SALES)) == [(MON, 1), (TUE, 4)]
+    assert [lake.commit(DAILY_SALES, version).metadata["run_id"] for version in (1, 2, 3)] == ["r", "r", "s"]
+    assert lake.transaction(DAILY_SALES) == 3
+    lake.pin_transactions()
+    opened(spark, tmp_path).fence("another")
+    with pytest.raises(TryAgainError, match="another run committed first"):
+        lake.replace(DAILY_SALES, rows(spark, (MON, 2)), [MON], TOLD)
 
 
 def test_a_run_that_was_outrun_commits_nothing(spark: SparkSession, lake: Lake, tmp_path: Path) -> None:
@@ -208,3 +229,12 @@ def test_rows_of_the_ledger_come_back(spark: SparkSession, lake: Lake) -> None:
     lake.append(LEDGER_RUNS, [{"run_id": "a", "job": "x", "status": "done"}])
     lake.append(LEDGER_RUNS, [{"run_id": "b", "job": "x", "status": "done"}])
     assert sorted(row["run_id"] for row in lake.rows(LEDGER_RUNS)) == ["a", "b"]
+
+
+def test_a_lake_that_refuses_to_be_read_is_told(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object, name: str = "") -> bool:
+        raise OSError(f"getFileStatus on {name}: Forbidden")
+
+    monkeypatch.setattr(FileStore, "exists", refuse)
+    with pytest.raises(UsageError, match=r"lake .*: cannot be read: getFileStatus on .*: Forbidden"):
+        lake.check_schemas()
