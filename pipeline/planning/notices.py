@@ -116,7 +116,7 @@ def solved(told: Told, result: Mapping[str, Any], *, is_whole: bool) -> list[str
     good = {subject for subject, row in _subjects(result) if row["status"] in _SOLVED}
     if result["exit_code"] == ExitCode.DONE:
         good.add(result["job"])
-    return sorted(good & set(told) - set(find_problems(result)))
+    return sorted(good & set(told))
 
 
 def notices_of(
@@ -177,7 +177,8 @@ def _subjects(result: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
 
 def _notice(kind: NoticeKind, subjects: Sequence[str], lines: Sequence[str], links: RunLinks) -> Notice:
     what = kind.replace("_", " ")
-    first = subjects[0] if len(subjects) == 1 else f"{subjects[0]} and {len(subjects) - 1} more"
+    others = f" and {len(subjects) - 1} more" if len(subjects) > 1 else ""
+    first = "" if list(subjects) == [links.job] else f": {subjects[0]}{others}"
     shown = list(lines[:_SHOWN]) or list(subjects[:_SHOWN])
     left = len(lines or subjects) - len(shown)
     if left:
@@ -187,7 +188,7 @@ def _notice(kind: NoticeKind, subjects: Sequence[str], lines: Sequence[str], lin
     if links.page is not None:
         shown.append(f"page: {links.page}")
     shown.append(f"run {links.run_id}")
-    return Notice(kind, f"{links.job} {what}: {first}", "\n".join(shown))
+    return Notice(kind, f"{links.job} {what}{first}", "\n".join(shown))
 
 
 def _safe(cause: str | None) -> str:

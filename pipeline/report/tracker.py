@@ -9,21 +9,22 @@ from contextlib import contextmanager
 
 from pyspark.sql import SparkSession
 
-from pipeline.lake.tasks import StageTasks, StatusStore
+from pipeline.lake.tasks import StageTasks, StatusStore, Workers
 from pipeline.planning.progress import (
     STEP,
     Phase,
     RunProgress,
     TaskEvent,
     TaskProgress,
-    chunk_progress,
     expected_end,
     phases_of,
-    task_events,
 )
+from pipeline.planning.task_progress import chunk_progress, task_events
 from pipeline.steps.context import ChunkedWrite
 from pipeline.steps.timetable import Position, Timetable
 from schemas.states import Stage
+
+_WORKERS_SECONDS = 5.0
 
 
 class Tracker:
@@ -52,6 +53,8 @@ class Tracker:
         self.step = ""
         self._store: StatusStore | None = None
         self._timetable: Timetable | None = None
+        self._workers: Workers | None = None
+        self._workers_at = 0.0
         self._write: ChunkedWrite | None = None
         self._chunks: tuple[TaskProgress, ...] = ()
         self._events: list[TaskEvent] = []
@@ -84,7 +87,7 @@ class Tracker:
         )
         if self._store is None:
             return progress
-        workers = self._store.workers()
+        workers = self._alive(self._store)
         self._look_at_chunks(workers.cores)
         step = self._look_at_stages(self._store, phase or STEP)
         progress = progress.model_copy(
@@ -111,6 +114,13 @@ class Tracker:
                 "events": tuple(self._events),
             }
         )
+
+    def _alive(self, store: StatusStore) -> Workers:
+        """The workers, asked for every few seconds: of all answers of Spark, this one costs most."""
+        now = time.monotonic()
+        if self._workers is None or now - self._workers_at >= _WORKERS_SECONDS:
+            self._workers, self._workers_at = store.workers(), now
+        return self._workers
 
     def _look_at_chunks(self, cores: int) -> None:
         write = self._write

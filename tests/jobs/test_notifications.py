@@ -78,7 +78,7 @@ def test_a_run_that_cannot_begin_is_told_once(shop: Shop, receiver: Receiver) ->
     other.end()
     shop.done()
     (message,) = receiver.take()
-    assert message["title"] == "run_batch recovered: run_batch"
+    assert message["title"] == "run_batch recovered"
 
 
 def test_late_is_told_while_the_run_works(

@@ -108,7 +108,7 @@ def test_a_run_over_a_part_solves_only_what_it_did() -> None:
 def test_a_failure_that_no_date_explains_is_the_runs() -> None:
     people = People()
     (busy,) = people.after(result(75, error="run R0 is at work in this lake"))
-    assert (busy.title, busy.kind) == ("run_batch failed: run_batch", NoticeKind.FAILED)
+    assert (busy.title, busy.kind) == ("run_batch failed", NoticeKind.FAILED)
     (wrong,) = people.after(result(2, error="late.days = 'x': must be a number"))
     assert "late.days = …" in wrong.text
     (waits,) = people.after(result(5, error="drop 2026-03-02 is not ready: no such folder"))

@@ -11,13 +11,12 @@ from pipeline.planning.progress import (
     EventKind,
     Phase,
     TaskEvent,
-    chunk_progress,
     expected_end,
     phases_of,
     read_json,
-    task_events,
 )
 from pipeline.planning.recovery import TaskAttempt, without_values
+from pipeline.planning.task_progress import chunk_progress, task_events
 from pipeline.planning.watching import RunState, Sight
 from schemas.partitions import PartitionSpan
 from schemas.states import Stage
