@@ -24,7 +24,7 @@ from pipeline.steps.context import ChunkedWrite
 from pipeline.steps.timetable import Timetable
 from schemas.states import Stage
 
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 1.0
 # Looking and drawing take at most this share of one core, however many tasks there are.
 _SHARE_OF_A_CORE = 0.005
 _COSTS_KEPT = 5

@@ -80,7 +80,7 @@ def test_a_broken_terminal_breaks_nothing(monkeypatch: pytest.MonkeyPatch, is_te
 
 
 def test_looking_takes_a_small_share_of_a_core_at_any_size() -> None:
-    assert pause_after([]) == pause_after([0.001]) == 0.5
+    assert pause_after([]) == pause_after([0.001]) == 1.0
     assert pause_after([0.02]) == pytest.approx(4.0)  # 0.5 % of a core
     assert pause_after([0.9, 0.02, 3.0]) == pytest.approx(4.0)  # a busy machine makes a look longer
     assert pause_after([10.0]) == 30.0
