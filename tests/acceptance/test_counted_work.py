@@ -6,6 +6,7 @@ here why.
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from jobs.generate_sales import JOB as GENERATE
 from jobs.run_batch import JOB as RUN_BATCH
 from schemas.lake import TABLES
 from tests.support.counted_work import StageWork, Work, counted
+from tests.support.landing import write_csv
+from tests.support.lines import received_line
 from tests.support.plans import main_line, publishing_plan
 from tests.support.runs import run_job
 from tests.support.tables import table_versions
@@ -66,6 +69,11 @@ FIRST_RUN: Bounds = {
     "jobs": AtMost(90, "each costs the driver a round to the executors"),
     "tasks": AtMost(117, "each costs a launch, and those that write a file"),
 }
+# What was counted (22 and 32) and a tenth more.
+SMALL_NIGHT: Bounds = {
+    "jobs": AtMost(24, "no query over a table's log, and none for each day that the lake holds"),
+    "tasks": AtMost(35, "the same"),
+}
 UNCHANGED_RUN: Bounds = {
     "rows read": Exactly(0, "the ledger and the logs tell that nothing is new: no line is read"),
     "jobs": Exactly(0, "the driver reads the ledger by itself"),
@@ -109,6 +117,32 @@ def test_a_run_does_no_more_than_it_must_and_an_unchanged_one_next_to_nothing(
     assert {name: now[name] - made[name] for name in now if now[name] != made[name]} == UNCHANGED_COMMITS
     read = sum(stage.rows_read for stage in again.stages)
     assert beyond(UNCHANGED_RUN, {"rows read": read, "jobs": again.jobs, "tasks": again.tasks}) == []
+
+
+def test_a_small_night_into_a_lake_of_a_hundred_days_takes_few_jobs(
+    spark: SparkSession, tmp_path: Path, interpreted: None
+) -> None:
+    landing, lake = tmp_path / "landing", tmp_path / "lake"
+    first = dt.date(2026, 6, 1)
+    days = [first + dt.timedelta(days=number) for number in range(101)]
+
+    def deliver(date: dt.date, lines: int) -> None:
+        sold_at = f"{date}T16:00:00Z"
+        sold = [
+            received_line(transaction_id=f"T-{n}", sold_at=sold_at, product_name="AHOV."[n % 5])
+            for n in range(lines)
+        ]
+        write_csv(landing, date, sold)
+
+    def run() -> None:
+        assert run_job(RUN_BATCH, landing, lake).code == 0
+
+    for date in days[:100]:
+        deliver(date, 1)
+    run()
+    deliver(days[100], 50)
+    found = counted(spark, run)
+    assert beyond(SMALL_NIGHT, {"jobs": found.jobs, "tasks": found.tasks}) == []
 
 
 def test_what_is_beyond_a_bound_is_told_with_its_reason() -> None:

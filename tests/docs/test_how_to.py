@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,23 @@ def test_a_change_touches_few_files_of_code_and_has_a_test(page: str) -> None:
     code = {file for file in touched if not file.startswith(("tests/", "docs/"))}
     assert 1 <= len(code) <= MOST_FILES[page], sorted(code)
     assert any(file.startswith("tests/") for file in touched)
+
+
+@needs_git
+@pytest.mark.slow
+@pytest.mark.parametrize("page", MOST_FILES)
+def test_the_tests_of_a_page_pass_on_its_change(page: str, tmp_path: Path) -> None:
+    changed = tmp_path / "changed"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(changed)], check=True)
+    for diff in DIFFS[page]:
+        subprocess.run(["git", "apply", "-"], cwd=changed, input=diff, text=True, check=True)
+    (changed / "var").mkdir()
+    for name in ("java", "jars"):
+        (changed / "var" / name).symlink_to(ROOT / "var" / name)
+    files = sorted(file for diff in DIFFS[page] for file in _files(diff) if file.startswith("tests/"))
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", *files, "tests/docs/test_reference.py"]
+    ran = subprocess.run(command, cwd=changed, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-2000:]
 
 
 def _files(diff: str) -> set[str]:
