@@ -60,6 +60,7 @@ def test_a_change_touches_few_files_of_code_and_has_a_test(page: str) -> None:
 
 @needs_git
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("page", MOST_FILES)
 def test_the_tests_of_a_page_pass_on_its_change(page: str, tmp_path: Path) -> None:
     changed = tmp_path / "changed"
