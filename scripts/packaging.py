@@ -19,7 +19,7 @@ from pathlib import Path
 
 from scripts.bootstrap import jars
 from scripts.bootstrap.common import ROOT, SetupError, last_line, refuse, say, sha256_of
-from scripts.bootstrap.environment import RUN_LOCK, VENV_PYTHON
+from scripts.bootstrap.environment import REPORT_LOCK, RUN_LOCK, VENV_PYTHON
 from scripts.bootstrap.java import PYPI_LOCK
 from scripts.bootstrap.maven import path_in_repository
 from scripts.submission.bundle import version_of_python
@@ -49,7 +49,7 @@ def build(folder: Path) -> Path:
     archive = folder / f"{name_of_release()}.tar.gz"
     with tempfile.TemporaryDirectory(dir=folder, prefix=".build-") as scratch:
         vendor = Path(scratch) / "vendor"
-        for lock in (RUN_LOCK, PYPI_LOCK):
+        for lock in (RUN_LOCK, REPORT_LOCK, PYPI_LOCK):
             _vendor_wheels(lock, vendor)
         _vendor_jars(vendor / "maven")
         say("writes the archive")

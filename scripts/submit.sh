@@ -20,7 +20,7 @@ usage() {
     cat <<USAGE
 usage: scripts/submit.sh [--place PLACE] [--deploy-mode MODE] [--with SET]... [--print] [JOB [OPTIONS]]
 
-Without JOB: runs run_batch on a year of real sample data, in var/sample.
+Without JOB: runs run_batch on a year of real sample data, in var/sample, and writes an HTML page of the run.
 jobs:   $(known_names jobs .py | tr '\n' ' ')
 places: $(known_names configs/places .conf | tr '\n' ' ')(default: local)
 modes:  client (the default: the driver runs here), cluster (the driver runs on a host of the cluster)
@@ -107,12 +107,15 @@ for set in ${sets[@]+"${sets[@]}"}; do with+=(--with "$set"); done
 # --- set-up
 
 find_python
-set_up ${with[@]+"${with[@]}"}
+pages=() # what an HTML page needs is installed where one is asked for
+[[ -n $job && $job != report_runs && " $* " != *" --report"[\ =]* ]] || pages=(--report)
+set_up ${pages[@]+"${pages[@]}"} ${with[@]+"${with[@]}"}
 
 if [[ -z $job ]]; then
     "$python" -P -m scripts.sample_drops --out "$root/var/sample/landing"
     job=run_batch
-    set -- --landing "$root/var/sample/landing" --lake "$root/var/sample/lake" --config "$root/configs/sample.yaml"
+    set -- --landing "$root/var/sample/landing" --lake "$root/var/sample/lake" --config "$root/configs/sample.yaml" \
+        --report "$root/var/sample/report"
 fi
 
 # --- the job

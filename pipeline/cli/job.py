@@ -21,7 +21,8 @@ from pyspark.sql import SparkSession
 from pipeline import clock
 from pipeline.cli.notify import VARIABLE, Notifier
 from pipeline.cli.observe import publish_metrics
-from pipeline.cli.options import Options, common_options, read_options
+from pipeline.cli.options import Options, common_options, read_options, report_option
+from pipeline.cli.page import write_page
 from pipeline.cli.result import begin_result, is_uri, result_of, write_result
 from pipeline.cli.version import code_version
 from pipeline.lake.catalog import Catalog
@@ -135,6 +136,8 @@ class Job:
         command: Any = keep
         for option in reversed(self.options):
             command = option(command)
+        if self.records_runs:
+            command = report_option(command)
         parser = click.command(name=self.name, help=self.help)(common_options(command))
         read = parser.main(list(arguments), standalone_mode=False)
         if not isinstance(read, Options):
@@ -197,7 +200,8 @@ class _Run:
         code, status = self._outcome.exit_code, self._status()
         if code in _WORTH_ANOTHER_RUN and self._job.records_runs:
             self._outcome.run_again = _command_line(self._job.name, self._arguments)
-        result = result_of(self._run_id, self._job.name, status, self._outcome, self._sections)
+        page = self._write_page()
+        result = result_of(self._run_id, self._job.name, status, self._outcome, self._sections, page)
         took = clock.now() - self._started
         print_summary(result, self._batch.lake.root if self._batch else None, took)
         publish_metrics(result, took)
@@ -299,7 +303,7 @@ class _Run:
             "run_id": self._run_id,
             "job": self._job.name,
             "status": RunStatus.RUNNING.value,
-            "arguments": " ".join(self._arguments),
+            "arguments": shlex.join(self._arguments),
             "started_at": self._started,
             "config_hash": settings.digest,
             "code_version": code_version(),
@@ -318,6 +322,16 @@ class _Run:
             self._catalog.register(self._batch.lake)
         except SalesBatchError as error:
             self._note(error)
+
+    def _write_page(self) -> str | None:
+        """Writes the page of the run, after its end is recorded and the lake is free for the next run."""
+        folder = self._options.report
+        if folder is None or self._options.dry_run:
+            return None
+        if self._ledger is None or self._batch is None:
+            self._outcome.warnings.append(f"--report {folder}: no page, since the run was not recorded")
+            return None
+        return write_page(self._batch, folder)
 
     def _end(self) -> None:
         if self._ledger is not None:

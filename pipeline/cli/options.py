@@ -43,6 +43,7 @@ class Options:
         result: ``--result``.
         dry_run: ``--dry-run``.
         wait: seconds to wait for another run in the same lake.
+        report: ``--report``; only of jobs whose runs are recorded.
         extra: options that only this job has, by name.
     """
 
@@ -54,6 +55,7 @@ class Options:
     result: str | None = None
     dry_run: bool = False
     wait: float = 0.0
+    report: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -85,6 +87,11 @@ def common_options(function: Function) -> Function:
     return function
 
 
+def report_option(function: Function) -> Function:
+    """Adds the option of every job whose runs the ledger records."""
+    return click.option("--report", help="Folder or URI for an HTML page of the run.")(function)
+
+
 def read_options(values: dict[str, Any]) -> Options:
     """Builds the options from the values that click parsed.
 
@@ -107,5 +114,6 @@ def read_options(values: dict[str, Any]) -> Options:
         result=values.pop("result"),
         dry_run=values.pop("dry_run"),
         wait=values.pop("wait"),
+        report=values.pop("report", None),
         extra=values,
     )

@@ -29,6 +29,7 @@ _SECTIONS: Mapping[str, Any] = {
     "repaired": [],
     "comparison": None,
     "drill": [],
+    "pages": [],
     "removed": {},
     "freed_bytes": {},
     "merged": {},
@@ -36,7 +37,12 @@ _SECTIONS: Mapping[str, Any] = {
 
 
 def result_of(
-    run_id: str, job: str, status: RunStatus, outcome: Outcome, sections: Mapping[str, Any]
+    run_id: str,
+    job: str,
+    status: RunStatus,
+    outcome: Outcome,
+    sections: Mapping[str, Any],
+    page: str | None = None,
 ) -> dict[str, Any]:
     """Builds the result: amounts are strings, dates are ISO 8601.
 
@@ -46,6 +52,7 @@ def result_of(
         status: its final status.
         outcome: what it did.
         sections: sections of the result that its job returned.
+        page: address of its HTML page; None if it has none.
     """
     return {
         "run_id": run_id,
@@ -66,6 +73,7 @@ def result_of(
         "planned": outcome.planned,
         "warnings": outcome.warnings,
         "run_again": outcome.run_again,
+        "page": page,
         "error": "; ".join(outcome.errors) or None,
     }
 

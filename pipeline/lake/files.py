@@ -100,6 +100,11 @@ class FileStore:
         """Full URI of the root."""
         return str(self._root.toString())
 
+    def address(self, name: str) -> str:
+        """Full URI of a path below the root, as a browser takes it."""
+        path = self._below(name)
+        return _local(path).as_uri() if self.is_on_this_host else str(path.toString())
+
     @property
     def is_on_s3(self) -> bool:
         """Whether the root is in a bucket of S3 or of an S3-compatible store."""
@@ -232,6 +237,27 @@ class FileStore:
         local.write_bytes(content)
         modified_ms = local.stat().st_mtime_ns // 1_000_000
         return FileStatus(str(path.toString()), len(content), str(modified_ms), modified_ms)
+
+    def write_private(self, name: str, content: bytes) -> str:
+        """Writes a file below the root, whole or not at all, that only its owner and group can read.
+
+        Returns:
+            Its full URI.
+
+        Raises:
+            OSError: the file system refuses.
+        """
+        path = self._below(name)
+        if self.is_on_this_host:
+            _write_private(_local(path), content)
+            return self.address(name)
+        self.write(name, content)
+        try:  # a store without permissions of its own ignores it
+            permission = self._jvm.org.apache.hadoop.fs.permission.FsPermission("640")
+            self._system.setPermission(path, permission)
+        except Py4JJavaError as error:
+            raise OSError(first_line(error)) from None
+        return self.address(name)
 
     def replace(self, name: str, content: bytes) -> None:
         """Writes a small file below the root; a reader never finds half of it.
@@ -378,6 +404,19 @@ def _array_of(kind: Any, value: Any) -> Any:
 
 def _local(path: Any) -> Path:
     return Path(str(path.toUri().getPath()))
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        part.chmod(0o640)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _create_local(path: Path, content: bytes) -> bool:

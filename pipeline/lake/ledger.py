@@ -140,6 +140,10 @@ class Ledger:
         ]
         self._append_in_order(LEDGER_BUILDS, rows)
 
+    def rows(self, table: Table) -> list[Any]:
+        """Returns all rows of a ledger table, each with its columns as attributes; for reports only."""
+        return list(self._rows(table))
+
     def drops(self) -> dict[dt.date, DropState]:
         """Returns the state of every drop that an ingest processed, by date."""
         if LEDGER_DROPS.name not in self._states:

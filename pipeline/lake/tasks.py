@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pyspark.sql import SparkSession
 
+from pipeline.planning.attempts import spans_as_text
 from pipeline.planning.recovery import TaskAttempt
+from schemas.partitions import PartitionSpan
 
 _ALL_TASKS = 1_000_000
+# Property of the Spark jobs of a write.
+CHUNKS_PROPERTY = "cymbal.chunks"
 
 
 @dataclass(frozen=True)
@@ -115,28 +119,32 @@ class TaskWatch:
         stage: id of the stage that writes, as last looked up; None before it has begun.
     """
 
-    def __init__(self, spark: SparkSession, group: str, description: str, partitions: int) -> None:
+    def __init__(
+        self, spark: SparkSession, group: str, description: str, spans: Mapping[str, PartitionSpan]
+    ) -> None:
         """Starts a group: from now on, all Spark jobs of this thread belong to it.
 
         Args:
             spark: session.
             group: unique id of the group.
             description: text for Spark's UI.
-            partitions: number of tasks of the stage that writes.
+            spans: partitions of the stage that writes, by chunk. The event log keeps them, so that the
+                attempts of a killed run can be told apart by chunk.
         """
         self._context = spark.sparkContext
         self._store = StatusStore(spark)
         self._group = group
-        self._partitions = partitions
+        self._partitions = sum(span.count for span in spans.values())
         self.stage: int | None = None
         self._context.setJobGroup(group, description)
+        self._context.setLocalProperty(CHUNKS_PROPERTY, spans_as_text(spans))
 
     def attempts(self) -> list[TaskAttempt]:
         """Returns the task attempts so far of the stage that writes, in order of their start."""
         attempts = self._stage_that_writes()
         self.stage = int(attempts[0].stageId()) if attempts else None
         return [
-            task
+            replace(task, submitted=_submitted(attempt))
             for attempt in attempts
             for task in self._store.attempts(int(attempt.stageId()), int(attempt.attemptId()))
         ]
@@ -160,6 +168,12 @@ def _written_bytes(attempts: list[Any]) -> tuple[int, int]:
     return sum(int(attempt.outputBytes()) for attempt in attempts), int(attempts[0].stageId())
 
 
+def _submitted(attempt: Any) -> float:
+    """Returns when an attempt of a stage could start, in seconds since the epoch; 0 if it is not known."""
+    submitted = attempt.submissionTime()
+    return float(submitted.get().getTime()) / 1000 if submitted.isDefined() else 0.0
+
+
 def _attempt(task: Mapping[str, Any]) -> TaskAttempt:
     metrics = task["taskMetrics"] or {}
     # Use the partition id: in a retried stage, the index counts only the remaining tasks.
@@ -171,4 +185,5 @@ def _attempt(task: Mapping[str, Any]) -> TaskAttempt:
         cause=task["errorMessage"],
         started=task["launchTime"] / 1000,
         lines=metrics.get("outputMetrics", {}).get("recordsWritten", 0),
+        executor=task["executorId"],
     )

@@ -39,6 +39,8 @@ class TaskAttempt:
         cause: why it failed, in Spark's words; None if it did not.
         started: its start, in seconds since the epoch.
         lines: lines that it wrote; 0 until it has ended.
+        executor: id of its executor.
+        submitted: when its stage could start, in seconds since the epoch.
     """
 
     partition: int
@@ -48,6 +50,8 @@ class TaskAttempt:
     cause: str | None = None
     started: float = 0.0
     lines: int = 0
+    executor: str = ""
+    submitted: float = 0.0
 
 
 @dataclass

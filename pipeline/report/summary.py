@@ -54,6 +54,8 @@ def print_summary(result: dict[str, Any], lake: str | None, took: dt.timedelta) 
     if lake is not None and (result["dates"] or result["drops"]):
         names = ", ".join([*(table.name for table in _TABLES), "ledger/"])
         console.print(f"\ntables under {lake}: {names}", markup=False)
+    if result["page"]:
+        console.print(f"\npage of this run: {result['page']}", markup=False)
     seconds = took.total_seconds()
     console.print(
         f"\n{result['job']}: {result['status']} in {seconds:.1f} s, exit code {result['exit_code']}, "

@@ -15,6 +15,7 @@ from pipeline.lake.ledger import IngestAudit, Ledger
 from pipeline.lake.tables import Lake
 from pipeline.lake.tasks import TaskWatch
 from pipeline.landing.landing import Landing
+from pipeline.planning.attempts import ChunkAttempt
 from pipeline.planning.pinned import Chunking, PinnedSettings
 from pipeline.planning.reconciliation import Balance, ReconciliationKey
 from pipeline.planning.recovery import ChunkTasks
@@ -75,6 +76,7 @@ class Outcome:
         cells: balance of the published lines, by date, chunk and currency.
         spans: Spark partitions by chunk, of the last plan.
         chunks: task attempts by chunk.
+        attempts: every attempt of a task that writes a chunk.
         built: business dates built, by gold table.
         codes: exit codes that apply.
         errors: errors, one line each.
@@ -91,6 +93,7 @@ class Outcome:
     cells: dict[ReconciliationKey, Balance] = field(default_factory=dict)
     spans: dict[str, PartitionSpan] = field(default_factory=dict)
     chunks: dict[str, ChunkTasks] = field(default_factory=dict)
+    attempts: list[ChunkAttempt] = field(default_factory=list)
     built: dict[str, list[dt.date]] = field(default_factory=dict)
     codes: set[ExitCode] = field(default_factory=set)
     errors: list[str] = field(default_factory=list)

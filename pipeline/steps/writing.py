@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from pipeline.lake.causes import cause_of, is_environment_error
 from pipeline.lake.tasks import TaskWatch
+from pipeline.planning.attempts import chunk_attempts
 from pipeline.planning.recovery import (
     ChunkTasks,
     first_cause,
@@ -58,7 +59,7 @@ def _write(batch: Batch, window: PublishWindow, publication: PublishCommit, plan
     _LOG.info(step)
     # A group of its own, so that the watch counts the tasks of this write only.
     group = f"{batch.run_id} {publication.sequence} {step}"
-    watch = TaskWatch(batch.spark, group, step, plan.partitions)
+    watch = TaskWatch(batch.spark, group, step, plan.spans)
     try:
         with batch.track_progress(ChunkedWrite(watch, plan.spans, window.chunk_lines)):
             return batch.lake.replace(
@@ -76,8 +77,10 @@ def _write(batch: Batch, window: PublishWindow, publication: PublishCommit, plan
 
 
 def _note_tasks(batch: Batch, watch: TaskWatch, plan: ChunkPlan) -> None:
-    for chunk, tasks in tasks_by_chunk(watch.attempts(), plan.spans).items():
+    attempts = watch.attempts()
+    for chunk, tasks in tasks_by_chunk(attempts, plan.spans).items():
         batch.outcome.chunks.setdefault(chunk, ChunkTasks()).add(tasks)
+    batch.outcome.attempts += chunk_attempts(attempts, plan.spans)
     batch.outcome.spans = dict(plan.spans)
 
 

@@ -26,6 +26,8 @@ VENV_PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "installed.json"
 RUN_LOCK = ROOT / "requirements.lock"
 DEV_LOCK = ROOT / "requirements-dev.lock"
+# What the HTML pages of runs need. The lock of the development tools holds it too.
+REPORT_LOCK = ROOT / "requirements-report.lock"
 
 INSTALL_SECONDS = 1800.0
 
@@ -34,6 +36,22 @@ def is_installed(*, dev: bool) -> bool:
     """Says whether the venv matches the current lock file."""
     lock = DEV_LOCK if dev else RUN_LOCK
     return VENV_PYTHON.exists() and _stamped().get(lock.name) == sha256_of(lock)
+
+
+def has_report() -> bool:
+    """Says whether the venv holds what the HTML pages of runs need."""
+    return VENV_PYTHON.exists() and _stamped().get(REPORT_LOCK.name) == sha256_of(REPORT_LOCK)
+
+
+def install_report() -> None:
+    """Installs what the HTML pages of runs need, beside what is there; changes no version of that.
+
+    Raises:
+        SetupError: a package cannot be installed. The venv still serves every job.
+    """
+    say(f"installs the packages of the HTML pages from {REPORT_LOCK.name}")
+    pip_install(REPORT_LOCK, what=f"the packages of {REPORT_LOCK.name}")
+    write_whole(STAMP, json.dumps({**_stamped(), REPORT_LOCK.name: sha256_of(REPORT_LOCK)}))
 
 
 def install(*, dev: bool) -> None:
@@ -52,7 +70,7 @@ def install(*, dev: bool) -> None:
     packages = sum(1 for line in lock.read_text(encoding="utf-8").splitlines() if "==" in line)
     say(f"installs {packages} packages into .venv from {lock.name} (the first time takes minutes)")
     pip_install(lock, what=f"the packages of {lock.name}")
-    installed = [RUN_LOCK, DEV_LOCK] if dev else [RUN_LOCK]
+    installed = [RUN_LOCK, REPORT_LOCK, DEV_LOCK] if dev else [RUN_LOCK]
     write_whole(STAMP, json.dumps({path.name: sha256_of(path) for path in installed}))
 
 

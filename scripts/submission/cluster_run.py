@@ -103,6 +103,7 @@ def _plan(request: Request) -> _Plan:
         result = f"{_staging(request)}/results/{name}"
     elif "://" not in result:
         result = str(Path(result).absolute())
+    arguments = _with_report(request, arguments)
     arguments, config = _without(arguments, "--config")
     config_file = Path(config).absolute() if config else None
     if config_file is not None:
@@ -110,6 +111,20 @@ def _plan(request: Request) -> _Plan:
     archive = bundle(request.jars()) if request.target == "yarn" else None
     line = line_in_cluster_mode(request, [*arguments, "--result", result], archive, config_file)
     return _Plan(line, result, copy_to, requested)
+
+
+def _with_report(request: Request, arguments: Sequence[str]) -> list[str]:
+    """The arguments with the folder of the HTML page as the driver's host finds it."""
+    kept, folder = _without(arguments, "--report")
+    if folder is None:
+        return kept
+    if "://" not in folder:
+        if request.target != "standalone":
+            raise SubmissionError(
+                f"--report {folder}: in cluster mode it must be a URI that the driver's host reaches"
+            )
+        folder = str(Path(folder).absolute())
+    return [*kept, "--report", folder]
 
 
 def _staging(request: Request) -> str:

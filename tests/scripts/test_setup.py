@@ -246,3 +246,35 @@ def test_the_image_has_all_that_its_set_up_imports(tmp_path: Path) -> None:
         requested, cwd="/", env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
     )
     assert (ran.returncode, ran.stderr) == (2, setup.USAGE + "\n")
+
+
+def test_pages_that_cannot_be_installed_cost_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run is worth more than its page: set-up goes on, and what was installed stays."""
+    for name in ("RUN_LOCK", "REPORT_LOCK"):
+        lock = tmp_path / f"{name.lower()}.txt"
+        lock.write_text("a==1")
+        monkeypatch.setattr(environment, name, lock)
+    monkeypatch.setattr(environment, "STAMP", tmp_path / "installed.json")
+    stamp = {environment.RUN_LOCK.name: sha256_of(environment.RUN_LOCK)}
+    environment.STAMP.write_text(json.dumps(stamp))
+    monkeypatch.setattr(setup.java, "is_chosen", lambda: True)
+    monkeypatch.setattr(setup.jars, "are_fetched", lambda name: True)
+
+    def refuse(lock: Path, *, what: str) -> None:
+        raise SetupError(f"cannot install {what}: no package index can be reached")
+
+    monkeypatch.setattr(environment, "pip_install", refuse)
+    assert setup.main(["--report"]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith(
+        "set-up: the HTML page of the run is left out: cannot install the packages of "
+    )
+    assert json.loads(environment.STAMP.read_text()) == stamp
+    monkeypatch.setattr(environment, "pip_install", lambda lock, *, what: None)
+    assert setup.main(["--report"]) == 0
+    assert environment.has_report()
+    assert environment.is_installed(dev=False)
+    assert setup.main(["--report"]) == 0
+    assert capsys.readouterr().err.count("installs the packages of the HTML pages") == 1

@@ -220,7 +220,8 @@ class Drill:
 
     def _batch(self, lake: str, settings: dict[str, str] | None = None) -> Ran:
         folders = ("--landing", self._path("landing"), "--lake", self._path(lake))
-        return self.runner.run("run_batch", *folders, settings=settings)
+        report = ("--report", str(self.runner.folder.parent / "pages"))
+        return self.runner.run("run_batch", *folders, *report, settings=settings)
 
     def _path(self, name: str) -> str:
         return f"{self.root.rstrip('/')}/{name}"

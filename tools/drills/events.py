@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.event_log import Event, ExecutorRemoved, StageSubmitted, TaskEnd, events_of, parse
+from pipeline.lake.event_log import Event, ExecutorRemoved, StageSubmitted, TaskEnd, events_of, parse
 
 Attempt = TaskEnd
 

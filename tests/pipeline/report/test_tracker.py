@@ -181,12 +181,13 @@ def test_a_task_of_spark_is_read_with_its_partition_lines_and_cause() -> None:
         "launchTime": 1_795_768_433_475,
         "duration": 238,
         "host": "10.0.0.3",
+        "executorId": "3",
         "status": "SUCCESS",
         "errorMessage": None,
         "taskMetrics": {"outputMetrics": {"bytesWritten": 5, "recordsWritten": 42}},
     }
     assert _attempt(values) == TaskAttempt(
-        7, "10.0.0.3", "SUCCESS", 0.238, None, started=1_795_768_433.475, lines=42
+        7, "10.0.0.3", "SUCCESS", 0.238, None, started=1_795_768_433.475, lines=42, executor="3"
     )
     young = {**values, "duration": None, "status": "RUNNING", "taskMetrics": None}
     assert (_attempt(young).seconds, _attempt(young).lines) == (0.0, 0)

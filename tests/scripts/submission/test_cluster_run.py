@@ -52,6 +52,7 @@ def empty_result(exit_code: int) -> dict[str, Any]:
         "exit_code": exit_code,
         "error": "why",
         "run_again": None,
+        "page": None,
         "comparison": None,
         "unchanged_drops": 0,
         **{name: [] for name in lists},
@@ -236,3 +237,18 @@ def test_a_job_that_starts_runs_goes_in_client_mode_only(cluster: Cluster) -> No
     request = cluster.request()
     with pytest.raises(SubmissionError, match="drill works only in client mode"):
         run_on_cluster(Request(**{**vars(request), "job": "drill"}))
+
+
+def test_the_folder_of_a_page_is_one_that_the_driver_finds(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On standalone the hosts share the path; elsewhere only a URI leads to the same place."""
+    cluster.leaves(0)
+    monkeypatch.chdir(tmp_path)
+    run_on_cluster(cluster.request("--report=pages"))
+    at = cluster.arguments.index("--report")
+    assert cluster.arguments[at + 1] == str(tmp_path / "pages")
+    run_on_cluster(cluster.request("--report", "hdfs://h/pages"))
+    assert "hdfs://h/pages" in cluster.arguments
+    with pytest.raises(SubmissionError, match="--report pages: in cluster mode it must be a URI"):
+        run_on_cluster(cluster.request("--report", "pages", place="yarn", CYMBAL_STAGING="hdfs://h/staging"))

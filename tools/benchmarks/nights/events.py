@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.event_log import DriverMetrics, JobStart, PlanMetrics, TaskEnd, events_below, parse
+from pipeline.lake.event_log import DriverMetrics, JobStart, PlanMetrics, TaskEnd, events_below, parse
 
 _FILES_READ = "number of files read"
 _PUBLISHING = "publishing "

@@ -8,7 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tools.event_log import ApplicationEnd, Event, ExecutorAdded, StageSubmitted, TaskEnd, events_of, parse
+from pipeline.lake.event_log import (
+    ApplicationEnd,
+    Event,
+    ExecutorAdded,
+    StageSubmitted,
+    TaskEnd,
+    events_of,
+    parse,
+)
 
 _INGESTING = "ingesting "
 # Delta adds a prefix and a suffix of its own to the job description that the run set.

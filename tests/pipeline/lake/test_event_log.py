@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tools.event_log import (
+from pipeline.lake.event_log import (
     ApplicationEnd,
     DriverMetrics,
     ExecutorAdded,

@@ -1,0 +1,93 @@
+"""The flow of lines: every line has one place in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from pipeline.planning.reconciliation import ReconciliationKey
+from pipeline.report.pages.facts import DateFacts, DropFacts
+from pipeline.report.pages.flow import Flow, flow_of
+from pipeline.report.pages.sankey import draw_flow
+from tests.pipeline.report.pages.made import MONDAY, TUESDAY, balance, run
+
+
+def lines(flow: Flow) -> dict[str, int]:
+    return {node.key: node.lines for node in flow.nodes}
+
+
+def is_balanced(flow: Flow) -> bool:
+    """What flows into a state, and out of one, is its lines."""
+    into, out = Counter[str](), Counter[str]()
+    for link in flow.links:
+        into[link.target] += link.lines
+        out[link.source] += link.lines
+    by_key = lines(flow)
+    return all(by_key[key] == n for key, n in into.items()) and all(
+        by_key[key] == n for key, n in out.items()
+    )
+
+
+def test_lines_of_a_night_from_delivered_to_billed() -> None:
+    flow = flow_of(run())
+    assert lines(flow) == {
+        "delivered": 100,
+        "accepted": 90,
+        "rejected": 10,
+        "published": 80,
+        "duplicates": 9,
+        "conflicts": 1,
+        "billed": 60,
+        "walk_in": 20,
+    }
+    assert is_balanced(flow)
+
+
+def test_lines_of_earlier_drops_are_published_again_with_a_restated_date() -> None:
+    """40 of the 90 received lines came with this drop; of its 50 accepted, 10 wait for Tuesday."""
+    drop = DropFacts(TUESDAY, "ingested", 52, 50, 2, content={MONDAY: 40, TUESDAY: 10})
+    flow = flow_of(
+        run(drops=[drop], dates=[DateFacts(MONDAY, "done", 2), DateFacts(TUESDAY, "blocked", 0, "late")])
+    )
+    assert lines(flow)["earlier"] == 50
+    assert lines(flow)["waiting"] == 10
+    assert lines(flow)["accepted"] == 100
+    assert is_balanced(flow)
+
+
+def test_a_date_that_failed_waits_with_its_earlier_lines_too() -> None:
+    """Of Tuesday's 25 lines, 10 came with this drop."""
+    drop = DropFacts(MONDAY, "ingested", 100, 100, 0, content={MONDAY: 90, TUESDAY: 10})
+    dates = [DateFacts(MONDAY, "done", 1), DateFacts(TUESDAY, "failed", 1, "it broke")]
+    flow = flow_of(run(drops=[drop], dates=dates, waiting={TUESDAY: 25}))
+    assert (lines(flow)["waiting"], lines(flow)["earlier"], lines(flow)["accepted"]) == (25, 15, 115)
+    assert is_balanced(flow)
+
+
+def test_a_refused_delivery_is_in_the_flow_whole() -> None:
+    drop = DropFacts(MONDAY, "blocked", 100, 90, 10, "too many rejects")
+    flow = flow_of(run(drops=[drop], dates=[], balances={}, built={}, billed=None))
+    assert lines(flow) == {"delivered": 100, "refused": 100}
+
+
+def test_published_lines_of_dates_that_were_not_billed_are_named() -> None:
+    key = ReconciliationKey(TUESDAY, "A-G", "USD")
+    facts = run(
+        drops=[],
+        dates=[DateFacts(MONDAY, "done", 1), DateFacts(TUESDAY, "done", 1)],
+        balances={**run().balances, key: balance(7, 7)},
+    )
+    assert lines(flow_of(facts))["unbilled"] == 7
+    assert lines(flow_of(run(billed=None)))["unbilled"] == 80
+
+
+def test_a_run_that_moved_no_line_has_no_flow() -> None:
+    assert flow_of(run(drops=[], dates=[], balances={})).nodes == []
+
+
+def test_the_picture_names_every_state_with_its_number() -> None:
+    svg = draw_flow(flow_of(run()), "Lines <b>")
+    assert "<b>" not in svg
+    for text in ("Delivered", "100", "Rejected", "10", "No customer", "20"):
+        assert f">{text}</tspan>" in svg
+    assert 'role="img"' in svg
+    assert "Duplicates 9; Conflicts 1" in svg
