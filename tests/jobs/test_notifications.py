@@ -65,6 +65,14 @@ def test_a_refused_delivery_and_its_recovery_are_told_once_each(shop: Shop, rece
     assert receiver.take() == []
 
 
+def test_a_message_names_the_page_of_the_run(shop: Shop, receiver: Receiver) -> None:
+    bad(shop)
+    ran = shop.run("--report", str(shop.folder / "pages"))
+    (message,) = receiver.take()
+    assert Path(ran.result["page"].removeprefix("file:")).is_file()
+    assert f"page: {ran.result['page']}" in message["message"].splitlines()
+
+
 def test_a_run_that_cannot_begin_is_told_once(shop: Shop, receiver: Receiver) -> None:
     good(shop)
     shop.done()
