@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from pipeline.cli.notify import send_notices
@@ -157,25 +158,46 @@ def _run(request: Request, plan: _Plan) -> int:
     log = Path(str(plan.line.variables["CYMBAL_LOG_FILE"]))
     log.parent.mkdir(parents=True, exist_ok=True)
     inform(f"submits {request.job} to {request.target} ({request.master})")
-    process = subprocess.Popen(
+    # An orchestrator stops a run with SIGTERM: treat it like Ctrl-C, also while spark-submit starts.
+    running: list[subprocess.Popen[bytes]] = []
+    told: list[int] = []
+
+    def stop(number: int, _: FrameType | None) -> None:
+        told.append(number)
+        if running:
+            raise KeyboardInterrupt
+
+    previous_handler = signal.signal(signal.SIGTERM, stop)
+    ended = threading.Event()
+    try:
+        running.append(_start(request, plan))
+        threading.Thread(target=_report_application, args=(log, ended), daemon=True).start()
+        return _wait(running[0], told)
+    except KeyboardInterrupt:
+        if not running:
+            raise
+        running[0].terminate()
+        inform(f"stopped waiting; the driver keeps running: {_where_to_look(request, plan)}")
+        return running[0].wait()
+    finally:
+        signal.signal(signal.SIGTERM, previous_handler)
+        ended.set()
+
+
+def _start(request: Request, plan: _Plan) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
         plan.line.arguments,
         env=plan.line.environment(request.environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
-    ended = threading.Event()
-    threading.Thread(target=_report_application, args=(log, ended), daemon=True).start()
-    # An orchestrator stops a run with SIGTERM: treat it like Ctrl-C.
-    previous_handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        process.terminate()
-        inform(f"stopped waiting; the driver keeps running: {_where_to_look(request, plan)}")
-        return process.wait()
-    finally:
-        signal.signal(signal.SIGTERM, previous_handler)
-        ended.set()
+
+
+def _wait(process: subprocess.Popen[bytes], told: list[int]) -> int:
+    """Waits for spark-submit, unless the signal came while it started."""
+    if told:
+        raise KeyboardInterrupt
+    return process.wait()
 
 
 def _report_application(log: Path, ended: threading.Event) -> None:
