@@ -25,9 +25,9 @@ from jobs.restore_sales import JOB as RESTORE_SALES
 from jobs.run_batch import JOB as RUN_BATCH
 from jobs.status import JOB as STATUS
 from jobs.verify_sales import JOB as VERIFY_SALES
-from pipeline.lake.lock import STALE_SECONDS
+from pipeline.lake.lock import STALE_SECONDS, LakeLock
 from pipeline.lake.tables import Lake
-from schemas.gold import DAILY_SALES, INVOICES
+from schemas.gold import DAILY_SALES, GOLD_TABLES, INVOICES
 from schemas.tables import (
     CONFLICTS,
     LEDGER_DATES,
@@ -308,12 +308,12 @@ def test_7_conflicts_of_a_revision_that_never_came_are_taken_back(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop.arguments = list(MILD)
-    shop.land(S, X, Y)
+    times = shop.land(S, X, Y).stat()
     shop.done()
     shop.land(S, X, Y, {**Y, "gross_amount": "11.00"})
     killed_in(shop, monkeypatch, SALES)
     assert left_out(shop) == [("Y", S, "conflict")]
-    shop.land(S, X, Y)
+    os.utime(shop.land(S, X, Y), ns=(times.st_atime_ns, times.st_mtime_ns))  # the earlier file, copied back
     shop.done()
     assert left_out(shop) == []
     check_sound(shop)
@@ -366,13 +366,23 @@ def test_8_a_night_of_walk_ins_leaves_a_lake_that_works(shop: Shop) -> None:
     check_sound(shop)
 
 
-def test_9_a_first_delivery_may_be_closed_and_may_hold_no_line(shop: Shop) -> None:
-    shop.manifest(S, closed=True)
-    shop.land("2026-03-03")  # a header, and no line
-    shop.land("2026-03-04", sold("A", "2026-03-04"))
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_9_a_first_delivery_may_be_closed_and_may_hold_no_line(
+    shop: Shop, is_closed: bool, is_first: bool
+) -> None:
+    if not is_first:
+        shop.land("2026-03-04", sold("A", "2026-03-04"))
+        shop.done()
+    if is_closed:
+        shop.manifest(S, closed=True)
+    else:
+        shop.land(S)  # a header, and no line
     ran = shop.done()
-    assert ran.drop_status == {S: "ingested", "2026-03-03": "ingested", "2026-03-04": "ingested"}
-    assert ran.date_status == {"2026-03-04": "done"}
+    assert (ran.drop_status, ran.date_status) == ({S: "ingested"}, {})
+    assert shop.done().result["status"] == "unchanged"
+    shop.land("2026-03-05", sold("B", "2026-03-05"))
+    assert shop.done().date_status == {"2026-03-05": "done"}
     check_sound(shop)
 
 
@@ -495,28 +505,42 @@ def test_a_delivery_that_its_manifest_refused_stays_refused_once_its_files_are_g
     assert shop.run(*late).result["status"] in ("unchanged", "failed")
 
 
-def test_14_15_23_a_run_that_was_suspended_cannot_commit(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While it writes, another run takes the lake over, publishes, and deletes all that nothing refers to."""
+@pytest.mark.parametrize("moment", ["before the write", "before the commit", "before its ledger rows"])
+def test_14_15_23_a_run_that_was_suspended_cannot_commit(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """While it sleeps, another run takes the lake over, publishes, and deletes all that nothing refers to."""
     shop.arguments = list(MILD)
     shop.land(S, X, Y)
-    real, seen = Lake._guarded, []
+    real, real_check, seen, checks = Lake._guarded, LakeLock.check, [], []
 
-    def suspended(this: Lake, action: Any, of: Any) -> None:
-        if of is not SALES or seen or not this.exists(SALES):
-            return real(this, action, of)
-
-        def sleep_then_go_on() -> None:
-            silent(shop)
-            seen.append(shop.run("--retain-hours", "0", job=MAINTAIN_TABLES))
-            shop.land("2026-03-03", sold("A", "2026-03-03"))
-            seen.append(shop.run())
-            action()
-
+    def sleep() -> None:
         seen.append(None)
-        return real(this, sleep_then_go_on, of)
+        silent(shop)
+        seen.append(shop.run("--retain-hours", "0", job=MAINTAIN_TABLES))
+        shop.land("2026-03-03", sold("A", "2026-03-03"))
+        seen.append(shop.run())
+
+    def guarded(this: Lake, action: Any, of: Any) -> None:
+        is_write = of is SALES and this.exists(SALES)
+        is_record = of is LEDGER_DATES and bool(shop.rows(SALES))
+        if not seen and moment == "before the commit" and is_write:
+            checks.append("begun")
+        elif not seen and (is_record if moment == "before its ledger rows" else is_write):
+            sleep()
+        real(this, action, of)
+
+    def check(this: LakeLock) -> None:
+        """Called before a write and once more before its commit."""
+        if checks and not seen:
+            checks.append("checked")
+            if len(checks) == 3:
+                sleep()
+        real_check(this)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Lake, "_guarded", suspended)
+        patched.setattr(Lake, "_guarded", guarded)
+        patched.setattr(LakeLock, "check", check)
         outer = shop.run()
     _, maintained, other = seen
     assert (maintained.code, other.code) == (0, 0), (maintained.stderr, other.stderr)
@@ -558,6 +582,7 @@ def test_18_other_key_ranges_are_asked_about_and_dates_are_verified_by_their_own
     shop.land(S, X, Y, {**Y, "gross_amount": "11.00", "product_name": "Banana"})
     shop.done()
     ranges = ("--set", "chunks.ranges=[A-M, N-Z]")
+    shop.done(*ranges, job=VERIFY_SALES)
     refused = shop.run(*ranges)
     assert (refused.code, "chunks.ranges" in refused.error, "--republish" in refused.error) == (2, True, True)
     shop.done(*ranges, job=VERIFY_SALES)
@@ -594,7 +619,8 @@ def test_20_a_restored_date_is_verified_by_its_lines(shop: Shop) -> None:
     shop.done(job=VERIFY_SALES)
     from delta.tables import DeltaTable
 
-    DeltaTable.forPath(shop.spark, str(shop.lake / SALES.name)).delete("transaction_id = 'X'")
+    for table in (SALES, *GOLD_TABLES):  # from gold, too: it must not be what tells
+        DeltaTable.forPath(shop.spark, str(shop.lake / table.name)).delete()
     ran = shop.run(job=VERIFY_SALES)
     assert ran.code == 4
     assert f"{S} does not hold the lines that it was restored to" in ran.stderr
