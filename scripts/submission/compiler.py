@@ -11,8 +11,8 @@ import yaml
 
 from scripts.submission.request import ROOT, Request
 
-# 1,000,000 lines of CSV are 105 MB. Up to there the first compiler (C1) alone costs less: 26 CPU seconds instead
-# of 39 for 200,000 lines, 60 instead of 66 for 1,000,000 (measured).
+# 1,000,000 lines of CSV are 105 MB. Up to there the first compiler (C1) alone costs less: 26 CPU seconds
+# instead of 39 for 200,000 lines, 60 instead of 66 for 1,000,000 (measured).
 SMALL_BYTES = 110_000_000
 # These make lines, so the size of the landing says nothing about their work.
 _MAKING_LINES = frozenset({"generate_sales", "drill"})
