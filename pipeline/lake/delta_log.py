@@ -179,10 +179,12 @@ class DeltaLog:
             if "DELTA_REPLACE_WHERE_MISMATCH" not in str(error):
                 raise
             raise ValueError(f"{self._table.name}: {cause_of(error)}") from None
-        version = int(self.snapshot().version())
-        if version == before:  # Delta commits nothing if no row changes
+        if int(self.snapshot().version()) == before:  # Delta commits nothing if no row changes
             return self.note(metadata, application, number)
-        return version
+        # Delta silently skips a write whose transaction number another run has raised meanwhile.
+        if self.commit_metadata(before + 1) != metadata:
+            raise TryAgainError(f"{self._table.name}: another run wrote to it at the same time; run again")
+        return before + 1
 
     def read(self, version: int | None, dates: Collection[dt.date]) -> DataFrame | None:
         """Returns the rows of some dates without a query over the log.

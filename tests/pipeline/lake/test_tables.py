@@ -123,6 +123,28 @@ def test_with_a_lineage_listener_a_command_of_spark_does_the_same(
         lake.replace(DAILY_SALES, rows(spark, (MON, 2)), [MON], TOLD)
 
 
+@pytest.mark.parametrize("other", ["takes over", "adds rows"])
+def test_with_a_lineage_listener_a_writer_that_comes_between_is_told(
+    spark: SparkSession, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    lake.replace(DAILY_SALES, rows(spark, (MON, 1)), [MON], TOLD)
+    monkeypatch.setattr(delta_log, "has_lineage_listener", lambda _: True)
+    real = delta_log.DeltaLog._transaction
+
+    def come_between(log: delta_log.DeltaLog, *arguments: Any) -> Any:
+        transaction = real(log, *arguments)
+        monkeypatch.setattr(delta_log.DeltaLog, "_transaction", real)
+        if other == "takes over":
+            opened(spark, tmp_path).fence("another")
+        else:
+            rows(spark, (TUE, 7)).write.format("delta").mode("append").save(lake.path(DAILY_SALES))
+        return transaction
+
+    monkeypatch.setattr(delta_log.DeltaLog, "_transaction", come_between)
+    with pytest.raises(TryAgainError, match="another run wrote to it at the same time"):
+        lake.replace(DAILY_SALES, rows(spark, (MON, 2)), [MON], {"run_id": "s"})
+
+
 def test_a_run_that_was_outrun_commits_nothing(spark: SparkSession, lake: Lake, tmp_path: Path) -> None:
     lake.replace(DAILY_SALES, rows(spark, (MON, 1)), [MON], TOLD)
     lake.pin_transactions()
