@@ -25,7 +25,7 @@ from pipeline.report.summary import print_error, print_summary
 from scripts.bootstrap.common import inform
 from scripts.submission.bundle import bundle
 from scripts.submission.line import Line, line_in_cluster_mode
-from scripts.submission.request import ROOT, Request, SubmissionError
+from scripts.submission.request import ROOT, Request, SubmissionError, without_option
 from scripts.submission.storage import copy_out, remove
 
 _UNEXPECTED = 1
@@ -95,7 +95,7 @@ def _check(request: Request) -> int | None:
 
 
 def _plan(request: Request) -> _Plan:
-    arguments, requested = _without(request.arguments, "--result")
+    arguments, requested = without_option(request.arguments, "--result")
     result = requested
     copy_to = None
     if result is None or ("://" not in result and request.target != "standalone"):
@@ -105,7 +105,7 @@ def _plan(request: Request) -> _Plan:
     elif "://" not in result:
         result = str(Path(result).absolute())
     arguments = _with_report(request, arguments)
-    arguments, config = _without(arguments, "--config")
+    arguments, config = without_option(arguments, "--config")
     config_file = Path(config).absolute() if config else None
     if config_file is not None:
         arguments += ["--config", str(config_file) if request.target == "standalone" else config_file.name]
@@ -116,7 +116,7 @@ def _plan(request: Request) -> _Plan:
 
 def _with_report(request: Request, arguments: Sequence[str]) -> list[str]:
     """The arguments with the folder of the HTML page as the driver's host finds it."""
-    kept, folder = _without(arguments, "--report")
+    kept, folder = without_option(arguments, "--report")
     if folder is None:
         return kept
     if "://" not in folder:
@@ -138,19 +138,6 @@ def _staging(request: Request) -> str:
             "for example hdfs:///user/sales/staging or s3a://BUCKET/staging"
         )
     return staging
-
-
-def _without(arguments: Sequence[str], option: str) -> tuple[list[str], str | None]:
-    """Returns the arguments without an option, and the last value of that option."""
-    kept, value, rest = [], None, iter(arguments)
-    for argument in rest:
-        if argument == option:
-            value = next(rest, None)
-        elif argument.startswith(f"{option}="):
-            value = argument.partition("=")[2]
-        else:
-            kept.append(argument)
-    return kept, value
 
 
 def _run(request: Request, plan: _Plan) -> int:

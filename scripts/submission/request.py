@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
 CLUSTER, CLIENT = "cluster", "client"
@@ -69,6 +70,27 @@ class Request:
         """Returns the jars of the run: Delta's, and those of its sets."""
         folder = ROOT / "var" / "jars"
         return [path for part in (".", *self.sets) for path in sorted((folder / part).glob("*.jar"))]
+
+
+def without_option(arguments: Sequence[str], option: str) -> tuple[list[str], str | None]:
+    """Returns the arguments without an option, and the last value of that option."""
+    kept, value, rest = [], None, iter(arguments)
+    for argument in rest:
+        if argument == option:
+            value = next(rest, None)
+        elif argument.startswith(f"{option}="):
+            value = argument.partition("=")[2]
+        else:
+            kept.append(argument)
+    return kept, value
+
+
+def path_here(uri: str) -> Path | None:
+    """Returns the path that a path or URI names on this host; None if it names none."""
+    parts = urlsplit(uri)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    return None if "://" in uri else Path(uri)
 
 
 def read_properties(file: Path) -> dict[str, str]:

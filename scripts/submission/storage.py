@@ -7,10 +7,9 @@ import shlex
 import subprocess
 import tempfile
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from scripts.submission.request import Request, SubmissionError, read_properties
+from scripts.submission.request import Request, SubmissionError, path_here, read_properties
 
 _SECONDS = 120
 _PREFIX = "spark.hadoop."
@@ -22,7 +21,7 @@ def copy_out(request: Request, uri: str) -> bytes | None:
     Returns:
         Its content; None if it does not exist or cannot be reached.
     """
-    path = _path_here(uri)
+    path = path_here(uri)
     if path is not None:
         try:
             return path.read_bytes()
@@ -38,7 +37,7 @@ def remove(request: Request, uri: str) -> None:
     Raises:
         SubmissionError: the file cannot be removed.
     """
-    path = _path_here(uri)
+    path = path_here(uri)
     if path is not None:
         try:
             path.unlink(missing_ok=True)
@@ -51,13 +50,6 @@ def remove(request: Request, uri: str) -> None:
         raise SubmissionError(
             f"{uri}: cannot be removed: {errors[-1] if errors else 'the storage gives no reason'}"
         )
-
-
-def _path_here(uri: str) -> Path | None:
-    parts = urlsplit(uri)
-    if parts.scheme == "file":
-        return Path(unquote(parts.path))
-    return None if "://" in uri else Path(uri)
 
 
 def _run_shell(request: Request, *arguments: str) -> subprocess.CompletedProcess[bytes]:
