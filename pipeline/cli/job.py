@@ -15,13 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import click
 from pyspark.sql import SparkSession
 
 from pipeline import clock
 from pipeline.cli.notify import VARIABLE, Notifier
 from pipeline.cli.observe import publish_metrics
-from pipeline.cli.options import Options, common_options, read_options, report_option
+from pipeline.cli.options import Options, common_options, parse, read_options, report_option, value_or_code
 from pipeline.cli.page import write_page
 from pipeline.cli.result import begin_result, is_uri, result_of, write_result
 from pipeline.cli.version import code_version
@@ -109,25 +108,12 @@ class Job:
         read = self._read(arguments)
         if not isinstance(read, Options):
             return read
-        try:
-            settings_of(read)
-        except SalesBatchError as error:
-            print_error(f"{self.name}: {error}")
-            return error.exit_code
-        return None
+        found = value_or_code(self.name, lambda: settings_of(read))
+        return found if isinstance(found, int) else None
 
     def _read(self, arguments: Sequence[str]) -> Options | int:
         """The options; or the exit code, where that is all."""
-        try:
-            return self._parse(arguments)
-        except click.exceptions.Exit as done:
-            return done.exit_code
-        except click.ClickException as error:
-            print_error(f"{self.name}: {error.format_message()}")
-            return ExitCode.USAGE
-        except SalesBatchError as error:
-            print_error(f"{self.name}: {error}")
-            return error.exit_code
+        return value_or_code(self.name, lambda: self._parse(arguments))
 
     def _parse(self, arguments: Sequence[str]) -> Options:
         def keep(**values: Any) -> Options:
@@ -138,11 +124,7 @@ class Job:
             command = option(command)
         if self.records_runs:
             command = report_option(command)
-        parser = click.command(name=self.name, help=self.help)(common_options(command))
-        read = parser.main(list(arguments), standalone_mode=False)
-        if not isinstance(read, Options):
-            raise click.exceptions.Exit(0)  # --help printed itself
-        return read
+        return parse(self.name, self.help, common_options(command), arguments, Options)
 
 
 class _Run:
@@ -161,9 +143,9 @@ class _Run:
         self._catalog: Catalog | None = None
         self._result_path: str | None = None
         self._lock: LakeLock | None = None
-        self._progress: Progress | None = None
+        self._progress = Progress(self._run_id, job.name, job.stages, clock.now)
         links = RunLinks(job.name, self._run_id, _command_line(job.name, arguments))
-        self._notifier = Notifier(links) if job.records_runs and not options.dry_run else None
+        self._notifier = Notifier(links, is_silent=not job.records_runs or options.dry_run)
         self._timetable: Timetable | None = None
         self._sections: Mapping[str, Any] = {}
 
@@ -179,14 +161,12 @@ class _Run:
             self._free_lake()  # after an interrupt, too
 
     def _execute(self) -> int:
-        with Progress(self._run_id, self._job.name, self._job.stages, clock.now) as progress:
-            self._progress = progress
+        with self._progress:
             try:
                 self._check_result()
                 settings = settings_of(self._options)
-                if self._notifier is not None:
-                    self._notifier.events = settings.notify.events
-                self._batch = self._open(settings, progress)
+                self._notifier.events = settings.notify.events
+                self._batch = self._open(settings)
                 self._begin(self._batch, settings)
                 self._sections = self._job.body(self._batch, self._options) or {}
             except Exception as error:
@@ -210,8 +190,6 @@ class _Run:
 
     def _notify(self, result: dict[str, Any]) -> list[dict[str, str]]:
         """Sends messages about the run; whatever happens to them, its exit code stays."""
-        if self._notifier is None:
-            return []
         files = self._batch.lake.files if self._batch is not None else None
         is_whole = self._job.is_whole_night and self._options.dates == DateRange()
         try:
@@ -228,7 +206,7 @@ class _Run:
         begin_result(path, spark)
         self._result_path = path
 
-    def _open(self, settings: Settings, progress: Progress) -> Batch:
+    def _open(self, settings: Settings) -> Batch:
         _LOG.info("starting Spark")
         spark = open_session(f"cymbal {self._job.name}", self._job.master)
         self._check_result(spark)
@@ -244,9 +222,9 @@ class _Run:
             history=ledger.stages,
             warnings=self._outcome.warnings,
             stages=self._job.stages,
-            on_late=self._notifier.late if self._notifier is not None else lambda _: None,
+            on_late=self._notifier.late,
         )
-        progress.watch(spark, self._timetable)
+        self._progress.watch(spark, self._timetable)
         return Batch(
             run_id=self._run_id,
             spark=spark,
@@ -260,7 +238,7 @@ class _Run:
             reingest=bool(self._options.extra.get("reingest")),
             from_now_on=bool(self._options.extra.get("from_now_on") or self._job.implies_from_now_on),
             outcome=self._outcome,
-            track_progress=progress.track_progress,
+            track_progress=self._progress.track_progress,
         )
 
     def _begin(self, batch: Batch, settings: Settings) -> None:
@@ -289,8 +267,7 @@ class _Run:
         lock = LakeLock(batch.lake.files, self._run_id)
         self._lock = lock
         lock.begin(self._options.wait)
-        if self._progress is not None:
-            self._progress.write_to(partial(write_progress, batch.lake.files, lock.number))
+        self._progress.write_to(partial(write_progress, batch.lake.files, lock.number))
         batch.lake.check_before_commit(lock.check)
         if lock.was_taken_over:
             batch.lake.fence(self._run_id)
@@ -336,8 +313,7 @@ class _Run:
     def _end(self) -> None:
         if self._ledger is not None:
             self._record_end(self._ledger)
-        if self._progress is not None:
-            self._progress.end_file(int(self._outcome.exit_code))
+        self._progress.end_file(int(self._outcome.exit_code))
         self._free_lake()
 
     def _free_lake(self) -> None:

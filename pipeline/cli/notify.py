@@ -38,14 +38,15 @@ class Notifier:
         events: what to send messages about.
     """
 
-    def __init__(self, links: RunLinks) -> None:
+    def __init__(self, links: RunLinks, *, is_silent: bool) -> None:
         """Reads the receivers from the environment.
 
         Args:
             links: what the messages refer to.
+            is_silent: whether the run sends no message, whatever receivers there are.
         """
         self._links = links
-        self._target = os.environ.get(VARIABLE, "").strip()
+        self._target = "" if is_silent else os.environ.get(VARIABLE, "").strip()
         self._sender = Sender([] if self._target == BY_SUBMITTER else self._target.split())
         self._notices: list[Notice] = []
         self.events: Collection[NoticeKind] = tuple(NoticeKind)

@@ -10,10 +10,13 @@ from typing import Any, TypeVar
 
 import click
 
+from pipeline.report.summary import print_error
 from pipeline.steps.context import DateRange
-from schemas.errors import UsageError
+from schemas.errors import SalesBatchError, UsageError
+from schemas.states import ExitCode
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Value = TypeVar("Value")
 
 
 class _Date(click.ParamType[dt.date]):
@@ -59,6 +62,50 @@ class Options:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
+# Name a lake, and the config that may name it.
+LAKE_OPTIONS = (
+    click.option("--lake", help="Folder or URI of the tables."),
+    click.option("--config", help="YAML file that overrides configs/cymbal.yaml."),
+    click.option(
+        "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A config value; repeatable."
+    ),
+)
+
+
+def parse(name: str, text: str, command: Function, arguments: Sequence[str], kind: type[Value]) -> Value:
+    """Parses arguments.
+
+    Args:
+        name: name of the job.
+        text: what it does, for ``--help``.
+        command: function with click's options; returns the options as one value.
+        arguments: the arguments.
+        kind: type of that value.
+
+    Raises:
+        ClickException: an argument is not valid.
+        Exit: ``--help`` printed itself.
+    """
+    read = click.command(name=name, help=text)(command).main(list(arguments), standalone_mode=False)
+    if not isinstance(read, kind):
+        raise click.exceptions.Exit(0)
+    return read
+
+
+def value_or_code(name: str, action: Callable[[], Value]) -> Value | int:
+    """Returns the value of an action, or the exit code of an error, which it prints."""
+    try:
+        return action()
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        print_error(f"{name}: {error.format_message()}")
+        return ExitCode.USAGE
+    except SalesBatchError as error:
+        print_error(f"{name}: {error}")
+        return error.exit_code
+
+
 def common_options(function: Function) -> Function:
     """Adds the options that every job has."""
     for option in reversed(
@@ -67,11 +114,7 @@ def common_options(function: Function) -> Function:
             click.option("--to", "last", type=_Date(), help="Last date."),
             click.option("--date", "date", type=_Date(), help="A single date; short for --from and --to."),
             click.option("--landing", help="Folder or URI of the landed drops."),
-            click.option("--lake", help="Folder or URI of the tables."),
-            click.option("--config", help="YAML file that overrides configs/cymbal.yaml."),
-            click.option(
-                "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A config value; repeatable."
-            ),
+            *LAKE_OPTIONS,
             click.option("--result", help="JSON file, or a URI, to write the result to."),
             click.option("--dry-run", is_flag=True, help="Print what would be done; write nothing."),
             click.option(

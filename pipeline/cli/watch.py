@@ -15,6 +15,7 @@ import click
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 
+from pipeline.cli.options import LAKE_OPTIONS, parse, value_or_code
 from pipeline.lake.files import FileStore
 from pipeline.lake.lock import BEAT_SECONDS, STALE_SECONDS
 from pipeline.lake.watcher import LakeWatcher
@@ -24,9 +25,8 @@ from pipeline.planning.watching import RunState, Sight
 from pipeline.report.board import board
 from pipeline.report.screen import Screen
 from pipeline.report.streams import output
-from pipeline.report.summary import print_error
 from pipeline.settings import load_settings
-from schemas.errors import NotReadyError, SalesBatchError, TryAgainError, UsageError
+from schemas.errors import NotReadyError, TryAgainError, UsageError
 from schemas.states import ExitCode
 
 _LOOK_SECONDS = 1.0
@@ -67,18 +67,12 @@ class WatchJob:
         Returns:
             The exit code of the run; 5 if no run is at work, 75 if it was killed or is silent.
         """
-        try:
-            options = self._parse(arguments)
-            settings = load_settings(options.config, options.assignments, {"lake": options.lake})
-            return _Watch(FileStore(None, settings.storage.lake), options).execute()
-        except click.exceptions.Exit as done:
-            return done.exit_code
-        except click.ClickException as error:
-            print_error(f"{self.name}: {error.format_message()}")
-            return ExitCode.USAGE
-        except SalesBatchError as error:
-            print_error(f"{self.name}: {error}")
-            return error.exit_code
+        return value_or_code(self.name, lambda: self._watch(arguments))
+
+    def _watch(self, arguments: Sequence[str]) -> int:
+        options = self._parse(arguments)
+        settings = load_settings(options.config, options.assignments, {"lake": options.lake})
+        return _Watch(FileStore(None, settings.storage.lake), options).execute()
 
     def _parse(self, arguments: Sequence[str]) -> _Options:
         command: Any = _Options
@@ -92,16 +86,10 @@ class WatchJob:
                 metavar="SECONDS",
                 help="How long to wait for a run to begin.",
             ),
-            click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A config value."),
-            click.option("--config", help="YAML file that overrides configs/cymbal.yaml."),
-            click.option("--lake", help="Folder or URI of the tables."),
+            *reversed(LAKE_OPTIONS),
         ):
             command = option(command)
-        parser = click.command(name=self.name, help=self.help)(command)
-        read = parser.main(list(arguments), standalone_mode=False)
-        if not isinstance(read, _Options):
-            raise click.exceptions.Exit(0)  # --help printed itself
-        return read
+        return parse(self.name, self.help, command, arguments, _Options)
 
 
 class _Watch:
