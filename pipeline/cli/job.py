@@ -37,6 +37,7 @@ from pipeline.planning.pinned import SettingsRecord, Wishes
 from pipeline.planning.recovery import is_lost_to_memory, is_lost_worker
 from pipeline.report.progress import Progress
 from pipeline.report.summary import print_error, print_summary
+from pipeline.report.tracker import Tracker
 from pipeline.settings import Settings, load_settings
 from pipeline.steps.context import Batch, DateRange, Outcome
 from pipeline.steps.recovery import pin_settings, recover
@@ -143,7 +144,7 @@ class _Run:
         self._catalog: Catalog | None = None
         self._result_path: str | None = None
         self._lock: LakeLock | None = None
-        self._progress = Progress(self._run_id, job.name, job.stages, clock.now)
+        self._progress = Progress(Tracker(self._run_id, job.name, job.stages, clock.now))
         links = RunLinks(job.name, self._run_id, _command_line(job.name, arguments))
         self._notifier = Notifier(links, is_silent=not job.records_runs or options.dry_run)
         self._timetable: Timetable | None = None

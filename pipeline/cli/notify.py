@@ -15,10 +15,10 @@ from pipeline.planning.notices import (
     find_problems,
     late_notice,
     notices_of,
+    notified_after,
+    notified_from_json,
+    notified_to_json,
     solved,
-    told_after,
-    told_from_json,
-    told_to_json,
 )
 from pipeline.report.notify import Sender
 from pipeline.report.summary import print_error
@@ -27,7 +27,7 @@ from schemas.states import NoticeKind
 VARIABLE = "CYMBAL_NOTIFY"
 # The value for a driver on a cluster: the host that submitted it knows the receivers and sends the messages.
 BY_SUBMITTER = "submitter"
-_TOLD = "ledger/_notified.json"
+_NOTIFIED = "ledger/_notified.json"
 _LIMIT = 1 << 20
 
 
@@ -72,14 +72,14 @@ class Notifier:
         """
         if not self._target:
             return []
-        told = _read_told(files)
+        notified = _read_notified(files)
         found = find_problems(result)
         problems = {subject: problem for subject, problem in found.items() if problem.kind in self.events}
-        recovered = solved(told, result, is_whole=is_whole)
-        for notice in notices_of(problems, told, recovered, replace(self._links, page=page)):
+        recovered = solved(notified, result, is_whole=is_whole)
+        for notice in notices_of(problems, notified, recovered, replace(self._links, page=page)):
             self._tell(notice)
         if not self._notices or _has_arrived(self._sender):
-            _write_told(files, told, told_after(told, problems, recovered))
+            _write_notified(files, notified, notified_after(notified, problems, recovered))
         return [notice.as_json() for notice in self._notices]
 
     def _tell(self, notice: Notice) -> None:
@@ -104,16 +104,16 @@ def _has_arrived(sender: Sender) -> bool:
     return has_arrived
 
 
-def _read_told(files: FileStore | None) -> dict[str, str]:
+def _read_notified(files: FileStore | None) -> dict[str, str]:
     if files is None:
         return {}
     try:
-        return told_from_json(files.read(f"{files.root.rstrip('/')}/{_TOLD}", _LIMIT))
+        return notified_from_json(files.read(f"{files.root.rstrip('/')}/{_NOTIFIED}", _LIMIT))
     except OSError:
         return {}
 
 
-def _write_told(files: FileStore | None, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+def _write_notified(files: FileStore | None, before: Mapping[str, str], after: Mapping[str, str]) -> None:
     if files is not None and before != after:
         with suppress(OSError):  # at worst a message comes twice
-            files.replace(_TOLD, told_to_json(after))
+            files.replace(_NOTIFIED, notified_to_json(after))

@@ -21,7 +21,7 @@ from pipeline.lake.lock import BEAT_SECONDS, STALE_SECONDS
 from pipeline.lake.watcher import LakeWatcher
 from pipeline.planning.progress import RunProgress
 from pipeline.planning.timetable import format_duration
-from pipeline.planning.watching import RunState, Sight
+from pipeline.planning.watching import RunState, WatchedRun
 from pipeline.report.board import board
 from pipeline.report.screen import Screen
 from pipeline.report.streams import output
@@ -106,56 +106,60 @@ class _Watch:
         """Watches to the end, and returns the exit code."""
         self._screen.start()
         try:
-            sight = self._follow(self._first())
+            watched = self._follow(self._first())
         finally:
             self._screen.stop()
             self._save_picture()
-        if self._last is not None and not (self._screen.is_live and sight.run_id is None):
+        if self._last is not None and not (self._screen.is_live and watched.run_id is None):
             output().print(board(self._last))
-        return self._code(sight)
+        return self._code(watched)
 
-    def _first(self) -> Sight:
+    def _first(self) -> WatchedRun:
         """Looks until a run is at work, as long as the options say."""
         give_up_at = time.monotonic() + self._options.wait
         while True:
             try:
-                sight = self._watcher.look()
+                watched = self._watcher.look()
             except OSError as error:
                 raise UsageError(f"lake {self._files.root}: cannot be read: {error}") from None
-            state = _state(sight)
+            state = _state(watched)
             if state not in (RunState.NONE, RunState.ENDED):
-                return sight
+                return watched
             if time.monotonic() >= give_up_at:
-                raise NotReadyError(_nothing(self._files.root, sight.progress))
+                raise NotReadyError(_nothing(self._files.root, watched.progress))
             time.sleep(_LOOK_SECONDS)
 
-    def _follow(self, sight: Sight) -> Sight:
+    def _follow(self, watched: WatchedRun) -> WatchedRun:
         """Shows the run until it is at work no more; once if that is asked for."""
         is_told = False
         while True:
-            if sight.progress is not None:
-                self._last = sight.progress
-                self._screen.show(sight.progress)
-            if self._options.once or _state(sight) is not RunState.AT_WORK:
-                return sight
+            if watched.progress is not None:
+                self._last = watched.progress
+                self._screen.show(watched.progress)
+            if self._options.once or _state(watched) is not RunState.AT_WORK:
+                return watched
             time.sleep(_LOOK_SECONDS)
             try:
-                sight = self._watcher.look()
+                watched = self._watcher.look()
                 is_told = False
             except OSError as error:  # a store that is busy or out of reach may come back
                 if not is_told:
-                    self._screen.say(f"the lake cannot be read, trying again: {error}", "")
+                    self._screen.print_line(f"the lake cannot be read, trying again: {error}", "")
                 is_told = True
 
-    def _code(self, sight: Sight) -> int:
-        state, run = _state(sight), sight.run_id
+    def _code(self, watched: WatchedRun) -> int:
+        state, run = _state(watched), watched.run_id
         if state is RunState.KILLED:
-            raise TryAgainError(f"run {run} was killed: its process has ended. {_heard(sight)}; run it again")
+            raise TryAgainError(
+                f"run {run} was killed: its process has ended. {_heartbeat_age(watched)}; run it again"
+            )
         if state is RunState.SILENT:
-            raise TryAgainError(f"run {run} is silent, it counts as dead. {_heard(sight)}; run it again")
+            raise TryAgainError(
+                f"run {run} is silent, it counts as dead. {_heartbeat_age(watched)}; run it again"
+            )
         if state is RunState.AT_WORK:
             return ExitCode.DONE
-        code = sight.progress.exit_code if sight.progress is not None else None
+        code = watched.progress.exit_code if watched.progress is not None else None
         if code is None:
             raise TryAgainError("the run was interrupted; run it again")
         return code
@@ -176,12 +180,12 @@ class _Watch:
             raise UsageError(f"--svg {self._options.svg}: {error.strerror or error}") from None
 
 
-def _state(sight: Sight) -> RunState:
-    return sight.state(BEAT_SECONDS, STALE_SECONDS)
+def _state(watched: WatchedRun) -> RunState:
+    return watched.state(BEAT_SECONDS, STALE_SECONDS)
 
 
-def _heard(sight: Sight) -> str:
-    return f"Its last heartbeat is {format_duration(max(0.0, sight.age_seconds))} old"
+def _heartbeat_age(watched: WatchedRun) -> str:
+    return f"Its last heartbeat is {format_duration(max(0.0, watched.age_seconds))} old"
 
 
 def _nothing(lake: str, last: RunProgress | None) -> str:

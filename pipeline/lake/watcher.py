@@ -7,7 +7,7 @@ import time
 from pipeline.lake.files import FileStore
 from pipeline.lake.lock import read_holder
 from pipeline.lake.progress_file import read_progress
-from pipeline.planning.watching import Sight
+from pipeline.planning.watching import WatchedRun
 
 
 class LakeWatcher:
@@ -19,7 +19,7 @@ class LakeWatcher:
         self._seen: tuple[int, int] | None = None
         self._changed_at = time.monotonic()
 
-    def look(self) -> Sight:
+    def look(self) -> WatchedRun:
         """Looks once.
 
         Raises:
@@ -29,7 +29,7 @@ class LakeWatcher:
         seen = (holder.number, holder.heartbeat_ms)
         if seen != self._seen:
             self._seen, self._changed_at = seen, time.monotonic()
-        return Sight(
+        return WatchedRun(
             run_id=holder.run_id,
             is_gone=holder.run_id is not None and holder.is_gone,
             unchanged_seconds=time.monotonic() - self._changed_at,

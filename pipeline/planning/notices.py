@@ -82,7 +82,7 @@ class RunLinks:
     page: str | None = None
 
 
-Told = Mapping[str, str]
+Notified = Mapping[str, str]
 
 
 def find_problems(result: Mapping[str, Any]) -> dict[str, Problem]:
@@ -103,30 +103,30 @@ def find_problems(result: Mapping[str, Any]) -> dict[str, Problem]:
     return problems
 
 
-def solved(told: Told, result: Mapping[str, Any], *, is_whole: bool) -> list[str]:
+def solved(notified: Notified, result: Mapping[str, Any], *, is_whole: bool) -> list[str]:
     """Which problems, told of before, a run solved.
 
     Args:
-        told: digest of each problem that people were told of, by what has it.
+        notified: digest of each problem that people were told of, by what has it.
         result: result of the run.
         is_whole: whether the run looked at every drop and every date.
     """
     if is_whole and result["exit_code"] == ExitCode.DONE:
-        return sorted(told)
+        return sorted(notified)
     good = {subject for subject, row in _subjects(result) if row["status"] in _SOLVED}
     if result["exit_code"] == ExitCode.DONE:
         good.add(result["job"])
-    return sorted(good & set(told))
+    return sorted(good & set(notified))
 
 
 def notices_of(
-    problems: Mapping[str, Problem], told: Told, recovered: Sequence[str], links: RunLinks
+    problems: Mapping[str, Problem], notified: Notified, recovered: Sequence[str], links: RunLinks
 ) -> list[Notice]:
     """One message for new failures, one for what is newly held back, one for what recovered.
 
     Args:
         problems: the problems of the run.
-        told: what people were told of before: the same problem makes no second message.
+        notified: what people were told of before: the same problem makes no second message.
         recovered: what the run solved.
         links: what the messages refer to.
     """
@@ -135,7 +135,7 @@ def notices_of(
         new = {
             subject: problem
             for subject, problem in sorted(problems.items())
-            if problem.kind is kind and told.get(subject) != problem.digest
+            if problem.kind is kind and notified.get(subject) != problem.digest
         }
         if new:
             lines = [f"{subject}: {problem.cause}" for subject, problem in new.items()]
@@ -150,19 +150,21 @@ def late_notice(text: str, links: RunLinks) -> Notice:
     return _notice(NoticeKind.LATE, [text.partition(" ")[0].rstrip(":")], [text], links)
 
 
-def told_after(told: Told, problems: Mapping[str, Problem], recovered: Collection[str]) -> dict[str, str]:
+def notified_after(
+    notified: Notified, problems: Mapping[str, Problem], recovered: Collection[str]
+) -> dict[str, str]:
     """What people know of after these messages."""
-    kept = {subject: digest for subject, digest in told.items() if subject not in recovered}
+    kept = {subject: digest for subject, digest in notified.items() if subject not in recovered}
     return kept | {subject: problem.digest for subject, problem in problems.items()}
 
 
-def told_to_json(told: Told) -> bytes:
+def notified_to_json(notified: Notified) -> bytes:
     """What people know of, to be kept for the next run."""
-    return json.dumps({"problems": dict(sorted(told.items()))}).encode()
+    return json.dumps({"problems": dict(sorted(notified.items()))}).encode()
 
 
-def told_from_json(content: bytes) -> dict[str, str]:
-    """Reads what :func:`told_to_json` wrote; empty for half a file: at worst a message comes twice."""
+def notified_from_json(content: bytes) -> dict[str, str]:
+    """Reads what :func:`notified_to_json` wrote; empty for half a file: at worst a message comes twice."""
     try:
         problems = json.loads(content)["problems"]
         return {str(subject): str(digest) for subject, digest in problems.items()}

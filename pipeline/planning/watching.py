@@ -19,7 +19,7 @@ class RunState(StrEnum):
 
 
 @dataclass(frozen=True)
-class Sight:
+class WatchedRun:
     """What one look at a lake showed.
 
     Attributes:

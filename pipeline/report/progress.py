@@ -5,12 +5,11 @@ Nothing here may break a run. Spark, the terminal or the store may fail at any t
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
 
@@ -22,7 +21,6 @@ from pipeline.report.screen import Screen
 from pipeline.report.tracker import Tracker
 from pipeline.steps.context import ChunkedWrite
 from pipeline.steps.timetable import Timetable
-from schemas.states import Stage
 
 _LOOK_SECONDS = 1.0
 # Looking and drawing take at most this share of one core, however many tasks there are.
@@ -43,20 +41,10 @@ class Progress(logging.Handler):
     jobs.
     """
 
-    def __init__(
-        self, run_id: str, job: str, stages: Sequence[Stage], clock: Callable[[], dt.datetime]
-    ) -> None:
-        """Prepares for a run.
-
-        Args:
-            run_id: the run.
-            job: its job.
-            stages: stages of the job.
-            clock: returns the current time, in UTC.
-        """
+    def __init__(self, tracker: Tracker) -> None:
+        """Prepares to show what a tracker finds out."""
         super().__init__(logging.INFO)
-        self._tracker = Tracker(run_id, job, stages, clock)
-        self._clock = clock
+        self._tracker = tracker
         self._screen = Screen()
         self._spark: SparkSession | None = None
         self._looked_at = time.monotonic()
@@ -127,11 +115,12 @@ class Progress(logging.Handler):
             exit_code: exit code of the run; None if it was interrupted.
         """
         if self._file is not None:
-            self._file.end(ended(self._tracker.known(), self._clock(), exit_code))
+            known = self._tracker.known()
+            self._file.end(ended(known, known.at, exit_code))
             self._file = None
 
     def _say(self, text: str) -> None:
-        self._screen.say(text, self._tracker.step)
+        self._screen.print_line(text, self._tracker.step)
 
     def _look_often(self) -> None:
         costs: deque[float] = deque(maxlen=_COSTS_KEPT)

@@ -49,15 +49,15 @@ class Screen:
             progress: the run now; always of the same run.
         """
         for event in progress.events[self._said_events :]:
-            self.say(event.describe(), progress.step)
+            self.print_line(event.describe(), progress.step)
         self._said_events = len(progress.events)
         if self.is_live:
             self._try(lambda: self._live.update(board(progress), refresh=True))
         elif time.monotonic() - self._line_at >= _LINE_SECONDS:
             self._line_at = time.monotonic()
-            self.say(plain_line(progress), progress.step, progress=progress.model_dump(mode="json"))
+            self.print_line(plain_line(progress), progress.step, progress=progress.model_dump(mode="json"))
 
-    def say(self, text: str, step: str, **fields: Any) -> None:
+    def print_line(self, text: str, step: str, **fields: Any) -> None:
         """Prints one line that stays, above the board.
 
         Args:

@@ -65,7 +65,7 @@ def collect_live(batch: Batch, outcome: Outcome) -> RunFacts:
         batch: the run, after it recorded its end.
         outcome: its outcome.
     """
-    known = _Known(
+    known = _RunOnlyFacts(
         attempts=outcome.attempts,
         rejected=dict(outcome.rejected),
         warnings=tuple(outcome.warnings),
@@ -89,7 +89,7 @@ def collect_run(
         UsageError: the ledger records no such run.
     """
     reader = _Reader(batch, run_id)
-    known = _Known()
+    known = _RunOnlyFacts()
     if read_attempts is not None and reader.event.application_id:
         application = reader.event.application_id
         found = reader.optional("the event log", lambda: read_attempts(application, run_id))
@@ -108,7 +108,7 @@ def run_ids(batch: Batch) -> list[str]:
 
 
 @dataclass
-class _Known:
+class _RunOnlyFacts:
     """What no table holds: only the run itself, its event log or its config tell it."""
 
     attempts: Sequence[ChunkAttempt] = ()
@@ -126,7 +126,7 @@ class _Reader:
         self.notes: list[str] = []
         self.event = self._event()
 
-    def read(self, known: _Known) -> RunFacts:
+    def read(self, known: _RunOnlyFacts) -> RunFacts:
         """Returns the facts. A part that cannot be read is left out with a note."""
         event, drops, dates = self.event, self._drops(), self._dates()
         done = {date.date for date in dates if date.status == DateStatus.DONE}

@@ -10,10 +10,10 @@ from pipeline.planning.notices import (
     find_problems,
     late_notice,
     notices_of,
+    notified_after,
+    notified_from_json,
+    notified_to_json,
     solved,
-    told_after,
-    told_from_json,
-    told_to_json,
 )
 from schemas.states import NoticeKind
 
@@ -42,7 +42,7 @@ class People:
         problems = find_problems(ran)
         recovered = solved(self.told, ran, is_whole=is_whole)
         notices = notices_of(problems, self.told, recovered, LINKS)
-        self.told = told_from_json(told_to_json(told_after(self.told, problems, recovered)))
+        self.told = notified_from_json(notified_to_json(notified_after(self.told, problems, recovered)))
         return notices
 
 
@@ -146,7 +146,7 @@ def test_late_is_told_in_the_words_of_the_warning() -> None:
 
 
 def test_half_a_file_of_what_was_told_is_none() -> None:
-    content = told_to_json({"date 2026-03-02": "d"})
-    assert told_from_json(content) == {"date 2026-03-02": "d"}
-    assert all(told_from_json(content[:end]) == {} for end in range(len(content)))
-    assert told_from_json(b"[]") == told_from_json(b'{"problems": 1}') == {}
+    content = notified_to_json({"date 2026-03-02": "d"})
+    assert notified_from_json(content) == {"date 2026-03-02": "d"}
+    assert all(notified_from_json(content[:end]) == {} for end in range(len(content)))
+    assert notified_from_json(b"[]") == notified_from_json(b'{"problems": 1}') == {}

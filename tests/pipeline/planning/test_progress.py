@@ -17,7 +17,7 @@ from pipeline.planning.progress import (
 )
 from pipeline.planning.recovery import TaskAttempt, without_values
 from pipeline.planning.task_progress import chunk_progress, task_events
-from pipeline.planning.watching import RunState, Sight
+from pipeline.planning.watching import RunState, WatchedRun
 from schemas.partitions import PartitionSpan
 from schemas.states import Stage
 from tests.support.progress import PROGRESS, moment
@@ -145,21 +145,21 @@ ENDED = PROGRESS.model_copy(update={"ended": True})
 
 
 @pytest.mark.parametrize(
-    ("sight", "state"),
+    ("watched", "state"),
     [
-        (Sight(None, False, 0, 0, None), RunState.NONE),
-        (Sight(None, False, 0, 999, ENDED), RunState.ENDED),
-        (Sight("r", False, 0, 0, ENDED), RunState.ENDED),  # it is about to give the lock back
-        (Sight("r", False, 5, 5, PROGRESS), RunState.AT_WORK),
-        (Sight("r", False, 5, 5, None), RunState.AT_WORK),  # its file is not there yet
-        (Sight("r", True, 5, 5, PROGRESS), RunState.KILLED),
+        (WatchedRun(None, False, 0, 0, None), RunState.NONE),
+        (WatchedRun(None, False, 0, 999, ENDED), RunState.ENDED),
+        (WatchedRun("r", False, 0, 0, ENDED), RunState.ENDED),  # it is about to give the lock back
+        (WatchedRun("r", False, 5, 5, PROGRESS), RunState.AT_WORK),
+        (WatchedRun("r", False, 5, 5, None), RunState.AT_WORK),  # its file is not there yet
+        (WatchedRun("r", True, 5, 5, PROGRESS), RunState.KILLED),
         # The clocks differ by an hour: a heartbeat that changes is alive.
-        (Sight("r", False, 5, 3600, PROGRESS), RunState.AT_WORK),
-        (Sight("r", False, 29, 3600, PROGRESS), RunState.AT_WORK),
-        (Sight("r", False, 30, 3600, PROGRESS), RunState.SILENT),
-        (Sight("r", False, 119, -3600, PROGRESS), RunState.AT_WORK),
-        (Sight("r", False, 120, -3600, PROGRESS), RunState.SILENT),
+        (WatchedRun("r", False, 5, 3600, PROGRESS), RunState.AT_WORK),
+        (WatchedRun("r", False, 29, 3600, PROGRESS), RunState.AT_WORK),
+        (WatchedRun("r", False, 30, 3600, PROGRESS), RunState.SILENT),
+        (WatchedRun("r", False, 119, -3600, PROGRESS), RunState.AT_WORK),
+        (WatchedRun("r", False, 120, -3600, PROGRESS), RunState.SILENT),
     ],
 )
-def test_what_became_of_a_run(sight: Sight, state: RunState) -> None:
-    assert sight.state(beat_seconds=10, stale_seconds=120) is state
+def test_what_became_of_a_run(watched: WatchedRun, state: RunState) -> None:
+    assert watched.state(beat_seconds=10, stale_seconds=120) is state

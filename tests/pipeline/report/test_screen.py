@@ -74,7 +74,7 @@ def test_a_broken_terminal_breaks_nothing(monkeypatch: pytest.MonkeyPatch, is_te
     screen = screen_on(monkeypatch, Broken(), is_terminal)
     screen.start()
     screen.show(PROGRESS)
-    screen.say("more", "")
+    screen.print_line("more", "")
     screen.stop()
     assert not screen.is_live
 
