@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.cli.flags import FROM_NOW_ON, REINGEST, REPUBLISH
+from pipeline.cli.flags import ACCEPT, FROM_NOW_ON, REINGEST, REPUBLISH
 from pipeline.cli.job import Job
 from pipeline.cli.options import Options
 from pipeline.steps.context import Batch
@@ -28,7 +28,7 @@ JOB = Job(
     "backfill_sales",
     "Ingests, publishes, sums and bills years of drops. The same command again does the remaining work.",
     run,
-    [REINGEST, REPUBLISH, FROM_NOW_ON],
+    [REINGEST, REPUBLISH, FROM_NOW_ON, ACCEPT],
     stages=list(Stage),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.cli.flags import FROM_NOW_ON, REINGEST
+from pipeline.cli.flags import ACCEPT, FROM_NOW_ON, REINGEST
 from pipeline.cli.job import Job
 from pipeline.cli.options import Options
 from pipeline.steps.context import Batch
@@ -19,7 +19,7 @@ JOB = Job(
     "ingest_sales",
     "Reads new and changed drops into bronze and validates every line.",
     run,
-    [REINGEST, FROM_NOW_ON],
+    [REINGEST, FROM_NOW_ON, ACCEPT],
     stages=[Stage.INGEST],
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.cli.flags import FROM_NOW_ON, REINGEST, REPUBLISH
+from pipeline.cli.flags import ACCEPT, FROM_NOW_ON, REINGEST, REPUBLISH
 from pipeline.cli.job import Job
 from pipeline.cli.options import Options
 from pipeline.steps.context import Batch
@@ -23,7 +23,7 @@ JOB = Job(
     "run_batch",
     "Ingests, publishes, sums and bills: the whole night.",
     run,
-    [REINGEST, REPUBLISH, FROM_NOW_ON],
+    [REINGEST, REPUBLISH, FROM_NOW_ON, ACCEPT],
     stages=list(Stage),
     is_whole_night=True,
 )

@@ -9,10 +9,11 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
+from babel.numbers import get_currency_precision, is_currency
 from iso4217 import Currency
 from pydantic import (
     AfterValidator,
@@ -24,6 +25,7 @@ from pydantic import (
     field_validator,
 )
 
+from pipeline.profiles import DeliveryProfile
 from schemas.errors import UsageError
 from schemas.landing import RECEIVED_NAMES, RULES_VERSION
 from schemas.ranges import KeyRange, parse_ranges
@@ -80,6 +82,19 @@ class Storage(_Group):
         if catalog is not None and not _SCHEMA_FORM.fullmatch(catalog):
             raise ValueError("must be a schema of a catalog, such as sales or spark_catalog.sales")
         return catalog
+
+
+class LandingRules(_Group):
+    """What of a landing is a delivery."""
+
+    ignore: tuple[Annotated[str, Field(min_length=1)], ...]
+    max_days_ahead: Annotated[int, Field(ge=0, le=36500)]
+
+
+class TextForm(_Group):
+    """How texts are compared; None keeps what the lake has, and is nfc for a new lake."""
+
+    normalize: Literal["nfc", "none"] | None
 
 
 class BusinessDay(_Group):
@@ -168,10 +183,43 @@ class Notify(_Group):
 
 
 class Audit(_Group):
-    """Shares of rejected and of conflicting lines above which a drop or a date is refused."""
+    """Shares of lines above, or below, which a drop or a date is refused."""
 
     max_rejected_share: Share
     max_conflict_share: Share
+    min_share_of_previous: Share
+
+
+class PastCurrency(_Group):
+    """A currency that no sale after a date is in."""
+
+    code: str
+    valid_until: dt.date
+
+
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+_WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class ExpectedStore(_Group):
+    """A store whose lines a drop must hold, on the days on which it is open."""
+
+    store_id: Annotated[str, Field(min_length=1)]
+    days: tuple[Weekday, ...] = _WEEKDAYS
+    opened: dt.date | None = None
+    closed: dt.date | None = None
+
+    def is_expected(self, drop_date: dt.date) -> bool:
+        """Whether the drop of a day must hold lines of the store; ``closed`` is the last such day."""
+        is_there = (self.opened or drop_date) <= drop_date <= (self.closed or drop_date)
+        return is_there and _WEEKDAYS[drop_date.weekday()] in self.days
+
+
+class Stores(_Group):
+    """What becomes of a delivery that lacks an expected store, and whether receipt numbers may jump."""
+
+    missing: Literal["block", "warn"]
+    gapless: dict[Literal["transaction_id"], Literal["integer"]]
 
 
 class Report(_Group):
@@ -184,6 +232,8 @@ class Settings(_Group):
     """The whole config, checked."""
 
     storage: Storage
+    landing: LandingRules
+    text: TextForm
     business_day: BusinessDay
     late: Late
     chunks: Chunks
@@ -191,17 +241,52 @@ class Settings(_Group):
     publish: Publish
     deadlines: Deadlines
     notify: Notify
-    currencies: Annotated[tuple[str, ...], Field(min_length=1)]
+    currencies: Annotated[tuple[str | PastCurrency, ...], Field(min_length=1)]
     audit: Audit
+    expected_stores: tuple[ExpectedStore, ...]
+    stores: Stores
     report: Report
     columns: dict[str, Annotated[str, Field(min_length=1)]]
+    nulls: tuple[str, ...]
+    deliveries: tuple[DeliveryProfile, ...]
+
+    @field_validator("deliveries")
+    @classmethod
+    def _can_be_reached(cls, profiles: tuple[DeliveryProfile, ...]) -> tuple[DeliveryProfile, ...]:
+        patterns = [profile.files.lower() for profile in profiles]
+        for number, pattern in enumerate(patterns):
+            if pattern in patterns[:number]:
+                raise ValueError(f"{profiles[number].files!r} stands twice; the first that matches wins")
+        return profiles
+
+    @field_validator("expected_stores", mode="before")
+    @classmethod
+    def _are_stores(cls, stores: Any) -> Any:
+        listed = _read_stores(stores) if isinstance(stores, str) else stores
+        if not isinstance(listed, list | tuple):
+            raise ValueError("must be a list of stores, or the path of a YAML file that holds one")
+        return [{"store_id": store} if isinstance(store, str) else store for store in listed]
+
+    @field_validator("expected_stores")
+    @classmethod
+    def _stand_once(cls, stores: tuple[ExpectedStore, ...]) -> tuple[ExpectedStore, ...]:
+        names = [store.store_id for store in stores]
+        twice = (
+            sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        )
+        if twice:
+            raise ValueError(f"store {twice[0]!r} stands twice")
+        return stores
 
     @field_validator("currencies")
     @classmethod
-    def _are_known(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
-        for code in codes:
+    def _are_known(cls, currencies: tuple[str | PastCurrency, ...]) -> tuple[str | PastCurrency, ...]:
+        codes = [_code(currency) for currency in currencies]
+        for number, code in enumerate(codes):
             _scale(code)
-        return codes
+            if code in codes[:number] and any(isinstance(currency, PastCurrency) for currency in currencies):
+                raise ValueError(f"{code!r} stands twice")
+        return currencies
 
     @field_validator("columns")
     @classmethod
@@ -222,7 +307,12 @@ class Settings(_Group):
     @property
     def currency_scales(self) -> dict[str, int]:
         """Number of decimals of each allowed currency, by ISO 4217 code."""
-        return {code: _scale(code) for code in self.currencies}
+        return {_code(currency): _scale(_code(currency)) for currency in self.currencies}
+
+    @property
+    def currency_ends(self) -> dict[str, dt.date]:
+        """Last sale date of each currency that has one, by ISO 4217 code."""
+        return {c.code: c.valid_until for c in self.currencies if isinstance(c, PastCurrency)}
 
     @property
     def received_names(self) -> dict[str, str]:
@@ -237,7 +327,11 @@ class Settings(_Group):
             **{f"business_day.{name}": value for name, value in values["business_day"].items()},
             **{f"late.{name}": value for name, value in values["late"].items()},
             "columns": {name: received for name, received in self.columns.items() if name != received},
-            "currencies": sorted(self.currencies),
+            "currencies": sorted(values["currencies"], key=str),
+            "nulls": sorted(self.nulls),
+            "text.normalize": self.text.normalize,
+            "landing.ignore": list(self.landing.ignore),
+            "deliveries": [profile.pinned for profile in self.deliveries],
             "rules": RULES_VERSION,
             "chunks.key": self.chunks.key,
             "chunks.ranges": list(self.chunks.ranges),
@@ -246,9 +340,15 @@ class Settings(_Group):
     @property
     def rules_digest(self) -> str:
         """sha256 in hex of the settings that decide how a received line is read, validated and dated."""
-        return _sha256(
-            self.model_dump(mode="json", include={"business_day", "late", "currencies", "columns"})
-        )
+        values = self.model_dump(mode="json", include={"business_day", "late", "currencies", "columns"})
+        # Settings of later versions count only where they are used: digests of older lakes stay comparable.
+        if self.deliveries:
+            values["deliveries"] = [profile.pinned for profile in self.deliveries]
+        if set(self.nulls) != {""}:
+            values["nulls"] = sorted(self.nulls)
+        if self.landing.ignore:
+            values["ignore"] = list(self.landing.ignore)
+        return _sha256(values)
 
     @property
     def digest(self) -> str:
@@ -260,6 +360,15 @@ class Settings(_Group):
         defaults = _flat(load_settings(None, [], {}).model_dump(mode="json"))
         values = _flat(self.model_dump(mode="json"))
         return [(key, value, defaults[key]) for key, value in values.items() if value != defaults[key]]
+
+
+def _read_stores(path: str) -> Any:
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"file {path}: {error.strerror or error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"file {path}: not YAML: {' '.join(str(error).split())}") from None
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -285,14 +394,25 @@ def _sha256(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
+def _code(currency: str | PastCurrency) -> str:
+    return currency if isinstance(currency, str) else currency.code
+
+
 def _scale(code: str) -> int:
     try:
         exponent = Currency(code).exponent
     except ValueError:
-        raise ValueError(f"{code!r} must be an ISO 4217 currency code, such as USD") from None
+        exponent = _historic_scale(code)
     if exponent is None or exponent > _MAX_SCALE:
         raise ValueError(f"{code!r} is not a currency with at most {_MAX_SCALE} decimals")
     return int(exponent)
+
+
+def _historic_scale(code: str) -> int:
+    """Decimals of a code that ISO 4217 has withdrawn: sales of its years are still delivered and billed."""
+    if not re.fullmatch("[A-Z]{3}", code) or not is_currency(code):
+        raise ValueError(f"{code!r} must be an ISO 4217 currency code, of today or of the past, such as USD")
+    return int(get_currency_precision(code))
 
 
 def load_settings(
@@ -338,7 +458,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 # The user chooses the keys of these mappings: stores, and contract columns, which a validator checks.
-_OPEN_KEYS = frozenset({"business_day.store_timezones", "columns"})
+_OPEN_KEYS = frozenset({"business_day.store_timezones", "columns", "stores.gapless"})
 
 
 def _merge(values: dict[str, Any], changes: Mapping[str, Any], prefix: str, source: str) -> None:

@@ -29,11 +29,6 @@ class LandedFile:
     size: int
     version: str
 
-    @property
-    def is_compressed(self) -> bool:
-        """Whether the file is gzip."""
-        return self.name.endswith(".gz")
-
 
 @dataclass(frozen=True)
 class ManifestFile:
@@ -43,11 +38,13 @@ class ManifestFile:
         name: name within the drop.
         rows: lines without the header; None if not stated.
         gross_amount: sum by currency over the lines whose amount and currency parse; None if not stated.
+        stated_by: what states them, for messages: the drop's manifest, or the file's own trailer.
     """
 
     name: str
     rows: int | None
     gross_amount: dict[str, Decimal] | None
+    stated_by: str = "manifest"
 
     def as_json(self) -> dict[str, Any]:
         """Returns the entry as the manifest file holds it, without values that are not stated."""
@@ -172,6 +169,23 @@ class DateContent:
 
 
 @dataclass
+class StoreContent:
+    """Accepted lines of a store in a delivery.
+
+    Attributes:
+        lines: accepted lines.
+        gross: sum of gross_amount by currency.
+        first_sold_at: time of its first transaction.
+        last_sold_at: time of its last transaction.
+    """
+
+    lines: int = 0
+    gross: dict[str, Decimal] = field(default_factory=dict)
+    first_sold_at: dt.datetime | None = None
+    last_sold_at: dt.datetime | None = None
+
+
+@dataclass
 class IngestedDrop:
     """The result of the ingest of one drop.
 
@@ -184,6 +198,9 @@ class IngestedDrop:
         reasons: rejected lines by reason; a line with two reasons counts in both.
         file_lines: lines by file.
         file_gross: gross amount by file and currency, over the lines whose amount and currency parse.
+        null_words: accepted lines by file whose customer_id is a word for nothing, such as NULL.
+        stores: accepted lines by store; empty unless they were counted by store.
+        blank_lines: lines that were left out because they hold nothing, or empty fields alone.
         judged_by: digest of the settings that validated its lines.
         extra_columns: received columns that are not in the contract; the ingest ignores them.
         status: outcome of the ingest.
@@ -198,6 +215,9 @@ class IngestedDrop:
     reasons: Counter[str] = field(default_factory=Counter)
     file_lines: Counter[str] = field(default_factory=Counter)
     file_gross: dict[str, dict[str, Decimal]] = field(default_factory=dict)
+    null_words: Counter[str] = field(default_factory=Counter)
+    stores: dict[str, StoreContent] = field(default_factory=dict)
+    blank_lines: int = 0
     judged_by: str = ""
     extra_columns: tuple[str, ...] = ()
     status: DropStatus = DropStatus.INGESTED

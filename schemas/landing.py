@@ -1,7 +1,8 @@
 """The landing contract: the columns of a received sales line.
 
-A landed drop is a folder ``drop_date=YYYY-MM-DD`` of CSV, gzipped CSV or JSON lines. Every field is received
-as text. RECEIVED_COLUMNS declares each column once. Bronze, silver, rules, hashes and headers derive from it.
+A landed drop is a folder ``drop_date=YYYY-MM-DD`` of CSV, JSON lines, Parquet, or files that a delivery
+profile of the config describes. Every field is received as text. RECEIVED_COLUMNS declares each column
+once. Bronze, silver, rules, hashes and headers derive from it.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def names_of(*kinds: Kind) -> tuple[str, ...]:
 
 # Raise this version when a change of transforms.rules or of a field's form changes how lines are accepted,
 # rejected or typed. It is a pinned setting, so the batch detects a lake that was made with other rules.
-RULES_VERSION = 1
+RULES_VERSION = 2
 
 RECEIVED_NAMES: tuple[str, ...] = tuple(column.name for column in RECEIVED_COLUMNS)
 

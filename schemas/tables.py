@@ -202,6 +202,21 @@ LEDGER_DROPS = Table(
     ),
 )
 
+# What each store sent, so that a store that sends too little can be seen. Runs only append to it.
+LEDGER_STORES = Table(
+    "ledger/stores",
+    _columns(
+        drop_date=DATE,
+        store_id=TEXT,
+        run_id=TEXT,
+        ingest_version=COUNT,
+        lines=COUNT,
+        gross_amount=MapType(TEXT, SUM),
+        first_sold_at=MOMENT,
+        last_sold_at=MOMENT,
+    ),
+)
+
 LEDGER_DATES = Table(
     "ledger/dates",
     _columns(

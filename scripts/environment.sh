@@ -1,8 +1,18 @@
 # shellcheck shell=bash
 # Sourced by the other scripts: finds a Python, sets up the checkout, and exports the paths that Spark needs.
-# Sets: root, python. Exports: JAVA_HOME, SPARK_HOME, PYTHONPATH.
+# Sets: root, python. Exports: JAVA_HOME, SPARK_HOME, PYTHONPATH, and LC_ALL in a POSIX locale.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+
+# Java reads file names in the charset of the locale. In a POSIX locale, as cron has it, that is ASCII: a file with an
+# umlaut in its name cannot be opened.
+case ${LC_ALL:-${LC_CTYPE:-${LANG:-}}} in
+    '' | C | POSIX)
+        if locale -a 2>/dev/null | grep -qix 'C[.]utf-\?8'; then
+            export LC_ALL=C.UTF-8
+        fi
+        ;;
+esac
 
 fail() {
     echo "error: $*" >&2

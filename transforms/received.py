@@ -42,6 +42,7 @@ class ValidationConfig:
         day_starts_at: local time at which a business day starts.
         late_days: number of days after its sale date in which a line still restates that date.
         history_before: lines with an earlier sale date are history and never late; None for no history.
+        valid_until: last sale date of each currency that has one, by ISO 4217 code.
     """
 
     scales: Mapping[str, int]
@@ -50,6 +51,7 @@ class ValidationConfig:
     day_starts_at: dt.time = dt.time(0, 0)
     late_days: int = 7
     history_before: dt.date | None = None
+    valid_until: Mapping[str, dt.date] = field(default_factory=dict)
 
 
 def validate_received(received: DataFrame, terms: ValidationConfig) -> DataFrame:
@@ -68,7 +70,7 @@ def validate_received(received: DataFrame, terms: ValidationConfig) -> DataFrame
         field is missing, bad or has too many decimals. ``business_date``, ``is_adjustment`` and the hashes
         are null for rejected lines.
     """
-    return _as_bronze(with_broken_rules(with_typed_fields(received, terms), terms.scales), terms)
+    return _as_bronze(with_broken_rules(with_typed_fields(received, terms), terms), terms)
 
 
 def with_typed_fields(received: DataFrame, terms: ValidationConfig) -> DataFrame:
@@ -107,9 +109,9 @@ def _typed(name: str) -> Column:
     return F.coalesce(cast(text), trimmed_value)
 
 
-def with_broken_rules(typed: DataFrame, scales: Mapping[str, int]) -> DataFrame:
+def with_broken_rules(typed: DataFrame, terms: ValidationConfig) -> DataFrame:
     """Adds ``broken_rules`` (see ``transforms.rules``) and ``raw``; drops the texts of cast columns."""
-    broken = broken_rules(scales)
+    broken = broken_rules(terms.scales, terms.valid_until)
     raw = F.coalesce("untidy_raw", _as_received())
     return typed.select(
         *_ORIGIN,

@@ -9,6 +9,7 @@ All rules are evaluated once, into one integer with a bit for each rule. Later e
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -19,23 +20,28 @@ from schemas.landing import RECEIVED_COLUMNS, RETURN, SALE, names_of
 from transforms.fields import QUANTITY_DECIMALS, REPLACEMENT_CHARACTER, currency_decimals, decimals
 
 MALFORMED_LINE = "malformed_line"
+CURRENCY_NOT_ALLOWED = "currency_not_allowed"
 _CURRENCY_FORM = r"^[A-Z]{3}$"
 
 # Number of decimals of each allowed currency, by ISO 4217 code.
 Scales = Mapping[str, int]
 
 
-def broken_rules(scales: Scales) -> Column:
+def broken_rules(scales: Scales, valid_until: Mapping[str, dt.date] | None = None) -> Column:
     """int: the rules that a line breaks, one bit for each; 0 for an accepted line.
 
     A rule may be null if a field is missing. A null does not reject the line; ``missing_<column>`` does.
 
     Args:
         scales: number of decimals of each allowed currency, by ISO 4217 code.
+        valid_until: last sale date of each currency that has one.
     """
     broken = F.lit(0)
     for reason, rule in _RULES.items():
-        broken = broken.bitwiseOR(F.when(rule(scales), F.lit(_bit(reason))).otherwise(F.lit(0)))
+        is_broken = rule(scales)
+        if reason == CURRENCY_NOT_ALLOWED and valid_until:
+            is_broken = _either(is_broken, _is_past_currency(valid_until))
+        broken = broken.bitwiseOR(F.when(is_broken, F.lit(_bit(reason))).otherwise(F.lit(0)))
     # The fields of a malformed line may have the wrong names, so only MALFORMED_LINE counts for it.
     malformed = F.col("malformed_text").isNotNull()
     mask = F.when(malformed, F.lit(0)).otherwise(F.lit(_ALL_BITS))
@@ -75,6 +81,15 @@ def _is_currency_not_allowed(scales: Scales) -> Column:
     for name in names_of("currency"):
         refused = _either(refused, _has_currency_form(name, scales) & ~_is_allowed(name, scales))
     return refused
+
+
+def _is_past_currency(valid_until: Mapping[str, dt.date]) -> Column:
+    """boolean: whether a sale is in a currency that had been given up on its sale date."""
+    past = F.lit(False)
+    for name in names_of("currency"):
+        for code, last in sorted(valid_until.items()):
+            past = _either(past, (F.col(name) == code) & (F.col("sale_date") > F.lit(last)))
+    return past
 
 
 def _has_currency_form(name: str, scales: Scales) -> Column:
@@ -142,7 +157,7 @@ _UNORDERED: dict[str, Callable[[Scales], Column]] = {
     },
     **{f"bad_{name}": partial(_is_no_line_type, name) for name in names_of("line_type")},
     **{f"bad_{name}": partial(_is_no_currency, name) for name in names_of("currency")},
-    "currency_not_allowed": _is_currency_not_allowed,
+    CURRENCY_NOT_ALLOWED: _is_currency_not_allowed,
     **{f"excess_scale_{name}": partial(_is_too_fine_quantity, name) for name in names_of("quantity")},
     **{f"excess_scale_{name}": partial(_exceeds_scale, name) for name in names_of("amount")},
     "zero_quantity": _is_zero_quantity,

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import click
 
+from pipeline.cli.options import DateParameter
+
 REPUBLISH = click.option(
     "--republish", is_flag=True, help="Publish unchanged dates again: new key ranges, or a new chunk key."
 )
 REINGEST = click.option(
     "--reingest", is_flag=True, help="Ingest unchanged drops again: new rules, time zone or lateness."
+)
+ACCEPT = click.option(
+    "--accept",
+    type=DateParameter(),
+    multiple=True,
+    metavar="DROP_DATE",
+    help="Accept the delivery of this drop although it is far smaller than usual; repeatable.",
 )
 FROM_NOW_ON = click.option(
     "--from-now-on",

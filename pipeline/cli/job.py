@@ -238,6 +238,7 @@ class _Run:
             republish=bool(self._options.extra.get("republish")),
             reingest=bool(self._options.extra.get("reingest")),
             from_now_on=bool(self._options.extra.get("from_now_on") or self._job.implies_from_now_on),
+            accepted=frozenset(self._options.extra.get("accept") or ()),
             outcome=self._outcome,
             track_progress=self._progress.track_progress,
         )

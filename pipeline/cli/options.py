@@ -19,10 +19,13 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Value = TypeVar("Value")
 
 
-class _Date(click.ParamType[dt.date]):
+class DateParameter(click.ParamType[dt.date]):
+    """A date of the form YYYY-MM-DD."""
+
     name = "YYYY-MM-DD"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dt.date:
+        """Reads the date, or refuses it with the valid form."""
         if isinstance(value, dt.date):
             return value
         try:
@@ -110,9 +113,11 @@ def common_options(function: Function) -> Function:
     """Adds the options that every job has."""
     for option in reversed(
         [
-            click.option("--from", "first", type=_Date(), help="First date."),
-            click.option("--to", "last", type=_Date(), help="Last date."),
-            click.option("--date", "date", type=_Date(), help="A single date; short for --from and --to."),
+            click.option("--from", "first", type=DateParameter(), help="First date."),
+            click.option("--to", "last", type=DateParameter(), help="Last date."),
+            click.option(
+                "--date", "date", type=DateParameter(), help="A single date; short for --from and --to."
+            ),
             click.option("--landing", help="Folder or URI of the landed drops."),
             *LAKE_OPTIONS,
             click.option("--result", help="JSON file, or a URI, to write the result to."),

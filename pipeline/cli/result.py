@@ -166,6 +166,7 @@ def _drop(ingested: IngestedDrop) -> dict[str, Any]:
         "lines": ingested.lines,
         "accepted": ingested.accepted,
         "rejected": ingested.rejected,
+        "blank_lines": ingested.blank_lines,
         "extra_columns": list(ingested.extra_columns),
         "reason": ingested.reason,
     }

@@ -141,6 +141,7 @@ class DeltaLog:
             ValueError: a row belongs to a date that is not in ``dates``.
         """
         if has_lineage_listener(self._spark):
+            check()
             return self._replace_by_command(rows, dates, metadata, application, number)
         transaction = self._transaction(application, number)
         # Fail on a conflict if another writer adds files to these dates before the commit.

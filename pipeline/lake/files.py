@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import uuid
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark import SparkContext
@@ -186,25 +187,38 @@ class FileStore:
         while statuses.hasNext():
             yield self._status(statuses.next())
 
-    def read(self, path: str, limit: int, decompress: bool = False) -> bytes:
+    def open(self, path: str) -> IO[bytes]:
+        """Opens a file for reading; it can be sought in.
+
+        Args:
+            path: full URI.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        if self.is_on_this_host:
+            return Path(path.removeprefix("file:")).open("rb")
+        try:
+            return io.BufferedReader(_HadoopFile(self._system, self._path(path)), 1 << 16)
+        except Py4JJavaError as error:
+            raise OSError(first_line(error)) from None
+
+    def read(self, path: str, limit: int) -> bytes:
         """Reads the first bytes of a file.
 
         Args:
             path: full URI.
-            limit: maximum number of bytes to return, after decompression.
-            decompress: whether the file is gzip.
+            limit: maximum number of bytes to return.
 
         Raises:
-            OSError: the file cannot be read, or is not gzip.
+            OSError: the file cannot be read.
         """
-        if self.is_on_this_host and not decompress:
+        if self.is_on_this_host:
             with suppress(OSError), Path(path.removeprefix("file:")).open("rb") as file:
                 return file.read(limit)  # through the JVM, each file of the ledger takes 10 ms (measured)
         try:
             stream = self._system.open(self._path(path))
             try:
-                if decompress:
-                    stream = self._jvm.java.util.zip.GZIPInputStream(stream)
                 return bytes(stream.readNBytes(limit))
             finally:
                 stream.close()
@@ -382,6 +396,42 @@ class FileStore:
             self._etags = bool(etag_source.isInstance(status))
         etag = status.getEtag() if self._etags else None  # a gateway has none for files it found on its disk
         return str(etag or status.getModificationTime())
+
+
+class _HadoopFile(io.RawIOBase):
+    """A file of any Hadoop file system as a stream of Python."""
+
+    def __init__(self, system: Any, path: Any) -> None:
+        self._size = int(system.getFileStatus(path).getLen())
+        self._stream = system.open(path)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return int(self._stream.getPos())
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self._size}[whence]
+        position = min(max(0, start + offset), self._size)
+        self._stream.seek(position)
+        return position
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            chunk = bytes(self._stream.readNBytes(len(buffer)))
+        except Py4JJavaError as error:
+            raise OSError(first_line(error)) from None
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+        super().close()
 
 
 def _java_of(spark: SparkSession | None) -> tuple[Any, Any]:

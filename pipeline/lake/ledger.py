@@ -31,6 +31,7 @@ from schemas.tables import (
     LEDGER_DROPS,
     LEDGER_RUNS,
     LEDGER_STAGES,
+    LEDGER_STORES,
     LEDGER_TASKS,
     RECEIVED_SALES,
     SALES,
@@ -82,6 +83,40 @@ class Ledger:
         at = clock.now()
         rows = [_drop_row(run_id, drop, version, audit, at) for drop in drops]
         self._append_in_order(LEDGER_DROPS, rows)
+
+    def record_stores(
+        self, run_id: str, drops: Iterable[IngestedDrop], version: int, *, is_new: bool
+    ) -> None:
+        """Appends what each store sent in ingested deliveries.
+
+        Args:
+            run_id: run that ingested them.
+            drops: results by drop.
+            version: version of ``bronze/received_sales`` that they were written in.
+            is_new: whether no row of this version can exist yet.
+        """
+        if not is_new:
+            rows = self._lake.rows(LEDGER_STORES, run_id)
+            if any(row["ingest_version"] == version for row in rows):
+                return
+        self._lake.append(
+            LEDGER_STORES,
+            [
+                {
+                    "drop_date": ingested.drop.date,
+                    "store_id": store_id,
+                    "run_id": run_id,
+                    "ingest_version": version,
+                    "lines": store.lines,
+                    "gross_amount": sorted(store.gross.items()),
+                    "first_sold_at": store.first_sold_at,
+                    "last_sold_at": store.last_sold_at,
+                }
+                for ingested in drops
+                if ingested.status is DropStatus.INGESTED
+                for store_id, store in sorted(ingested.stores.items())
+            ],
+        )
 
     def record_dates(self, run_id: str, dates: Sequence[Mapping[str, Any]]) -> None:
         """Appends outcomes of dates: all columns of ``ledger/dates`` except run_id, at and sequence."""
@@ -409,7 +444,7 @@ def _content(part: Mapping[str, Any]) -> DateContent:
         part["is_adjustment"],
         part["lines"],
         part.get("digest") or "",
-        dict(part.get("gross_amount") or []),
+        dict(sorted(part.get("gross_amount") or [])),
     )
 
 

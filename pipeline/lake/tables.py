@@ -263,7 +263,12 @@ class Lake:
         self._guarded(lambda: writer.save(self.path(table)), table)
 
     def replace(
-        self, table: Table, rows: DataFrame, dates: Iterable[dt.date], metadata: Mapping[str, Any]
+        self,
+        table: Table,
+        rows: DataFrame,
+        dates: Iterable[dt.date],
+        metadata: Mapping[str, Any],
+        check: Callable[[], None] | None = None,
     ) -> int:
         """Replaces whole partitions of a table by date, in one commit, even if no row changes.
 
@@ -272,6 +277,8 @@ class Lake:
             rows: new content of these dates; a date without rows becomes empty.
             dates: dates to replace.
             metadata: stored with the commit; holds ``run_id``, so that a later run can find the commit.
+            check: called between the write and the commit, or before both where Spark's own command makes
+                them; an exception from it stops the commit.
 
         Returns:
             The version that this write made.
@@ -286,7 +293,13 @@ class Lake:
         number, text, versions = self.next_number(table), json.dumps(metadata, sort_keys=True), []
         contents = rows, set(dates), text, table.application, number
         write = self._log(table).replace
-        self._guarded(lambda: versions.append(write(*contents, self._before_commit)), table)
+
+        def check_all() -> None:
+            if check is not None:
+                check()
+            self._before_commit()
+
+        self._guarded(lambda: versions.append(write(*contents, check_all)), table)
         self._transactions[table.name] = number
         return int(versions[-1])
 

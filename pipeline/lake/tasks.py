@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from pipeline.planning.attempts import spans_as_text
@@ -16,6 +19,7 @@ from schemas.partitions import PartitionSpan
 _ALL_TASKS = 1_000_000
 # Property of the Spark jobs of a write.
 CHUNKS_PROPERTY = "cymbal.chunks"
+_GROUP_PROPERTY = "spark.jobGroup.id"
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,11 @@ class StatusStore:
         attempts = [listed.apply(position) for position in range(listed.size())]
         return sorted(attempts, key=lambda attempt: int(attempt.attemptId()))
 
+    def wait_for_events(self) -> None:
+        """Waits until the store holds what Spark has done so far; for ten seconds at most."""
+        with suppress(Py4JJavaError):
+            self._context.listenerBus().waitUntilEmpty()
+
     @property
     def _store(self) -> Any:
         return self._context.statusStore()
@@ -110,6 +119,42 @@ class StatusStore:
         # Convert to JSON in one call: one call for each value takes seconds for thousands of tasks.
         values: list[dict[str, Any]] = json.loads(self._mapper.writeValueAsString(sequence))
         return values
+
+
+class RowWatch:
+    """Counts the rows that one write reads and writes, as Spark counts them: no row costs more for it."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        """Opens the watch; it counts the Spark jobs of this thread from ``with`` on."""
+        self._context = spark.sparkContext
+        self._store = StatusStore(spark)
+        self._group = f"rows-{uuid.uuid4()}"
+        self._group_before: str | None = None
+
+    def __enter__(self) -> Self:
+        """Puts the jobs of this thread in a group."""
+        self._group_before = self._context.getLocalProperty(_GROUP_PROPERTY)
+        self._context.setLocalProperty(_GROUP_PROPERTY, self._group)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Restores the group of this thread."""
+        self._context._jsc.setLocalProperty(_GROUP_PROPERTY, self._group_before)
+
+    def left_out(self) -> int | None:
+        """Returns how many rows the stage that writes read and did not write.
+
+        None if that cannot be said: no stage wrote, several did, or a task of it failed and counts twice.
+        """
+        self._store.wait_for_events()
+        tracker = self._context.statusTracker()
+        jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(self._group)]
+        stages = sorted({stage for job in jobs if job is not None for stage in job.stageIds})
+        attempts = [attempt for stage in stages for attempt in self._store.stage_attempts(stage)]
+        writing = [attempt for attempt in attempts if int(attempt.outputRecords())]
+        if len(writing) != 1 or writing[0].numFailedTasks() or writing[0].attemptId():
+            return None
+        return int(writing[0].inputRecords()) - int(writing[0].outputRecords())
 
 
 class TaskWatch:

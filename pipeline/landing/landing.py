@@ -12,50 +12,64 @@ from typing import Any
 from urllib.parse import unquote
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import DateType, StringType, StructField, StructType
 
 from pipeline.lake.files import FileStatus, FileStore
 from pipeline.lake.frames import local_frame
-from pipeline.landing.formats import ENDINGS, format_of
-from pipeline.landing.formats.base import BYTE_ORDER_MARK, Format, Source
+from pipeline.landing.config import LandingConfig
+from pipeline.landing.file_start import LandedStart
+from pipeline.landing.formats.base import (
+    Form,
+    HeadedFile,
+    Header,
+    LeftOut,
+    Source,
+    contract_schema,
+)
 from pipeline.landing.manifest import MANIFEST_FORM, NOT_OF_ITS_FORM, parse_manifest
+from pipeline.landing.unpack import printable
 from pipeline.planning.readiness import why_not_ready
-from schemas.drops import Drop, LandedFile
+from schemas.drops import Drop, LandedFile, Manifest, ManifestFile
 from schemas.errors import AuditError, NotReadyError, UsageError
-from schemas.landing import DROP_FOLDER_PREFIX, MANIFEST_NAME, RECEIVED_NAMES
+from schemas.landing import DROP_FOLDER_PREFIX, MANIFEST_NAME
 
-_HEADER_LIMITS = (1 << 12, 1 << 20)
 _MANIFEST_LIMIT = 64 << 20
-# Spark's reader treats a line of only these characters as blank. Other Unicode white space is content.
-_CSV_BLANK = "".join(map(chr, range(0x21)))
 # Drop_Date=2026-11-27, drop_date=20261127, drop_date=2026-11-27.part, 2026-11-27, date=2026-11-27
 _NEAR_DROP = re.compile(r"drop[-_ ]?date.*|(\w+=)?\d{4}([-_. ]?)\d{1,2}\2\d{1,2}", re.IGNORECASE | re.DOTALL)
+
+# For each drop, the column names of each of its files.
+Headers = Mapping[Drop, Mapping[str, tuple[str, ...]]]
 
 
 class Landing:
     """The folder of all drops."""
 
-    def __init__(self, spark: SparkSession, root: str, received_names: Mapping[str, str]) -> None:
+    def __init__(self, spark: SparkSession, root: str, config: LandingConfig) -> None:
         """Opens a landing.
 
         Args:
             spark: session.
             root: path or URI.
-            received_names: name under which each contract column is received.
+            config: which files are read, and as what.
 
         Raises:
             UsageError: there is no such folder, or it cannot be reached.
         """
         self._spark = spark
         self._files = FileStore(spark, root)
-        self._received_names = received_names
+        self._config = config
         try:
             is_there = self._files.exists()
         except OSError as error:
             raise UsageError(f"landing {root}: {error}") from None
         if not is_there:
             raise UsageError(f"landing {root}: no such folder")
-        self._headers: dict[LandedFile, tuple[str, ...]] = {}
+        self._headers: dict[LandedFile, Header] = {}
+        self._trailers: dict[LandedFile, ManifestFile | None] = {}
+        self._forms: dict[int, Form] = {}
+        self._last_read: tuple[Form, ...] = ()
+        self._repeating: set[tuple[dt.date, str]] = set()
+        # What the user is to know of how files are read, one line each; a file is told once.
+        self.notes: list[str] = []
 
     @property
     def root(self) -> str:
@@ -69,7 +83,7 @@ class Landing:
             first: first drop date, or None for every one.
             last: last drop date, or None.
 
-        A folder whose name is no date is left out: see ``near_drops``.
+        A folder whose name is no date is left out: see ``strays``.
         """
         by_date: dict[dt.date, list[FileStatus]] = {}
         folders = sorted(self._files.folders())
@@ -83,14 +97,22 @@ class Landing:
                 by_date[date].append(status)
         return [self._drop(date, statuses) for date, statuses in sorted(by_date.items())]
 
-    def near_drops(self) -> list[str]:
-        """Names of entries beside the drops that look like a drop or a file of one. No ingest reads them."""
+    def strays(self) -> list[str]:
+        """Names of entries beside the drops that no ingest reads: folders, and files of a drop."""
         return sorted(
             entry.name
             for entry in self._files.entries()
-            if (_is_near_drop(entry.name) if entry.is_folder else entry.name.endswith(ENDINGS))
-            and not _is_hidden(entry.name)
+            if not _is_hidden(entry.name)
+            and not self._config.is_ignored(entry.name)
+            and (_drop_date(entry.name) is None if entry.is_folder else self._is_read(entry.name))
         )
+
+    def near_drops(self) -> dict[str, dt.date | None]:
+        """Strays that look like a drop, with the date that they seem to mean."""
+        return {name: _meant_date(name) for name in self.strays() if _is_near_drop(name)}
+
+    def _is_read(self, name: str) -> bool:
+        return self._config.profile_of(name) is not None
 
     def dates(self) -> list[dt.date]:
         """Dates of the drops that are there, in order: one listing, no file looked at."""
@@ -113,11 +135,12 @@ class Landing:
 
     def why_not_ready(self, drop: Drop) -> str | None:
         """Says what a drop, its manifest read, lacks; None where it can be read, or fails at once."""
-        reason = why_not_ready(drop, ENDINGS) or _why_unreadable(drop)
+        reason = why_not_ready(drop, self._config.last_date) or _why_unreadable(drop)
         if reason is not None or drop.problem is not None:
             return reason
         try:
             self.headers(drop)
+            self.with_trailers(drop)
         except NotReadyError as error:
             return str(error)
         except AuditError:
@@ -133,14 +156,28 @@ class Landing:
         """
         columns = {}
         for file in drop.files:
-            names = self._header(drop, file)
+            names = self._header(drop, file).columns
             if names:
                 columns[file.name] = names
             elif not drop.is_stated_empty(file):
-                raise NotReadyError(_why_headerless(file))
+                raise NotReadyError(_why_headerless(file, self._form(file.name)))
         return columns
 
-    def lines(self, headers: Mapping[Drop, Mapping[str, tuple[str, ...]]]) -> DataFrame:
+    def with_trailers(self, drop: Drop) -> Drop:
+        """The drop with what its files say of themselves in trailer records, as if its manifest said it.
+
+        Raises:
+            NotReadyError: a file lacks its trailer.
+            AuditError: a trailer cannot be read.
+        """
+        trailers = [trailer for file in drop.files if (trailer := self._trailer(drop, file)) is not None]
+        if not trailers:
+            return drop
+        # The audit compares what was read with each of them, so that they cannot contradict each other.
+        manifest = drop.manifest or Manifest()
+        return replace(drop, manifest=replace(manifest, files=(*manifest.files, *trailers)))
+
+    def lines(self, headers: Headers) -> DataFrame:
         """Every line of drops, as text: one scan, each byte read once.
 
         Args:
@@ -150,23 +187,57 @@ class Landing:
             The received columns as text under their contract names, ``malformed_text`` (a line that cannot
             be split into fields), ``drop_date``, ``source_file``; one row a line. Blank lines are none.
         """
-        groups: dict[tuple[Format, tuple[str, ...]], list[str]] = defaultdict(list)
+        groups = self._groups(headers)
+        parts = [form.lines(self._source, files) for form, files in groups.items()]
+        self._last_read = tuple(groups)
+        return reduce(DataFrame.unionByName, parts) if parts else local_frame(self._spark, contract_schema())
+
+    def headers_left_out(self, headers: Headers) -> int | None:
+        """Rows that Spark reads of drops and that are no lines if none is blank; None if it cannot say."""
+        counts = [form.headers_left_out(files) for form, files in self._groups(headers).items()]
+        known = [count for count in counts if count is not None]
+        return sum(known) if len(known) == len(counts) else None
+
+    def count_left_out(self, headers: Headers) -> list[LeftOut]:
+        """Counts what a read of drops leaves out, by a scan of the text of their files with headers.
+
+        From now on, lines that repeat the header of such a file are read as lines.
+        """
+        found = [
+            left_out
+            for form, files in self._groups(headers).items()
+            for left_out in form.count_left_out(self._source, files)
+        ]
+        self._repeating |= {(file.drop_date, file.name) for file in found if file.headers > 1}
+        return found
+
+    @property
+    def _source(self) -> Source:
+        return Source(self._spark, self.root, self._config.is_normalized)
+
+    def _groups(self, headers: Headers) -> dict[Form, list[HeadedFile]]:
+        groups: dict[Form, list[HeadedFile]] = defaultdict(list)
         for drop, files in headers.items():
             for file in drop.files:
                 if file.name in files:
-                    file_format = format_of(file.name)
-                    header = files[file.name] if file_format.has_header else ()
-                    groups[file_format, header].append(_literal_path(file.path))
-        source = Source(self._spark, self.root, self._received_names)
-        parts = [file_format.lines(source, header, paths) for (file_format, header), paths in groups.items()]
-        return reduce(DataFrame.unionByName, parts) if parts else self._no_lines()
+                    path, header = _literal_path(file.path), self._header(drop, file)
+                    repeats = (drop.date, file.name) in self._repeating
+                    headed = HeadedFile(path, file.name, drop.date, header, repeats)
+                    groups[self._form(file.name)].append(headed)
+        return groups
+
+    def notes_of_lines(self) -> list[str]:
+        """What the last read found that the user is to know; only once its lines were written."""
+        return [note for form in self._last_read for note in form.notes_of_lines()]
 
     def extra_columns(self, headers: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
         """Columns in a drop's headers that the contract does not know, sorted."""
-        known = set(self._received_names.values())
-        return tuple(
-            sorted({name for header in headers.values() for name in header if name and name not in known})
-        )
+        extra = {
+            printable(column)
+            for name, header in headers.items()
+            for column in self._form(name).extra_columns(header)
+        }
+        return tuple(sorted(extra))
 
     def _listed(self, dates: Mapping[dt.date, Any], everything: bool) -> Iterator[FileStatus]:
         # On an object store, one listing of everything needs few requests. For a few days out of many, list
@@ -182,7 +253,7 @@ class Landing:
         folders: set[str] = set()
         for status in statuses:
             name, _, below = self._files.below_root(status.path).partition("/")[2].partition("/")
-            if _is_hidden(name):
+            if _is_hidden(name) or self._config.is_ignored(name):
                 continue
             if below or status.is_folder:
                 folders.add(f"{name}/")
@@ -190,49 +261,40 @@ class Landing:
                 here.append(status)
         manifests = [status for status in here if status.name == MANIFEST_NAME]
         others = sorted((s for s in here if s.name != MANIFEST_NAME), key=lambda status: status.name)
-        unrecognized = [s.name for s in others if not s.name.endswith(ENDINGS)]
+        unrecognized = [s.name for s in others if not self._is_read(s.name)]
         return Drop(
             date=date,
             files=tuple(
-                LandedFile(s.name, s.path, s.size, s.version) for s in others if s.name.endswith(ENDINGS)
+                LandedFile(s.name, s.path, s.size, s.version) for s in others if self._is_read(s.name)
             ),
             manifest_path=manifests[0].path if manifests else None,
             manifest_version=f"{manifests[0].size}|{manifests[0].version}" if manifests else "",
             unrecognized_files=tuple(sorted([*unrecognized, *folders])),
         )
 
-    def _header(self, drop: Drop, file: LandedFile) -> tuple[str, ...]:
+    def _header(self, drop: Drop, file: LandedFile) -> Header:
         # Read once: whether a drop is ready is asked before its window is.
         if file not in self._headers:
-            self._headers[file] = self._read_header(drop, file)
+            form, start = self._form(file.name), self._start(drop, file)
+            self._headers[file] = form.header(start)
+            self.notes += form.notes(start)
         return self._headers[file]
 
-    def _read_header(self, drop: Drop, file: LandedFile) -> tuple[str, ...]:
-        where = f"{_folder(drop.date)}/{file.name}"
-        line = self._first_line(where, file)
-        if line is None:
-            return ()
-        return format_of(file.name).columns(where, line, self._received_names)
+    def _trailer(self, drop: Drop, file: LandedFile) -> ManifestFile | None:
+        if file not in self._trailers:
+            self._trailers[file] = self._form(file.name).control_totals(self._start(drop, file))
+        return self._trailers[file]
 
-    def _first_line(self, where: str, file: LandedFile) -> str | None:
-        """First line that is not blank, from as few bytes as it takes."""
-        for limit in _HEADER_LIMITS:
-            try:
-                start = self._files.read(file.path, limit, decompress=file.is_compressed)
-            except OSError as error:
-                raise AuditError(f"{where}: cannot be read: {error}") from None
-            # Control characters alone are no line of JSON either: a full disk leaves files of them.
-            line, is_whole = _first_line(start, _CSV_BLANK)
-            if is_whole or len(start) < limit:
-                return line
-        if line is None:
-            raise NotReadyError(f"file {file.name} has no line in its first {limit:,} bytes")
-        return line
+    def _start(self, drop: Drop, file: LandedFile) -> LandedStart:
+        return LandedStart(f"{_folder(drop.date)}/{file.name}", file, self._files)
 
-    def _no_lines(self) -> DataFrame:
-        texts = [StructField(name, StringType()) for name in (*RECEIVED_NAMES, "malformed_text")]
-        origin = [StructField("drop_date", DateType()), StructField("source_file", StringType())]
-        return local_frame(self._spark, StructType([*texts, *origin]))
+    def _form(self, name: str) -> Form:
+        profile = self._config.profile_of(name)
+        if profile is None:
+            raise AuditError(f"{name} is not read")
+        if id(profile) not in self._forms:
+            self._forms[id(profile)] = self._config.form_of(profile)
+        return self._forms[id(profile)]
 
 
 def _why_unreadable(drop: Drop) -> str | None:
@@ -243,8 +305,8 @@ def _why_unreadable(drop: Drop) -> str | None:
     return None
 
 
-def _why_headerless(file: LandedFile) -> str:
-    lacks = format_of(file.name).empty_file if file.size else "byte"
+def _why_headerless(file: LandedFile, form: Form) -> str:
+    lacks = form.empty_file if file.size else "byte"
     return f"file {file.name} has no {lacks}, and no manifest that states 0 rows for it"
 
 
@@ -257,6 +319,21 @@ def _is_near_drop(name: str) -> bool:
     return _drop_date(name) is None and _NEAR_DROP.fullmatch(name.strip()) is not None
 
 
+def _meant_date(name: str) -> dt.date | None:
+    """The date that a misspelled drop seems to mean; None if it means none."""
+    digits = re.findall(r"\d+", name)
+    text = (
+        "-".join(digits)
+        if len(digits) > 1
+        else re.sub(r"^(\d{4})(\d\d)(\d\d)$", r"\1-\2-\3", "".join(digits))
+    )
+    parts = text.split("-")
+    try:
+        return dt.date(*(int(part) for part in parts)) if len(parts) == 3 else None
+    except ValueError:
+        return None
+
+
 def _folder(date: dt.date) -> str:
     return f"{DROP_FOLDER_PREFIX}{date.isoformat()}"
 
@@ -267,15 +344,6 @@ def _drop_date(folder: str) -> dt.date | None:
         return dt.date.fromisoformat(match.group(1)) if match else None
     except ValueError:
         return None
-
-
-def _first_line(start: bytes, blank: str) -> tuple[str | None, bool]:
-    """First line that holds more than blanks, as Spark's reader finds it, and whether its end is there."""
-    lines = re.split(r"\r\n|\r|\n", start.decode("utf-8", errors="replace").removeprefix(BYTE_ORDER_MARK))
-    for position, line in enumerate(lines):
-        if line.strip(blank):
-            return line, position + 1 < len(lines)
-    return None, False
 
 
 def _literal_path(path: str) -> str:

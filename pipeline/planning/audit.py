@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
+from statistics import median
 
 from schemas.drops import IngestedDrop, Manifest, ManifestFile
+
+# The usual size of a drop is the median of so many drops of its weekday, if there are enough of them.
+_WEEKS, _FEWEST_WEEKS = 8, 4
+# A share of fewer lines says nothing.
+_FEWEST_LINES = 20
 
 
 def audit_drop(ingested: IngestedDrop, max_rejected_share: float) -> str | None:
@@ -15,6 +22,43 @@ def audit_drop(ingested: IngestedDrop, max_rejected_share: float) -> str | None:
         max_rejected_share: largest allowed share of rejected lines, from 0 to 1.
     """
     return _too_many_rejects(ingested, max_rejected_share) or _disagreement(ingested)
+
+
+def audit_size(
+    ingested: IngestedDrop, previous: int, of_weekday: Sequence[int], min_share: float
+) -> str | None:
+    """Returns why a drop is too small to be whole; None if it is not, or if its manifest states its rows.
+
+    Args:
+        ingested: the drop as ingested.
+        previous: accepted lines of the delivery that it replaces; 0 if there is none.
+        of_weekday: accepted lines of earlier drops of the same weekday, latest last.
+        min_share: smallest allowed share of the usual lines, from 0 to 1.
+    """
+    if _is_confirmed(ingested):
+        return None
+    latest = of_weekday[-_WEEKS:]
+    usual = previous or (median(latest) if len(latest) >= _FEWEST_WEEKS else 0)
+    if usual < _FEWEST_LINES or ingested.accepted >= min_share * usual:
+        return None
+    what = "the delivery that it replaces holds" if previous else "drops of its weekday usually hold"
+    limit = size_limit(min_share)
+    return (
+        f"{ingested.accepted:,} accepted lines, {what} {usual:,.0f} ({limit}): if it is whole, "
+        f"state the rows of its files in a manifest, or give --accept {ingested.drop.date}"
+    )
+
+
+def size_limit(min_share: float) -> str:
+    """The limit of :func:`audit_size`, as its reason names it."""
+    return f"audit.min_share_of_previous asks for {min_share:.2%}"
+
+
+def _is_confirmed(ingested: IngestedDrop) -> bool:
+    manifest = ingested.drop.manifest or Manifest()
+    stated = {file.name for file in manifest.files if file.rows is not None}
+    names = {file.name for file in ingested.drop.files}
+    return names <= stated if names else manifest.closed
 
 
 def _too_many_rejects(ingested: IngestedDrop, max_share: float) -> str | None:
@@ -40,7 +84,7 @@ def _rows_disagree(ingested: IngestedDrop, stated: ManifestFile) -> str | None:
     read = ingested.file_lines[stated.name]
     if stated.rows is None or stated.rows == read:
         return None
-    return f"manifest says {stated.rows} rows in {stated.name}, {read} were read"
+    return f"{stated.stated_by} says {stated.rows} rows in {stated.name}, {read} were read"
 
 
 def _amounts_disagree(ingested: IngestedDrop, stated: ManifestFile) -> str | None:
@@ -49,6 +93,7 @@ def _amounts_disagree(ingested: IngestedDrop, stated: ManifestFile) -> str | Non
     read = ingested.file_gross.get(stated.name, {})
     for currency in sorted(set(read) | set(stated.gross_amount)):
         expected, actual = stated.gross_amount.get(currency, Decimal(0)), read.get(currency, Decimal(0))
+        by, name = stated.stated_by, stated.name
         if expected != actual:
-            return f"manifest says gross_amount {expected} {currency} in {stated.name}, {actual} was read"
+            return f"{by} says gross_amount {expected} {currency} in {name}, {actual} was read"
     return None

@@ -21,6 +21,11 @@ CHUNK_SETTINGS = ("chunks.key", "chunks.ranges")
 # match.
 KEY_SETTINGS = ("business_day.timezone", "business_day.starts_at", "business_day.store_timezones")
 
+# What a lake did before a setting existed. A record without the setting stands for this value, so that a lake
+# keeps its behaviour, and no run has to say anything.
+_BEFORE: Values = {"deliveries": [], "landing.ignore": [], "nulls": [""], "text.normalize": "none"}
+NEW_LAKE_NORMALIZES = "nfc"
+
 
 class Change(StrEnum):
     """Why settings were recorded."""
@@ -176,13 +181,19 @@ def _change_of_all(changed: Iterable[str], described: str, wishes: Wishes) -> Ch
 def differing(pinned: Values, wanted: Values) -> list[str]:
     """Names of the settings that differ, sorted."""
     names = {*pinned, *wanted}
-    return sorted(name for name in names if pinned.get(name) != wanted.get(name))
+    return sorted(name for name in names if value_of(pinned, name) != value_of(wanted, name))
+
+
+def value_of(values: Values, name: str) -> Any:
+    """The value of a setting in a record; of one that the record is older than, what was done before."""
+    return values.get(name, _BEFORE.get(name))
 
 
 def describe_differences(pinned: Values, wanted: Values, names: Iterable[str]) -> str:
     """One line that names each setting, its value in the lake and in the run."""
     parts = [
-        f"{name} is {_shown(pinned.get(name))} in the lake, {_shown(wanted.get(name))} in this run"
+        f"{name} is {_shown(value_of(pinned, name))} in the lake, "
+        f"{_shown(value_of(wanted, name))} in this run"
         for name in names
     ]
     return "settings that decide content differ: " + "; ".join(parts)

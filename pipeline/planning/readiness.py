@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime as dt
 
 from schemas.drops import Drop
 
+# deploy/airflow/cymbal_airflow/readiness.py says the same.
+NOT_READ = (
+    "is not read: a drop holds *.csv, *.json and *.parquet files, files of a delivery profile, and no "
+    "sub-folder"
+)
 
-def why_not_ready(drop: Drop, endings: Sequence[str]) -> str | None:
+
+def why_not_ready(drop: Drop, last_date: dt.date | None = None) -> str | None:
     """Returns what a drop lacks, or which file in it no ingest would read.
 
     Args:
         drop: the drop, with its manifest read.
-        endings: endings of the files that an ingest reads.
+        last_date: latest drop date that may be read; None for any.
 
     Returns:
         The reason; None if the drop can be read. A drop with an invalid manifest counts as ready: waiting
         would not help, so its ingest fails.
     """
+    if last_date is not None and drop.date > last_date:
+        return (
+            f"its date is after {last_date}, the latest that landing.max_days_ahead allows today: rename the "
+            "folder if its year is mistyped"
+        )
     if drop.problem is not None:
         return None
     if drop.missing_files:
         return f"file {drop.missing_files[0]} of the manifest is not there"
-    return _file_left_out(drop, endings) or _nothing_there(drop)
+    return _file_left_out(drop) or _nothing_there(drop)
 
 
-def _file_left_out(drop: Drop, endings: Sequence[str]) -> str | None:
+def _file_left_out(drop: Drop) -> str | None:
     if drop.unrecognized_files:
-        name = drop.unrecognized_files[0]
-        *others, last = (f"*{ending}" for ending in endings)
-        return f"{name} is not read: a drop holds {', '.join(others)} and {last} files, and no sub-folder"
+        return f"{drop.unrecognized_files[0]} {NOT_READ}"
     if drop.is_closed and drop.files:
         return f"the manifest says closed, but file {drop.files[0].name} is there"
     if drop.unlisted_files:

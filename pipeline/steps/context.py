@@ -8,15 +8,18 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pyspark.sql import SparkSession
 
+from pipeline import clock
 from pipeline.lake.ledger import IngestAudit, Ledger
 from pipeline.lake.tables import Lake
 from pipeline.lake.tasks import TaskWatch
+from pipeline.landing.config import LandingConfig
 from pipeline.landing.landing import Landing
 from pipeline.planning.attempts import ChunkAttempt
-from pipeline.planning.pinned import Chunking, PinnedSettings
+from pipeline.planning.pinned import Chunking, PinnedSettings, value_of
 from pipeline.planning.reconciliation import Balance, ReconciliationKey
 from pipeline.planning.recovery import ChunkTasks
 from pipeline.settings import Settings
@@ -160,6 +163,7 @@ class Batch:
         republish: whether to publish dates again even if their inputs are unchanged.
         reingest: whether to ingest drops again even if their files are unchanged.
         from_now_on: whether changed settings, or another landing, apply to later deliveries only.
+        accepted: drop dates whose delivery may be far smaller than usual.
         pinned: the lake's settings that decide content.
         retain_at_least: hours that files must be kept, whatever the command says: another run may be alive.
         outcome: the outcome so far.
@@ -177,6 +181,7 @@ class Batch:
     republish: bool = False
     reingest: bool = False
     from_now_on: bool = False
+    accepted: frozenset[dt.date] = frozenset()
     pinned: PinnedSettings = field(default_factory=lambda: PinnedSettings([]))
     retain_at_least: float = 0.0
     outcome: Outcome = field(default_factory=Outcome)
@@ -188,7 +193,22 @@ class Batch:
         Raises:
             UsageError: the folder does not exist.
         """
-        return Landing(self.spark, self.settings.storage.landing, self.settings.received_names)
+        settings = self.settings
+        zone = settings.business_day.timezone
+        today = clock.now().astimezone(ZoneInfo(zone)).date()
+        records = self.pinned.records
+        config = LandingConfig(
+            columns=settings.columns,
+            profiles=settings.deliveries,
+            ignore=settings.landing.ignore,
+            nulls=settings.nulls,
+            is_normalized=bool(records) and value_of(records[-1].values, "text.normalize") == "nfc",
+            last_date=today + dt.timedelta(days=settings.landing.max_days_ahead),
+            time_zone=zone,
+            store_time_zones=settings.business_day.store_timezones,
+            currency_scales=settings.currency_scales,
+        )
+        return Landing(self.spark, settings.storage.landing, config)
 
     def drop_chunkings(self) -> dict[dt.date, Chunking]:
         """How the lines of each accepted delivery are split into chunks, by drop date."""
@@ -213,4 +233,5 @@ class Batch:
             day_starts_at=settings.business_day.starts_at,
             late_days=settings.late.days,
             history_before=settings.late.history_before,
+            valid_until=settings.currency_ends,
         )

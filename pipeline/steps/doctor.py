@@ -150,7 +150,7 @@ def _time_zone(batch: Batch) -> CheckResult:
 def _landing(batch: Batch) -> CheckResult:
     landing = batch.open_landing()
     dates = landing.dates()
-    near = landing.near_drops()
+    near = landing.strays()
     if near:
         return (
             CheckState.WARNING,

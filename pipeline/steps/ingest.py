@@ -11,7 +11,10 @@ from functools import partial
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
+from pipeline.lake.tasks import RowWatch
 from pipeline.landing.landing import Landing, unreadable_file
+from pipeline.landing.unpack import printable
+from pipeline.planning.audit import size_limit
 from pipeline.planning.staleness import DropState
 from pipeline.planning.windows import partition_spans, sized_windows
 from pipeline.steps.context import Batch
@@ -44,9 +47,9 @@ def ingest(batch: Batch, *, needs_every_day: bool = True) -> list[dt.date]:
     landing = batch.open_landing()
     _LOG.info("listing drops")
     requested = landing.drops(batch.requested.first, batch.requested.last)
-    batch.outcome.warnings += [f"{name} in the landing is no drop: left out" for name in landing.near_drops()]
+    batch.outcome.warnings += [f"{name} in the landing is no drop: left out" for name in landing.strays()]
     pending = _validated_before(batch)
-    drops = _with_pending(batch, landing, requested, pending)
+    drops = _without_cleared(batch, _with_pending(batch, landing, requested, pending))
     changed = [landing.with_manifest(drop) for drop in _split_changed(batch, drops, pending)]
     _check_landing(batch, landing, changed)
     fresh, not_ready = _split_ready(batch, landing, changed, _missing_days(batch, requested, needs_every_day))
@@ -62,6 +65,33 @@ def ingest(batch: Batch, *, needs_every_day: bool = True) -> list[dt.date]:
     if pending:
         revalidate_accepted(batch, pending)
     return not_ready
+
+
+def _without_cleared(batch: Batch, drops: list[Drop]) -> list[Drop]:
+    """The drops but those whose files were all deleted after they were ingested: they count as deleted drops.
+
+    A retention job deletes files and may leave their folders. A drop that is meant to be empty is closed by
+    its manifest.
+    """
+    known = batch.ledger.drops()
+    cleared = [
+        drop
+        for drop in drops
+        if not drop.files
+        and not drop.unrecognized_files
+        and drop.manifest_path is None
+        and drop.date in known
+        and known[drop.date].content
+        and not known[drop.date].is_in_trouble
+    ]
+    if cleared:
+        shown = ", ".join(str(drop.date) for drop in cleared[:3])
+        more = f" and {len(cleared) - 3:,} more" if len(cleared) > 3 else ""
+        batch.outcome.warnings.append(
+            f"no file is left of {len(cleared):,} ingested drops ({shown}{more}): as if they were deleted, "
+            "nothing changes"
+        )
+    return [drop for drop in drops if drop not in cleared]
 
 
 def check_all_validated(batch: Batch) -> None:
@@ -142,18 +172,27 @@ def _ingest_window(batch: Batch, landing: Landing, drops: list[Drop]) -> None:
     """Ingests drops in one commit. A drop with an unreadable file fails; the others are tried again."""
     batch.timetable.begin_window(drop.date for drop in drops)
     headers = read_headers(batch, landing, drops)
+    blank: dict[tuple[dt.date, str], int] = {}
     while headers:
         size = sum(drop.bytes for drop in headers) / 1e6
         _LOG.info(f"ingesting {len(headers):,} drops, {size:,.1f} MB{batch.timetable.left()}")
         try:
-            receive(
-                batch,
-                validate_received(landing.lines(headers), batch.terms),
-                headers,
-                _extra_columns(landing, headers),
-                partial(_spoiled, landing, tuple(headers)),
-            )
+            with RowWatch(batch.spark) as rows:
+                receive(
+                    batch,
+                    validate_received(landing.lines(headers), batch.terms),
+                    headers,
+                    _extra_columns(landing, headers),
+                    partial(_spoiled, landing, tuple(headers)),
+                    partial(_check_left_out, landing, headers, rows, blank),
+                )
+            batch.outcome.warnings += landing.notes_of_lines()
+            for ingested in batch.outcome.drops:
+                counts = (lines for (date, _), lines in blank.items() if date == ingested.drop.date)
+                ingested.blank_lines += sum(counts)
             return
+        except _RepeatedHeaderError as error:
+            batch.outcome.warnings += error.texts
         except (Py4JJavaError, PySparkException) as error:
             broken = _broken_drop(str(error), headers)
             if broken is None:
@@ -161,6 +200,40 @@ def _ingest_window(batch: Batch, landing: Landing, drops: list[Drop]) -> None:
             drop, name, cause = broken
             _fail(batch, drop, f"{name} cannot be read: {cause}", ExitCode.AUDIT)
             del headers[drop]
+
+
+class _RepeatedHeaderError(Exception):
+    """Files repeat their headers in their midst; the landing reads such lines from now on."""
+
+    def __init__(self, texts: list[str]) -> None:
+        super().__init__("; ".join(texts))
+        self.texts = texts
+
+
+def _check_left_out(
+    landing: Landing, headers: Headers, rows: RowWatch, blank: dict[tuple[dt.date, str], int]
+) -> None:
+    """Proves, before the commit, that the read left out the header of each file and no more but blank lines.
+
+    Spark's counts of rows read and written prove it at no cost. If they differ by more than the headers, a
+    scan of the text counts, by file, what was left out. It fills ``blank``: lines by drop date and file.
+
+    Raises:
+        _RepeatedHeaderError: lines were left out that repeat a header.
+    """
+    expected = landing.headers_left_out(headers)
+    if expected is not None and rows.left_out() == expected:
+        return
+    found = landing.count_left_out(headers)
+    blank |= {(file.drop_date, file.name): file.blank for file in found}
+    repeated = [file for file in found if file.headers > 1]
+    if repeated:
+        raise _RepeatedHeaderError(
+            [
+                f"drop {file.drop_date}: {file.headers - 1:,} lines of {file.name} repeat its header"
+                for file in repeated
+            ]
+        )
 
 
 def _spoiled(landing: Landing, drops: Iterable[Drop]) -> dict[dt.date, str]:
@@ -222,6 +295,9 @@ def _split_ready(
 ) -> tuple[list[Drop], list[dt.date]]:
     """Changed drops that can be read, and the dates of drops that are not ready."""
     reasons = dict.fromkeys(missing, "no such folder in the landing")
+    for name, date in landing.near_drops().items() if missing else ():
+        if date in reasons:
+            reasons[date] += f"; is {name!r} meant? Rename it"
     ready = []
     for drop in changed:
         reason = landing.why_not_ready(drop)
@@ -245,7 +321,18 @@ def _is_still_refused(batch: Batch, drop: Drop, state: DropState) -> bool:
         and state.fingerprint == drop.fingerprint
         and state.settings_sequence == batch.pinned.current.sequence
         and state.max_rejected_share == batch.settings.audit.max_rejected_share
+        and not (_is_about_size(state) and _is_size_allowed(batch, drop, state))
     )
+
+
+def _is_about_size(state: DropState) -> bool:
+    return "audit.min_share_of_previous" in (state.reason or "")
+
+
+def _is_size_allowed(batch: Batch, drop: Drop, state: DropState) -> bool:
+    """Whether a delivery that was refused for its size has to be audited again."""
+    limit = size_limit(batch.settings.audit.min_share_of_previous)
+    return drop.date in batch.accepted or limit not in (state.reason or "")
 
 
 def _plan_only(batch: Batch, landing: Landing, headers: Headers) -> None:
@@ -281,17 +368,19 @@ def read_headers(batch: Batch, landing: Landing, drops: list[Drop]) -> Headers:
         try:
             if drop.problem is not None:
                 raise AuditError(drop.problem)
-            headers[drop] = landing.headers(drop)
+            names = landing.headers(drop)
+            headers[landing.with_trailers(drop)] = names
         except AuditError as error:
             _fail(batch, drop, str(error), ExitCode.AUDIT)
             continue
         except NotReadyError as error:  # it changed after it was checked
             _fail(batch, drop, str(error), ExitCode.NOT_READY)
             continue
-        extra = landing.extra_columns(headers[drop])
+        extra = landing.extra_columns(names)
         if extra:
-            names = ", ".join(extra)
-            batch.outcome.warnings.append(f"drop {drop.date}: columns left out, not of the contract: {names}")
+            shown = ", ".join(extra)
+            batch.outcome.warnings.append(f"drop {drop.date}: columns left out, not of the contract: {shown}")
+    batch.outcome.warnings += [note for note in landing.notes if note not in batch.outcome.warnings]
     return headers
 
 
@@ -316,4 +405,4 @@ def _broken_drop(message: str, headers: Headers) -> tuple[Drop, str, str] | None
     causes = [line.strip() for line in message.splitlines() if line.strip().startswith("Caused by:")]
     cause = causes[-1].removeprefix("Caused by:").strip() if causes else "the file is truncated or damaged"
     drops = [drop for drop in headers if drop.date == file.drop_date]
-    return (drops[0], file.name, cause[:300]) if drops else None
+    return (drops[0], file.name, printable(cause[:300])) if drops else None

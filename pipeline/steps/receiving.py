@@ -21,15 +21,16 @@ from pipeline.lake.frames import local_frame
 from pipeline.lake.ledger import IngestAudit
 from pipeline.lake.tables import Commit
 from pipeline.landing.manifest import read_manifest
-from pipeline.planning.audit import audit_drop
+from pipeline.planning.audit import audit_drop, audit_size
 from pipeline.planning.reconciliation import EXACT, ZERO
 from pipeline.steps.context import Batch
 from pipeline.steps.publish_commit import ROLL_BACK
-from schemas.drops import DateContent, Drop, IngestedDrop, LandedFile, Manifest
+from schemas.drops import DateContent, Drop, IngestedDrop, LandedFile, Manifest, StoreContent
 from schemas.errors import UsageError
 from schemas.states import DropStatus, ExitCode, ValidationStatus
 from schemas.tables import RECEIVED_SALES, REFUSED_SALES
 from transforms.ingest_counts import count_ingested, count_reject_reasons
+from transforms.receipt_gaps import count_gaps
 
 _LOG = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ class Written:
         drops: its deliveries, counted, by drop date.
         audit: settings and limit that they were ingested under.
         is_own: whether this run wrote it; if not, this run completes an interrupted one.
+        accepted: drop dates whose delivery may be far smaller than usual.
+        min_share: smallest share of the usual lines that a delivery may hold.
         spoiled: why deliveries cannot be trusted, by drop date: they changed while they were read.
     """
 
@@ -58,6 +61,8 @@ class Written:
     drops: dict[dt.date, IngestedDrop]
     audit: IngestAudit
     is_own: bool = True
+    accepted: frozenset[dt.date] = frozenset()
+    min_share: float = 0.0
     spoiled: Reasons = field(default_factory=dict)
 
 
@@ -67,6 +72,7 @@ def receive(
     drops: Iterable[Drop],
     extra_columns: ExtraColumns | None = None,
     find_spoiled: Callable[[], Reasons] = dict,
+    check: Callable[[], None] | None = None,
     *,
     keeps_refused: bool = False,
 ) -> None:
@@ -79,6 +85,7 @@ def receive(
         extra_columns: names of received columns that the contract does not have, by drop date.
         find_spoiled: called after the write; returns the deliveries that changed while they were read, with
             the reason.
+        check: called between the write and the commit; an exception from it stops the commit.
         keeps_refused: whether ``bronze/refused_sales`` keeps the drops' refused lines.
 
     Raises:
@@ -89,7 +96,7 @@ def receive(
     before = batch.lake.version(RECEIVED_SALES) or 0
     audit = batch.ingest_audit()
     metadata = _metadata(batch, drops, extra, audit, before)
-    version = batch.lake.replace(RECEIVED_SALES, lines, [drop.date for drop in drops], metadata)
+    version = batch.lake.replace(RECEIVED_SALES, lines, [drop.date for drop in drops], metadata, check)
     _LOG.info("counting what was received")
     ingested = {
         drop.date: IngestedDrop(
@@ -99,7 +106,11 @@ def receive(
     }
     with batch.timetable.audit():
         _count(batch, version, ingested)
-        written = Written(version, before, batch.run_id, ingested, audit, spoiled=find_spoiled())
+        batch.outcome.warnings += [text for drop in ingested.values() for text in _null_words(drop)]
+        batch.outcome.warnings += _receipt_gaps(batch, version, ingested)
+        spoiled = {**_without_expected_stores(batch, ingested), **find_spoiled()}
+        written = Written(version, before, batch.run_id, ingested, audit, spoiled=spoiled)
+        written.accepted, written.min_share = batch.accepted, batch.settings.audit.min_share_of_previous
         _settle(batch, written, keeps_refused=keeps_refused)
 
 
@@ -121,6 +132,8 @@ def _metadata(
         "judged_by": batch.settings.rules_digest,
         "settings_sequence": audit.settings_sequence,
         "max_rejected_share": audit.max_rejected_share,
+        "min_share_of_previous": batch.settings.audit.min_share_of_previous,
+        "accepted": sorted(date.isoformat() for date in batch.accepted),
         "drops": {
             drop.date.isoformat(): {
                 "fingerprint": drop.fingerprint,
@@ -166,11 +179,25 @@ def _audit(batch: Batch, written: Written) -> None:
             drop.status, drop.reason = DropStatus.FAILED, written.spoiled[date]
             batch.outcome.fail(ExitCode.NOT_READY, f"drop {date} failed: {drop.reason}")
             continue
-        drop.reason = audit_drop(drop, written.audit.max_rejected_share)
+        drop.reason = audit_drop(drop, written.audit.max_rejected_share) or _too_small(batch, written, drop)
         if drop.reason is not None:
             drop.status = DropStatus.BLOCKED
             example = _example(batch, written.version, drop)
             batch.outcome.fail(ExitCode.AUDIT, f"drop {date} is blocked: {drop.reason}{example}")
+
+
+def _too_small(batch: Batch, written: Written, drop: IngestedDrop) -> str | None:
+    """Why a delivery may not be whole. What bronze kept of a drop was audited before."""
+    date = drop.drop.date
+    if date in written.accepted or (not drop.drop.files and drop.drop.known_fingerprint is not None):
+        return None
+    lines = {
+        other: sum(part.lines for part in state.content)
+        for other, state in sorted(batch.ledger.drops().items())
+        if state.accepted is not None
+    }
+    earlier = [count for other, count in lines.items() if other < date and other.weekday() == date.weekday()]
+    return audit_size(drop, lines.get(date, 0), earlier, written.min_share)
 
 
 def _keep_refused(batch: Batch, written: Written, refused: Reasons) -> None:
@@ -208,6 +235,8 @@ def _clear_refused(batch: Batch, dates: list[dt.date]) -> None:
 
 
 def _record(batch: Batch, written: Written) -> None:
+    # Before the drops: a run that finds a commit without its row of drops records both.
+    batch.ledger.record_stores(written.run_id, written.drops.values(), written.version, is_new=written.is_own)
     batch.ledger.record_drops(written.run_id, written.drops.values(), written.version, written.audit)
     if written.is_own:
         batch.outcome.drops += written.drops.values()
@@ -217,21 +246,34 @@ def _by_iso_date(reasons: Reasons) -> dict[str, str]:
     return {date.isoformat(): reason for date, reason in sorted(reasons.items())}
 
 
+def _null_words(drop: IngestedDrop) -> list[str]:
+    return [
+        f"drop {drop.drop.date}: {count:,} lines of {file} have a customer_id such as NULL, \\N or None, "
+        "taken as text and billed: name the word in nulls if it stands for nothing"
+        for file, count in sorted(drop.null_words.items())
+    ]
+
+
 def _count(batch: Batch, version: int, drops: dict[dt.date, IngestedDrop]) -> None:
     received = batch.lake.read_dates(RECEIVED_SALES, drops, version)
-    count_drops(received, drops)
+    count_drops(received, drops, by_store=True)
 
 
-def count_drops(received: DataFrame, drops: Mapping[dt.date, IngestedDrop]) -> None:
+def count_drops(
+    received: DataFrame, drops: Mapping[dt.date, IngestedDrop], *, by_store: bool = False
+) -> None:
     """Counts received lines and stores lines, rejects by reason, content and control totals in their drops.
 
     Args:
         received: lines of ``bronze/received_sales``.
         drops: their drops, by drop date, not counted yet.
+        by_store: whether to count the accepted lines of each store too, in the same scan.
     """
     contents: dict[dt.date, dict[Any, _Content]] = {date: defaultdict(_Content) for date in drops}
-    for row in count_ingested(received).collect():
+    for row in count_ingested(received, by_store=by_store).collect():
         _add_receipt(drops[row.drop_date], contents[row.drop_date], row)
+        if by_store and row.store_id is not None:
+            _add_store(drops[row.drop_date].stores.setdefault(row.store_id, StoreContent()), row)
     for date, parts in contents.items():
         drops[date].content = [part.of(*key) for key, part in sorted(parts.items())]
     if any(drop.rejected for drop in drops.values()):
@@ -248,7 +290,9 @@ class _Content:
 
     def of(self, business_date: dt.date, sale_date: dt.date, is_adjustment: bool) -> DateContent:
         digest = f"{self.high:x}.{self.low:x}"
-        return DateContent(business_date, sale_date, is_adjustment, self.lines, digest, self.gross)
+        # In order of the currencies: contents are compared as text, and Spark's groups come in any order.
+        gross = dict(sorted(self.gross.items()))
+        return DateContent(business_date, sale_date, is_adjustment, self.lines, digest, gross)
 
 
 def _add_receipt(drop: IngestedDrop, contents: dict[Any, _Content], row: Any) -> None:
@@ -256,6 +300,8 @@ def _add_receipt(drop: IngestedDrop, contents: dict[Any, _Content], row: Any) ->
     drop.file_lines[row.source_file] += row.lines
     if row.validation_status == ValidationStatus.ACCEPTED:
         drop.accepted += row.lines
+        if row.null_words:
+            drop.null_words[row.source_file] += row.null_words
         part = contents[(row.business_date, row.sale_date, row.is_adjustment)]
         part.lines += row.lines
         part.low += row.digest_low
@@ -266,6 +312,54 @@ def _add_receipt(drop: IngestedDrop, contents: dict[Any, _Content], row: Any) ->
     if row.currency is not None:
         totals = drop.file_gross.setdefault(row.source_file, {})
         totals[row.currency] = EXACT.add(totals.get(row.currency, ZERO), row.gross)
+
+
+def _add_store(store: StoreContent, row: Any) -> None:
+    store.lines += row.lines
+    store.gross[row.currency] = EXACT.add(store.gross.get(row.currency, ZERO), row.gross)
+    # Spark hands timestamps over in the zone of this process, without naming it.
+    first, last = row.first_sold_at.astimezone(dt.UTC), row.last_sold_at.astimezone(dt.UTC)
+    store.first_sold_at = min(first, store.first_sold_at or first)
+    store.last_sold_at = max(last, store.last_sold_at or last)
+
+
+def _without_expected_stores(batch: Batch, drops: Mapping[dt.date, IngestedDrop]) -> Reasons:
+    """Deliveries that lack an expected store and therefore are not ready; or warns of them.
+
+    What bronze kept of a drop was checked before, and a closed drop is meant to be empty.
+    """
+    reasons: Reasons = {}
+    for date, drop in drops.items():
+        if not drop.drop.files:
+            continue
+        missing = [
+            store.store_id
+            for store in batch.settings.expected_stores
+            if store.is_expected(date) and store.store_id not in drop.stores
+        ]
+        if missing:
+            shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5:,} more" if len(missing) > 5 else "")
+            reasons[date] = f"no accepted line of expected stores: {shown}"
+    if batch.settings.stores.missing == "block":
+        return {date: f"{reason} (stores.missing: block)" for date, reason in reasons.items()}
+    batch.outcome.warnings += [f"drop {date}: {reason}" for date, reason in reasons.items()]
+    return {}
+
+
+def _receipt_gaps(batch: Batch, version: int, drops: Mapping[dt.date, IngestedDrop]) -> list[str]:
+    """Tells the stores whose receipt numbers jump, if the config says that they do not."""
+    if not batch.settings.stores.gapless:
+        return []
+    gaps: dict[dt.date, list[Any]] = defaultdict(list)
+    received = batch.lake.read_dates(RECEIVED_SALES, drops, version)
+    for row in count_gaps(received).orderBy("drop_date", "store_id").collect():
+        gaps[row.drop_date].append(row)
+    return [
+        f"drop {date}: receipt numbers of stores jump: "
+        + ", ".join(f"{row.store_id} lacks {row.missing:,}, the first after {row.after}" for row in rows[:5])
+        + (", ..." if len(rows) > 5 else "")
+        for date, rows in sorted(gaps.items())
+    ]
 
 
 def _example(batch: Batch, version: int, drop: IngestedDrop) -> str:
@@ -292,9 +386,11 @@ def _recover(batch: Batch, commit: Commit, later: list[Commit]) -> None:
     _count(batch, commit.version, drops)
     before = int(metadata.get("before", commit.version - 1))
     written = Written(commit.version, before, str(metadata["run_id"]), drops, audit, is_own=False)
+    written.accepted = frozenset(map(dt.date.fromisoformat, metadata.get("accepted", ())))
+    written.min_share = float(metadata.get("min_share_of_previous", 0.0))
     rolled_back = [other for other in later if other.metadata.get("of") == commit.version]
     if not rolled_back:
-        written.spoiled = _spoiled_since(batch, drops)
+        written.spoiled = {**_without_expected_stores(batch, drops), **_spoiled_since(batch, drops)}
         _settle(batch, written)
         return
     spoiled = rolled_back[0].metadata.get("spoiled", ())

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from pipeline.planning.pinned import PinnedSettings, SettingsRecord, Wishes, decide_change
+from typing import Any
+
+from pipeline.planning.pinned import (
+    NEW_LAKE_NORMALIZES,
+    PinnedSettings,
+    SettingsRecord,
+    Wishes,
+    decide_change,
+    value_of,
+)
 from pipeline.steps.context import Batch
 from pipeline.steps.gold import recover_builds
 from pipeline.steps.publish_commit import RECOUNT, ROLL_BACK
@@ -66,7 +75,8 @@ def pin_settings(batch: Batch, wishes: Wishes) -> SettingsRecord | None:
     Raises:
         UsageError: they differ, and the command does not say what to do.
     """
-    kept, wanted = batch.ledger.settings(), batch.settings.pinned
+    kept = batch.ledger.settings()
+    wanted = _wanted(batch, kept)
     if kept is None and any(drop.accepted is not None for drop in batch.ledger.drops().values()):
         raise UsageError(
             "the lake has no pinned settings, since its migration was cut off: run migrate_tables"
@@ -79,3 +89,13 @@ def pin_settings(batch: Batch, wishes: Wishes) -> SettingsRecord | None:
         records.append(record)
     batch.pinned = PinnedSettings(records)
     return record
+
+
+def _wanted(batch: Batch, kept: PinnedSettings | None) -> dict[str, Any]:
+    """The settings of the run; where the config leaves one to the lake, what the lake has."""
+    wanted = dict(batch.settings.pinned)
+    if wanted["text.normalize"] is None:
+        wanted["text.normalize"] = (
+            value_of(kept.current.values, "text.normalize") if kept else NEW_LAKE_NORMALIZES
+        )
+    return wanted

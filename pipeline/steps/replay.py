@@ -135,5 +135,6 @@ def _validated(batch: Batch, landing: Landing, landed: list[Drop], gone: list[dt
     parts = [validated_kept(batch, gone)]
     if landed:
         headers = read_headers(batch, landing, landed)
+        landing.count_left_out(headers)  # from now on, it reads lines that repeat a header
         parts.append(validate_received(landing.lines(headers), batch.terms))
     return reduce(DataFrame.unionByName, parts)

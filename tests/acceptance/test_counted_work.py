@@ -88,6 +88,7 @@ FIRST_COMMITS = {
     "gold/weekly_product_sales": 2,
     "gold/invoices": 2,
     "ledger/drops": 2,
+    "ledger/stores": 2,
     "ledger/dates": 2,
     "ledger/runs": 3,  # running, done
     "ledger/chunks": 2,

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel
 
 from pipeline.planning.progress import VERSION, EventKind, Phase, RunProgress, TaskEvent, TaskProgress
+from pipeline.profiles import DeliveryProfile, RecordType
 from pipeline.settings import Settings
 from schemas.lake import TABLES
 from schemas.landing import RECEIVED_COLUMNS, RECEIVED_NAMES
@@ -63,6 +64,20 @@ def test_every_config_key_is_listed_with_its_default() -> None:
         name: yaml.safe_load(text.strip("`")) for name, text in _rows(_page("config").partition("## ")[0])
     }
     assert documented == flat
+
+
+def test_every_key_of_a_profile_is_listed_with_its_default() -> None:
+    page = _page("delivery-profiles")
+    documented = dict(_rows(_section(page, "## Keys")))
+    assert list(documented) == list(DeliveryProfile.model_fields)
+    said = {"files": "required", "thousands": "none", "nulls": "the config's `nulls"}
+    for name, field in DeliveryProfile.model_fields.items():
+        default = {} if field.default_factory else field.default
+        text = (
+            "null" if default is None else str(default).lower() if default in (True, False) else str(default)
+        )
+        assert documented[name] == said.get(name, text), name
+    assert [name for name, _ in _rows(_section(page, "## Record types"))] == list(RecordType.model_fields)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.ingest_sales import JOB as INGEST_SALES
+from pipeline.landing.config import LandingConfig
 from pipeline.landing.landing import Landing, unreadable_file
-from schemas.landing import RECEIVED_NAMES
+from pipeline.planning.readiness import NOT_READ
 from schemas.tables import LEDGER_DROPS, LEDGER_RUNS, RECEIVED_SALES
 from tests.jobs.shop import Ran, Shop, line
 from tests.support.landing import csv_text, drop_folder
@@ -59,7 +60,6 @@ def _empty_folder(shop: Shop, date: str) -> None:
 
 
 SALES = csv_text([sold_on("2026-03-01", "other")]).encode()
-NOT_READ = "is not read: a drop holds *.csv, *.csv.gz and *.json files, and no sub-folder"
 NO_ROWS = "and no manifest that states 0 rows for it"
 NOT_READY: dict[str, tuple[Callable[[Shop, str], None], str]] = {
     "2026-03-02": (_only(b""), f"file sales.csv has no byte, {NO_ROWS}"),
@@ -72,7 +72,7 @@ NOT_READY: dict[str, tuple[Callable[[Shop, str], None], str]] = {
     "2026-03-09": (_only(b"\x00" * 600, "sales.json"), f"file sales.json has no line, {NO_ROWS}"),
     "2026-03-10": (_also(b"\xef\xbb\xbf\n"), f"file more.csv has no header, {NO_ROWS}"),
     "2026-03-11": (_also(b"not a delivery", "readme.txt"), f"readme.txt {NOT_READ}"),
-    "2026-03-12": (_only(SALES, "SALES.CSV"), f"SALES.CSV {NOT_READ}"),
+    "2026-03-12": (_also(SALES, "sales.csv.7z"), f"sales.csv.7z {NOT_READ}"),
     "2026-03-13": (_also(SALES, "store=S02/sales.csv"), f"store=S02/ {NOT_READ}"),
     "2026-03-14": (_empty_folder, f"store=S02/ {NOT_READ}"),
     "2026-03-15": (_also(SALES, "drop_date=2026-03-15/sales.csv"), f"drop_date=2026-03-15/ {NOT_READ}"),
@@ -113,13 +113,14 @@ def _land_beside(shop: Shop) -> None:
     archive.mkdir(parents=True)
     (archive / "old.csv").write_bytes(SALES)
     shutil.copytree(archive, shop.landing / "_archive" / "drop_date=2026-03-25")
-    for name in NEARLY[:-1]:
+    for name in NEARLY[1:-1]:
         (shop.landing / name).mkdir()
         (shop.landing / name / "sales.csv").write_bytes(SALES)
     (shop.landing / NEARLY[-1]).write_bytes(SALES)
 
 
 NEARLY = (
+    "archive",
     "drop_date=2026-3-3",
     "drop_date=20260304",
     "drop_date=2026-03-05 ",
@@ -283,7 +284,7 @@ def test_a_listing_of_all_and_of_one_day_find_the_same(shop: Shop, monkeypatch: 
     for date in ("2026-03-02", "2026-03-13", "2026-03-15"):
         NOT_READY[date][0](shop, date)
     _land_beside(shop)
-    landing = Landing(shop.spark, str(shop.landing), {name: name for name in RECEIVED_NAMES})
+    landing = Landing(shop.spark, str(shop.landing), LandingConfig())
     by_folder = [(drop.date, drop.fingerprint) for drop in landing.drops(None, None)]
     monkeypatch.setattr(type(landing._files), "is_on_this_host", False)
     at_once = [(drop.date, drop.fingerprint) for drop in landing.drops(None, None)]

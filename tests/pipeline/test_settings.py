@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pipeline.settings import Settings, load_settings
+from pipeline.settings import ExpectedStore, Settings, load_settings
 from schemas.errors import UsageError
 from schemas.landing import RECEIVED_NAMES
 from schemas.states import ExitCode
@@ -258,3 +258,54 @@ def test_a_catalogs_schema_is_named_alone_or_with_its_catalog(name: str) -> None
 def test_what_is_no_schemas_name_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match=r"storage\.catalog = .*: must be a schema of a catalog"):
         load(f"storage.catalog={name}")
+
+
+@pytest.mark.parametrize(
+    ("date", "is_expected"),
+    [
+        ("2026-03-02", True),  # a Monday, the first day
+        ("2026-03-01", False),
+        ("2026-03-03", False),
+        ("2026-03-09", True),
+        ("2026-03-16", False),
+    ],
+)
+def test_a_store_is_expected_on_its_days_from_its_first_to_its_last(date: str, is_expected: bool) -> None:
+    store = ExpectedStore(store_id="7", days=("mon",), opened=dt.date(2026, 3, 2), closed=dt.date(2026, 3, 9))
+    assert store.is_expected(dt.date.fromisoformat(date)) == is_expected
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("[7]", "expected_stores.0"),
+        ('["7", {store_id: "7"}]', "store '7' stands twice"),
+        ('[{store_id: "7", days: [monday]}]', "'mon', 'tue'"),
+        ("no/such.yaml", "file no/such.yaml: No such file"),
+        ("7", "must be a list of stores"),
+    ],
+)
+def test_expected_stores_must_be_of_their_form(value: str, problem: str) -> None:
+    assert problem in refused(f"expected_stores={value}")
+
+
+def test_a_currency_may_have_a_last_sale_date_and_is_pinned_with_it() -> None:
+    settings = load("currencies=[USD, {code: HRK, valid_until: 2022-12-31}]")
+    assert settings.currency_scales == {"USD": 2, "HRK": 2}
+    assert settings.currency_ends == {"HRK": dt.date(2022, 12, 31)}
+    assert {"code": "HRK", "valid_until": "2022-12-31"} in settings.pinned["currencies"]
+    plain = load("currencies=[USD, HRK]")
+    assert plain.pinned["currencies"] == ["HRK", "USD"]
+    assert settings.rules_digest != plain.rules_digest
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("[{code: HRX, valid_until: 2022-12-31}]", "'HRX' must be an ISO 4217"),
+        ("[{code: HRK, valid_until: soon}]", "valid_until"),
+        ("[HRK, {code: HRK, valid_until: 2022-12-31}]", "'HRK' stands twice"),
+    ],
+)
+def test_the_last_sale_date_of_a_currency_must_be_of_its_form(value: str, problem: str) -> None:
+    assert problem in refused(f"currencies={value}")

@@ -24,6 +24,36 @@ sys.exit(int(sys.argv[2]))
 """
 
 
+@pytest.mark.parametrize("locale", ["C", "POSIX", ""])
+def test_java_reads_file_names_as_utf_8_in_a_posix_locale(locale: str, java_home: Path) -> None:
+    inherited = {name: value for name, value in os.environ.items() if name not in ("LANG", "LC_CTYPE")}
+    script, java = str(ROOT / "scripts" / "environment.sh"), str(java_home / "bin" / "java")
+    told = subprocess.run(
+        ["bash", "-c", 'source "$0" && exec "$1" -XshowSettings:properties -version', script, java],
+        env={**inherited, "LC_ALL": locale},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "sun.jnu.encoding = UTF-8" in told.stderr
+
+
+def test_a_locale_of_the_users_own_stays() -> None:
+    told = subprocess.run(
+        ["bash", "-c", 'source "$0" && echo "$LC_ALL"', str(ROOT / "scripts" / "environment.sh")],
+        env={**os.environ, "LC_ALL": "de_DE.UTF-8"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout == "de_DE.UTF-8\n"
+
+
+@pytest.fixture
+def java_home() -> Path:
+    return Path(os.environ["JAVA_HOME"])
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout with a job of the test's own, sharing what this one has set up."""

@@ -173,6 +173,18 @@ def judged(
     return rows_of(validate_received(received_frame(spark, numbered(lines, "line")), terms), "line")
 
 
+def test_a_currency_is_allowed_to_its_last_sale_date(spark: SparkSession) -> None:
+    times = {
+        "HRK": ["2026-11-20T23:30:00-05:00", "2026-11-21T00:30:00-05:00"],
+        "USD": ["2026-11-21T09:00:00Z"],
+    }
+    lines = [LINE(sold_at=at, currency=code) for code, moments in times.items() for at in moments]
+    lines.append(LINE(sold_at="never", currency="HRK"))
+    terms = ValidationConfig(scales={"USD": 2, "HRK": 2}, valid_until={"HRK": dt.date(2026, 11, 20)})
+    found = [row["reject_reasons"] for row in judged(spark, lines, terms)]
+    assert found == [[], ["currency_not_allowed"], [], ["bad_sold_at"]]
+
+
 def test_each_reason_alone_and_several_together_sorted(hand_made: DataFrame) -> None:
     found = rows_of(hand_made, "reasons")
     for (line, reasons), row in zip(REASONS, found, strict=True):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import yaml
 from airflow.sdk import BaseSensorOperator, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -39,12 +41,21 @@ class DropReadySensor(BaseSensorOperator):
             )
         # fsspec calls S3 by this scheme, Hadoop by the other.
         folder = ObjectStoragePath(landing.replace("s3a://", "s3://", 1)) / f"drop_date={self.drop_date}"
-        reason = _check(folder)
+        reason = _check(folder, *_patterns(Site.current().config))
         self.log.info("%s: %s", folder, reason or "ready")
         return reason is None
 
 
-def _check(folder: ObjectStoragePath) -> str | None:
+def _patterns(config: str | None) -> tuple[list[str], list[str]]:
+    """File names that the config's delivery profiles match, and those that it ignores."""
+    if config is None or "://" in config:
+        return [], []
+    content = yaml.safe_load(Path(config).read_text(encoding="utf-8")) or {}
+    profiles = [str(profile["files"]) for profile in content.get("deliveries") or []]
+    return profiles, [str(pattern) for pattern in (content.get("landing") or {}).get("ignore") or []]
+
+
+def _check(folder: ObjectStoragePath, profiles: list[str], ignored: list[str]) -> str | None:
     try:
         names = {path.name for path in folder.iterdir()}
         manifest = (folder / MANIFEST_NAME).read_text() if MANIFEST_NAME in names else None
@@ -52,4 +63,4 @@ def _check(folder: ObjectStoragePath) -> str | None:
         return "no such folder, or its files were moved just now"
     except UnicodeDecodeError:
         return None  # the ingest reports what is wrong with the manifest
-    return why_not_ready(names, manifest)
+    return why_not_ready(names, manifest, profiles, ignored)

@@ -1,17 +1,17 @@
-"""The file formats that a drop may hold: one module each, and one entry of FORMATS."""
+"""The formats that a drop may hold: one module each, and one entry of FORMATS."""
 
 from __future__ import annotations
 
-from pipeline.landing.formats.base import Format
+from pipeline.landing.formats.base import Form
 from pipeline.landing.formats.csv_text import CsvText
+from pipeline.landing.formats.fixed_width import FixedWidth
 from pipeline.landing.formats.json_lines import JsonLines
+from pipeline.landing.formats.parquet_file import ParquetFile
+from pipeline.profiles import FormatName
 
-FORMATS: tuple[Format, ...] = (CsvText(), JsonLines())
-
-# Endings of the files that an ingest reads; every other file keeps its drop from being read.
-ENDINGS: tuple[str, ...] = tuple(ending for file_format in FORMATS for ending in file_format.endings)
-
-
-def format_of(name: str) -> Format:
-    """The format of a file whose name has one of ENDINGS."""
-    return next(file_format for file_format in FORMATS if name.endswith(file_format.endings))
+FORMATS: dict[FormatName, type[Form]] = {
+    "csv": CsvText,
+    "jsonl": JsonLines,
+    "parquet": ParquetFile,
+    "fixed_width": FixedWidth,
+}

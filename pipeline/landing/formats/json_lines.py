@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
-from pipeline.landing.formats.base import BYTE_ORDER_MARK, Format, Source, origin
-from schemas.landing import names_of
+from pipeline.landing.formats.base import BYTE_ORDER_MARK, FileStart, Form, HeadedFile, Header, Source
+from pipeline.landing.formats.text_lines import first_line, headers_left_out, read_records
+from pipeline.landing.records import Recipe, records
+from pipeline.landing.unpack import UNREADABLE, printable
+from pipeline.profiles import DeliveryProfile
+from schemas.errors import AuditError
+from schemas.landing import RECEIVED_COLUMNS, RECEIVED_NAMES, names_of
+from transforms.delivered import FieldForms, in_contract_form
 
+# Keys are looked for in lines of so many characters.
+_READ_FOR_KEYS = 1 << 20
 _BLANK = " \t\r"
 _SPACE = r"[ \t\r]"
 # Matches a quoted text, which is kept, or a number that is a value and no key. Every quantifier is
@@ -23,47 +32,125 @@ _TEXT_OR_NUMBER = (
 _MAX_CHARACTERS = 2**31 - 1
 
 
-class JsonLines(Format):
+class JsonLines(Form):
     """One JSON object a line; a line without a key holds null there."""
 
-    endings = (".json",)
     empty_file = "line"
-    has_header = False
 
-    def columns(self, where: str, first_line: str, received_names: Mapping[str, str]) -> tuple[str, ...]:
-        """Keys of the first line; if it is no object, the file still has lines, each judged by itself."""
-        try:
-            content = json.loads(first_line)
-        except (ValueError, RecursionError):
-            content = None
-        if not isinstance(content, dict) or not content:
-            return ("",)
+    def __init__(
+        self, profile: DeliveryProfile, received_names: Mapping[str, str], forms: FieldForms
+    ) -> None:
+        """Takes the profile, the names of its columns and the forms of its fields."""
+        super().__init__(profile, received_names, forms)
+        self.recipe = Recipe(encoding=profile.encoding, skip_first=profile.skip_first, has_header=False)
+
+    def header(self, start: FileStart) -> Header:
+        """Keys of the file's first lines; each column of the contract must be the key of one of them.
+
+        A line that is no object is a line, rejected by itself.
+        """
+        if first_line(start, self.recipe) is None:
+            return Header()
+        lines, is_whole = self._first_lines(start)
+        keys: dict[str, None] = {}
+        objects = 0
+        for line in lines:
+            content = _object_of(line)
+            objects += content is not None
+            keys |= dict.fromkeys(content or ())
         # Messages and tables cannot hold a lone surrogate: show its escape.
-        return tuple(name.encode("utf-8", "backslashreplace").decode() for name in content)
+        names = tuple(name.encode("utf-8", "backslashreplace").decode() for name in keys)
+        if objects:
+            seen = "its lines have" if is_whole else f"its first {objects:,} lines have"
+            self.check_columns(start.where, names, held_by=seen)
+        return Header(names or ("",))
 
-    def lines(self, source: Source, columns: Sequence[str], paths: list[str]) -> DataFrame:
+    def _first_lines(self, start: FileStart) -> tuple[list[str], bool]:
+        """Lines of the first megabyte, and whether these are all."""
+        lines: list[str] = []
+        left = _READ_FOR_KEYS
+        try:
+            for part in start.parts():
+                for line in records(part, self.recipe):
+                    lines.append(line)
+                    left -= len(line)
+                    if left < 0:
+                        return lines, False
+        except UNREADABLE as error:
+            raise AuditError(f"{start.where}: cannot be read: {printable(str(error))}") from None
+        return lines, True
+
+    def lines(self, source: Source, files: Sequence[HeadedFile]) -> DataFrame:
         """Lines of files, whatever keys they have."""
-        text = source.spark.read.option("basePath", source.root).text(paths)
+        found = read_records(source, files, self.recipe, '"', _holds_text)
         # Cut the mark off as a prefix: btrim would also remove single bytes of it.
         marked = F.col("value").startswith(BYTE_ORDER_MARK)
         value = F.when(marked, F.substring("value", 2, _MAX_CHARACTERS)).otherwise(F.col("value"))
         stripped = F.btrim(value, F.lit(_BLANK))
         # Brackets make a second object on the line an error; without them the parser ignores it.
         # A variant keeps the digits of most numbers; a JSON parse to text goes through floating point.
-        exact = F.when(
-            stripped.rlike(_altered_numbers(source.received_names)), _with_numbers_as_text(stripped)
-        )
+        exact = F.when(stripped.rlike(_altered_numbers(self.received_names)), _with_numbers_as_text(stripped))
         parsed = F.try_parse_json(F.concat(F.lit("["), F.coalesce(exact, stripped), F.lit("]")))
-        lines = text.filter(stripped != "").withColumns({"line": stripped, "parsed": parsed})
+        lines = found.filter(stripped != "").withColumns({"line": stripped, "parsed": parsed})
         is_object = F.col("line").startswith("{") & F.coalesce(
             F.try_variant_get("parsed", "$[1]", "variant").isNull() & F.col("parsed").isNotNull(),
             F.lit(False),
         )
-        fields = [
-            F.try_variant_get("parsed", f"$[0]['{received}']", "string").alias(name)
-            for name, received in source.received_names.items()
+        malformed = F.when(~is_object, F.col("line")).alias("malformed_text")
+        fields = [self._field(name).alias(name) for name in RECEIVED_NAMES]
+        read = self._observed(lines.select(*fields, malformed, "drop_date", "source_file", "parsed"))
+        return in_contract_form(read.drop("parsed"), self.forms)
+
+    def headers_left_out(self, files: Sequence[HeadedFile]) -> int | None:
+        """None are left out, unless a file is read whole."""
+        return headers_left_out(files, self.recipe)
+
+    def _observed(self, read: DataFrame) -> DataFrame:
+        """Counts the lines that lack an optional key, in the same pass: an update may rename it."""
+        self.observation = Observation()
+        metrics = []
+        for name in self._optional():
+            lacks = F.col("malformed_text").isNull() & F.col(name).isNull() & self._has_no_key(name)
+            metrics += [
+                F.count_if(lacks).alias(f"{name}_lines"),
+                F.collect_set(F.when(lacks, F.col("source_file"))).alias(f"{name}_files"),
+            ]
+        return read.observe(self.observation, *metrics) if metrics else read
+
+    def notes_of_lines(self) -> list[str]:
+        """Tells the optional keys that some lines lack; a missing required one rejects its line."""
+        found = {} if self.observation is None else self.observation.get
+        return [
+            f"{found[f'{name}_lines']:,} lines of {', '.join(sorted(found[f'{name}_files'])[:3])} have no "
+            f"key {self.received_names[name]!r} and are read without it"
+            for name in self._optional()
+            if found.get(f"{name}_lines")
         ]
-        return lines.select(*fields, F.when(~is_object, F.col("line")).alias("malformed_text"), *origin())
+
+    def _optional(self) -> list[str]:
+        return [c.name for c in RECEIVED_COLUMNS if not c.required and c.name in self.received_names]
+
+    def _has_no_key(self, name: str) -> Column:
+        return F.try_variant_get("parsed", f"$[0]['{self.received_names[name]}']", "variant").isNull()
+
+    def _field(self, name: str) -> Column:
+        received = self.received_names.get(name)
+        if received is None:
+            return F.lit(None).cast("string")
+        return F.try_variant_get("parsed", f"$[0]['{received}']", "string")
+
+
+def _holds_text(value: Column) -> Column:
+    return value != ""
+
+
+def _object_of(line: str) -> dict[str, Any] | None:
+    """The object that a line holds; None if it holds none."""
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) and content else None
 
 
 def _with_numbers_as_text(line: Column) -> Column:
@@ -77,7 +164,7 @@ def _altered_numbers(received_names: Mapping[str, str]) -> str:
     It takes a number with an exponent, or of more than 38 digits, as floating point, and lets go of the zeros
     at the end of a fraction, which tell one id from another. A key may also be written in escapes.
     """
-    texts = [received_names[name] for name in names_of("text")]
+    texts = [received_names[name] for name in names_of("text") if name in received_names]
     names = "|".join(f"\\Q{name}\\E" for name in texts)
     colon, digits = rf'"{_SPACE}*:{_SPACE}*-?', "[0-9]+[.]?[0-9]*"
     return rf'"(?:{names}){colon}(?:[0-9]+[.eE]|(?<=-)0)|{colon}(?:{digits}[eE]|[0-9.]{{39}})|\\u'

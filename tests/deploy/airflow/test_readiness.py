@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from pipeline.landing.formats import ENDINGS
+from pipeline.profiles import COMPRESSIONS, CONTRACT_ENDINGS, contract_profile
 from tests.jobs.shop import Shop, line
 
 DATE = "2026-03-02"
@@ -54,7 +54,18 @@ def _readiness() -> ModuleType:
 
 
 def test_the_sensor_knows_the_formats_that_the_ingest_reads() -> None:
-    assert _readiness()._ENDINGS == ENDINGS
+    sensor = _readiness()
+    for ending in (*CONTRACT_ENDINGS, ".txt", ".CSV"):
+        for compression in ("", *COMPRESSIONS, ".GZ", ".7z"):
+            name = f"sales{ending}{compression}"
+            assert (sensor.why_not_ready([name], None) is None) == (contract_profile(name) is not None), name
+
+
+def test_the_sensor_takes_the_patterns_of_the_config() -> None:
+    why_not_ready = _readiness().why_not_ready
+    assert why_not_ready(["Filiale_7.TXT"], None) is not None
+    assert why_not_ready(["Filiale_7.TXT"], None, profiles=["filiale_*.txt"]) is None
+    assert why_not_ready(["sales.csv", "README.md"], None, ignored=["readme*"]) is None
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -88,7 +88,7 @@ def _land_odd(shop: Shop) -> None:
     )
     shop.land_bytes("2026-03-10", latin)
     good = csv_text([sold_on("2026-03-11"), sold_on("2026-03-11", "2")]).encode()
-    shop.land_bytes("2026-03-11", good + b"x" * 10_000_000 + b"\n" + b"," * 30_000 + b"\n")
+    shop.land_bytes("2026-03-11", good + b"x" * 10_000_000 + b"\n" + b"x," * 30_000 + b"\n")
     shop.land("2026-03-12")
     with_more = csv_text([{**sold_on("2026-03-13"), "till": "9"}], ["till", *RECEIVED_NAMES])
     shop.land_bytes("2026-03-13", with_more.encode())

@@ -1,0 +1,195 @@
+"""Turns what was found of a file into a profile, with the evidence for each line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from schemas.landing import RECEIVED_COLUMNS, RETURN, SALE, names_of
+from scripts.profiling.kinds import CONTRACT_NUMBER, number_form, share_of, time_form, words_for_nothing
+from scripts.profiling.names import columns_of, line_types_of
+from scripts.profiling.sniff import Found
+
+_TYPES_OF_RECORDS = 4
+_NEARLY_ALL = 0.9
+_KIND_FORMS = {
+    "integer": r"\d{1,10}",
+    "quantity": r"[+-]?[\d.,' ]+",
+    "amount": r"[+-]?[\d.,' ]+",
+    "currency": r"[A-Z]{3}",
+    "line_type": r"[A-Za-z]{1,10}",
+}
+
+
+def propose(found: Found) -> list[str]:
+    """Adds the keys that follow from names and values to what was found.
+
+    Returns:
+        What a person has to decide, one line each.
+    """
+    if found.format == "csv":
+        _name_columns(found)
+    columns = _columns_by_value(found) if found.format == "fixed_width" else columns_of(found.names)
+    renamed = {column: name for column, name in columns.items() if column != name}
+    if found.format == "fixed_width":
+        places = {column: [int(n) for n in name.split("-")] for column, name in columns.items()}
+        found.say("positions", places, "by their values; name the others below")
+    elif renamed:
+        found.say("columns", renamed, "names of the header that mean the same")
+    _fields(found, columns)
+    missing = [c.name for c in RECEIVED_COLUMNS if c.name not in columns]
+    return [
+        f"{name}: no column seems to hold it; map it in columns, or give it in constants" for name in missing
+    ]
+
+
+def _columns_by_value(found: Found) -> dict[str, str]:
+    """Columns of fixed width that their values tell: time, type of the line, currency."""
+    columns: dict[str, str] = {}
+    for name in found.names:
+        values = values_of(found, name)
+        kinds = {value for value in values if value}
+        if time_form(values) is not None:
+            columns.setdefault("sold_at", name)
+        elif 1 < len(kinds) <= _TYPES_OF_RECORDS and (
+            line_types_of(sorted(kinds)) or kinds == {SALE, RETURN}
+        ):
+            columns.setdefault("line_type", name)
+        elif share_of(values, r"EUR|USD|GBP|CHF|SEK|PLN|CZK|JPY") == 1:
+            columns.setdefault("currency", name)
+    return columns
+
+
+def values_of(found: Found, name: str) -> list[str]:
+    """Values of a column."""
+    at = found.names.index(name)
+    return [row[at] for row in found.rows if at < len(row)]
+
+
+def _name_columns(found: Found) -> None:
+    types = _record_types(found.rows)
+    if types is not None:
+        data = [row for row in found.rows if row[0] == types["data"]]
+        _without_header(found, data, ["record_type"])
+        found.say(
+            "record_type", types, "the first field takes few values, and lines of one have their own width"
+        )
+        return
+    first, others = found.rows[0], found.rows[1:]
+    if _is_data(first, others):
+        _without_header(found, found.rows, [])
+        return
+    found.names, found.rows = [name.strip() for name in first], others
+
+
+def _record_types(rows: Sequence[Sequence[str]]) -> dict[str, object] | None:
+    kinds = Counter(row[0].strip() for row in rows if row)
+    if not 1 < len(kinds) <= _TYPES_OF_RECORDS or len({len(row) for row in rows}) == 1:
+        return None
+    data = kinds.most_common(1)[0][0]
+    last, others = rows[-1][0].strip(), [kind for kind in kinds if kind != data]
+    types: dict[str, object] = {"data": data}
+    if last != data and kinds[last] == 1:
+        types["trailer"] = last
+        others.remove(last)
+        count = str(kinds[data])
+        at = [n for n, value in enumerate(rows[-1], 1) if value.strip().lstrip("0") == count]
+        types |= {"trailer_rows": at[0]} if at else {}
+    return types | ({"skip": others} if others else {})
+
+
+def _is_data(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row is like the others: numbers and times where they have them."""
+    for at, value in enumerate(first):
+        below = [row[at] for row in others if at < len(row)]
+        if share_of(below, CONTRACT_NUMBER) > _NEARLY_ALL and share_of([value], CONTRACT_NUMBER):
+            return True
+        if time_form(below) is not None and time_form([value]) is not None:
+            return True
+    return False
+
+
+def _without_header(found: Found, rows: list[list[str]], before: list[str]) -> None:
+    """Names columns of a file without a header: the contract's order fits, with or without some columns."""
+    width = Counter(len(row) for row in rows).most_common(1)[0][0]
+    columns = [[row[at].strip() for row in rows if at < len(row)] for at in range(len(before), width)]
+    names = _aligned(columns)
+    found.names = [*before, *names]
+    found.rows = rows
+    found.say(
+        "header", found.names, "no header; named by the contract's order where the values fit: check each"
+    )
+
+
+def _aligned(columns: Sequence[Sequence[str]]) -> list[str]:
+    """Names for columns in the contract's order; ``column_N`` where none fits."""
+    contract = list(RECEIVED_COLUMNS)
+    spare = len(contract) - len(columns)
+    names = []
+    for number, values in enumerate(columns, 1):
+        while contract and spare > 0 and not _fits(values, contract[0].kind):
+            contract.pop(0)
+            spare -= 1
+        names.append(
+            contract.pop(0).name if contract and _fits(values, contract[0].kind) else f"column_{number}"
+        )
+    return names
+
+
+def _fits(values: Sequence[str], kind: str) -> bool:
+    if kind == "timestamp":
+        return time_form(values) is not None
+    if kind == "text":
+        return time_form(values) is None
+    return not any(values) or share_of(values, _KIND_FORMS[kind]) > _NEARLY_ALL
+
+
+def _fields(found: Found, columns: dict[str, str]) -> None:
+    _numbers(found, columns)
+    if "sold_at" in columns:
+        _times(found, columns["sold_at"])
+    _types(found, columns)
+    words = {
+        word: column
+        for column, name in columns.items()
+        if column in names_of("text", "amount", "quantity")
+        for word in words_for_nothing(values_of(found, name))
+    }
+    if words:
+        found.say("nulls", ["", *sorted(words)], f"in {', '.join(sorted(set(words.values())))}")
+    if found.format == "csv" and "currency" not in columns:
+        found.evidence["constants"] = "no column holds a currency"
+
+
+def _numbers(found: Found, columns: dict[str, str]) -> None:
+    names = [columns[column] for column in names_of("quantity", "amount") if column in columns]
+    forms = [form for name in names if (form := number_form(values_of(found, name))) is not None]
+    if forms:
+        best = max(forms, key=lambda form: (len(form.thousands), len(form.seen)))
+        found.say("decimal", best.decimal, f"for example {best.seen!r}")
+        if best.thousands:
+            found.say("thousands", best.thousands, f"for example {best.seen!r}")
+
+
+def _times(found: Found, name: str) -> None:
+    form = time_form(values_of(found, name))
+    if form is None or found.format == "parquet":
+        return
+    if form.pattern is not None:
+        found.say("timestamp", form.pattern, f"for example {form.seen!r}")
+    if form.is_local:
+        found.say("local_time", True, f"{form.seen!r} has no offset: the store's time zone decides")
+
+
+def _types(found: Found, columns: dict[str, str]) -> None:
+    if "line_type" not in columns:
+        return
+    kinds = values_of(found, columns["line_type"])
+    mapped = line_types_of(sorted({kind.strip() for kind in kinds}))
+    if mapped:
+        found.say("values", {"line_type": mapped}, f"{len(set(kinds))} values")
+    returns = {own for own, kind in mapped.items() if kind == RETURN} or {RETURN}
+    amounts = values_of(found, columns["gross_amount"]) if "gross_amount" in columns else []
+    of_returns = [a for kind, a in zip(kinds, amounts, strict=False) if kind.strip() in returns and a.strip()]
+    if of_returns and not any(amount.strip().startswith("-") for amount in of_returns):
+        found.say("sign", "by_line_type", f"{len(of_returns)} returns, none with a minus")

@@ -1,0 +1,306 @@
+"""Each key of a delivery profile, on hand-made bytes, edges first: the contract's text that comes of it."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from pyspark.sql import SparkSession
+
+from pipeline.landing.config import LandingConfig
+from pipeline.landing.landing import Landing
+from pipeline.profiles import DeliveryProfile, contract_profile
+from schemas.errors import AuditError, NotReadyError
+from tests.support.landing import drop_folder
+from tests.support.lines import DROP_DATE
+
+NAMES = ("store_id", "transaction_id", "line_type", "sold_at", "quantity", "gross_amount", "product_name")
+OTHERS = {"line_number": "1", "product_id": "P", "currency": "EUR"}
+OPTIONAL = {
+    "customer_id": "-",
+    "category": "-",
+    "discount_amount": "0",
+    "payment_method": "-",
+    "channel": "-",
+}
+CONSTANTS = {**OTHERS, **OPTIONAL}
+HEADER = ",".join(NAMES)
+MALFORMED = "malformed"
+
+
+@dataclass(frozen=True)
+class Case:
+    """Bytes of a file, its profile, and what is read: a field by column, or malformed; one entry a line."""
+
+    content: bytes
+    profile: dict[str, Any]
+    wanted: list[dict[str, str | None] | str]
+
+
+def csv_case(line: str, wanted: Any, delimiter: str = ",", **profile: Any) -> Case:
+    """One line under a header."""
+    text = f"{HEADER.replace(',', delimiter)}\n{line}\n"
+    given = {"delimiter": delimiter, **profile}
+    return Case(text.encode(profile.get("encoding", "utf-8")), given, [wanted])
+
+
+def amount(text: str, wanted: str | None, **profile: Any) -> Case:
+    return csv_case(f"S|T|SALE|-|1|{text}|x", {"gross_amount": wanted}, "|", **profile)
+
+
+def moment(text: str, wanted: str | None, **profile: Any) -> Case:
+    return csv_case(f"S|T|SALE|{text}|1|1|x", {"sold_at": wanted}, "|", **profile)
+
+
+def named(field: str, wanted: str, **profile: Any) -> Case:
+    found = MALFORMED if wanted == MALFORMED else {"product_name": wanted, "gross_amount": "1"}
+    return csv_case(f"S,T,SALE,-,1,1,{field}", found, **profile)
+
+
+COMMA = {"decimal": ",", "thousands": "."}
+GERMAN_TIME = {"timestamp": "dd.MM.yyyy HH:mm:ss"}
+LOCAL = {**GERMAN_TIME, "local_time": True}
+UTC = ".000000Z"
+CASES: dict[str, Case] = {
+    "semicolon": csv_case("S;T;SALE;-;1;1;a,b", {"product_name": "a,b"}, ";"),
+    "pipe": csv_case("S|T|SALE|-|1|1|a,b", {"product_name": "a,b"}, "|"),
+    "tab, and an empty field": csv_case(
+        "S\tT\tSALE\t-\t1\t\tx", {"gross_amount": None, "product_name": "x"}, "\t"
+    ),
+    "no quote: a quote is text": named('"a', '"a', quote="none"),
+    "other quote": named("'a, it''s'", "a, it's", quote="'"),
+    "other quote, open": named("'a", MALFORMED, quote="'"),
+    "backslash": named('"say \\"hi\\", a mug"', 'say "hi", a mug', escape="backslash"),
+    "backslash at the end": named('"C:\\\\"', "C:\\", escape="backslash"),
+    "backslash escapes the last quote": named('"a\\"', MALFORMED, escape="backslash"),
+    "doubled quotes under backslash": named('"a""b"', MALFORMED, escape="backslash"),
+    "windows-1252": named("\u20ac Caf\u00e9", "\u20ac Caf\u00e9", encoding="windows-1252"),
+    "iso-8859-15": named("\u20ac", "\u20ac", encoding="iso-8859-15"),
+    "cp850": named("\u00fc", "\u00fc", encoding="cp850"),
+    "utf-16": named("\u4e2d", "\u4e2d", encoding="utf-16"),
+    "shift_jis": named("\u8868", "\u8868", encoding="shift_jis"),
+    "a byte that windows-1252 has not": Case(
+        f"{HEADER}\nS,T,SALE,-,1,1,a".encode() + b"\x81\n",
+        {"encoding": "windows-1252"},
+        [{"product_name": "a\ufffd"}],
+    ),
+    "skipped lines": Case(
+        f"sep=,\nsales,of\n{HEADER}\nS,T,SALE,-,1,2,x\n".encode(), {"skip_first": 2}, [{"gross_amount": "2"}]
+    ),
+    "no header": Case(b"S,T,SALE,-,1,2,x\n", {"header": NAMES}, [{"gross_amount": "2", "store_id": "S"}]),
+    "a line end in a field": Case(
+        f'{HEADER}\nS,T,SALE,-,1,1,"a\r\nb ""c"", d"\nS,U,SALE,-,1,2,"x"\n'.encode(),
+        {"multiline": True},
+        [{"product_name": 'a\nb "c", d', "gross_amount": "1"}, {"product_name": "x", "gross_amount": "2"}],
+    ),
+    "a quote that never closes": Case(
+        f'{HEADER}\nS,T,SALE,-,1,1,"a\nS,U,SALE,-,1,2,x\n'.encode(),
+        {"multiline": True},
+        [MALFORMED, {"gross_amount": "2"}],
+    ),
+    "too few fields": csv_case("S,T,SALE", MALFORMED),
+    "too many fields": csv_case("S,T,SALE,-,1,1,x,y", MALFORMED),
+    "decimal comma": amount("1.234,56", "1234.56", **COMMA),
+    "no thousands": amount("1234,56", "1234.56", **COMMA),
+    "a sign": amount("-1.234.567,8", "-1234567.8", **COMMA),
+    "whole": amount("12", "12", **COMMA),
+    "mixed": amount("1,234.56", "1,234.56 (decimal: ,)", **COMMA),
+    "a point where it is a comma": amount("12.34", "12.34 (decimal: ,)", **COMMA),
+    "groups of two": amount("12.34,5", "12.34,5 (decimal: ,)", **COMMA),
+    "no thousands allowed": amount("1.234,5", "1.234,5 (decimal: ,)", decimal=","),
+    "no-break blanks": amount("1\u00a0234\u202f567,80", "1234567.80", decimal=",", thousands=" "),
+    "apostrophe": amount("1'234.50", "1234.50", thousands="'"),
+    "nothing": amount("", None, **COMMA),
+    "a local time in summer": moment("02.07.2026 09:30:00", f"2026-07-02T07:30:00{UTC}", **LOCAL),
+    "a local time in winter": moment("02.01.2026 09:30:00", f"2026-01-02T08:30:00{UTC}", **LOCAL),
+    "a skipped hour": moment(
+        "29.03.2026 02:30:00", "29.03.2026 02:30:00 (timestamp: dd.MM.yyyy HH:mm:ss)", **LOCAL
+    ),
+    "a repeated hour": moment(
+        "25.10.2026 02:30:00", "25.10.2026 02:30:00 (timestamp: dd.MM.yyyy HH:mm:ss)", **LOCAL
+    ),
+    "the earlier": moment("25.10.2026 02:30:00", f"2026-10-25T00:30:00{UTC}", **LOCAL, ambiguous="earlier"),
+    "the later": moment("25.10.2026 02:30:00", f"2026-10-25T01:30:00{UTC}", **LOCAL, ambiguous="later"),
+    "a store elsewhere": Case(
+        f"{HEADER}\nNY,T,SALE,02.07.2026 09:30:00,1,1,x\n".encode(),
+        LOCAL,
+        [{"sold_at": f"2026-07-02T13:30:00{UTC}"}],
+    ),
+    "no such day": moment(
+        "31.02.2026 09:30:00", "31.02.2026 09:30:00 (timestamp: dd.MM.yyyy HH:mm:ss)", **LOCAL
+    ),
+    "an offset in the pattern": moment(
+        "20260702 093000+0200", f"2026-07-02T07:30:00{UTC}", timestamp="yyyyMMdd HHmmssxx"
+    ),
+    "ISO without an offset": moment("2026-07-02T09:30", f"2026-07-02T07:30:00{UTC}", local_time=True),
+    "ISO with one": moment("2026-07-02T09:30:00Z", "2026-07-02T09:30:00Z", local_time=True),
+    "a word for nothing": csv_case(
+        "S,T,SALE,-,1,NULL,n/a", {"gross_amount": None, "product_name": None}, nulls=["NULL", "n/a"]
+    ),
+    "values": csv_case(
+        "S,T,V,-,1,1,",
+        {"line_type": "SALE", "product_name": "none"},
+        values={"line_type": {"V": "SALE"}, "product_name": {"": "none"}},
+    ),
+    "a value that is not mapped": csv_case(
+        "S,T,X,-,1,1,x", {"line_type": "X"}, values={"line_type": {"V": "SALE"}}
+    ),
+    "returns without a sign": csv_case(
+        "S,T,RETURN,-,1.5,+2.00,x", {"quantity": "-1.5", "gross_amount": "-2.00"}, sign="by_line_type"
+    ),
+    "sales keep theirs": csv_case(
+        "S,T,SALE,-,1,2,x", {"quantity": "1", "gross_amount": "2"}, sign="by_line_type"
+    ),
+    "a return with its sign": csv_case("S,T,RETURN,-,-1,-2,x", {"quantity": "-1"}, sign="by_line_type"),
+    "columns": Case(
+        HEADER.replace("store_id", "Laden").encode() + b"\nS,T,SALE,-,1,1,x\n",
+        {"columns": {"store_id": "Laden"}},
+        [{"store_id": "S"}],
+    ),
+    "record types": Case(
+        b"H,7\nD,S,T,SALE,-,1,1,x\nX,S,T,SALE,-,1,1,x\nT,1\n",
+        {"header": ["type", *NAMES], "record_type": {"data": "D", "trailer": "T", "skip": ["H"]}},
+        [{"store_id": "S"}, MALFORMED],
+    ),
+    "fixed width": Case(
+        b"S T SALE  12,5x\nS U SALE  1\n",
+        {
+            "format": "fixed_width",
+            "decimal": ",",
+            "positions": {
+                "store_id": [1, 2],
+                "transaction_id": [3, 4],
+                "line_type": [5, 10],
+                "gross_amount": [11, 14],
+                "product_name": [15, 20],
+            },
+            "constants": {**CONSTANTS, "sold_at": "-", "quantity": "1"},
+        },
+        [{"gross_amount": "12.5", "product_name": "x", "line_type": "SALE  "}, MALFORMED],
+    ),
+}
+
+
+def _profile(number: int, case: Case) -> DeliveryProfile:
+    return DeliveryProfile(**{"constants": CONSTANTS, **case.profile, "files": f"{number}.txt"})
+
+
+@pytest.fixture(scope="module")
+def read(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    root = tmp_path_factory.mktemp("landing")
+    for number, case in enumerate(CASES.values()):
+        (drop_folder(root, DROP_DATE) / f"{number}.txt").write_bytes(case.content)
+    config = LandingConfig(
+        profiles=tuple(_profile(number, case) for number, case in enumerate(CASES.values())),
+        time_zone="Europe/Berlin",
+        store_time_zones={"NY": "America/New_York"},
+    )
+    landing = Landing(spark, str(root), config)
+    (drop,) = landing.drops(None, None)
+    for mode, value in (("wholeStage", "false"), ("factoryMode", "NO_CODEGEN")):
+        spark.conf.set(f"spark.sql.codegen.{mode}", value)
+    rows = landing.lines({drop: landing.headers(drop)}).collect()
+    for mode in ("wholeStage", "factoryMode"):
+        spark.conf.unset(f"spark.sql.codegen.{mode}")
+    found: dict[str, list[Any]] = {name: [] for name in CASES}
+    for row in rows:
+        found[list(CASES)[int(row.source_file.partition(".")[0])]].append(row.asDict())
+    return found
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_key_does_what_it_says(read: dict[str, list[Any]], name: str) -> None:
+    wanted, found = CASES[name].wanted, read[name]
+    assert len(found) == len(wanted), found
+    for row, fields in zip(found, wanted, strict=True):
+        if isinstance(fields, str):
+            assert row["malformed_text"] is not None, row
+        else:
+            assert row["malformed_text"] is None, row
+            assert {column: row[column] for column in fields} == fields
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "delimiter": ({"delimiter": ";;"}, "one character, or tab"),
+    "encoding": ({"encoding": "klingon"}, "must be a charset, such as utf-8"),
+    "timestamp": ({"timestamp": "DD/QQ"}, "must be a pattern"),
+    "columns": ({"columns": {"shop": "x"}}, "'shop' is no column of the contract"),
+    "no name": ({"header": False}, "header must be true, or the list"),
+    "same marks": ({"decimal": ",", "thousands": ","}, "decimal and thousands are both ','"),
+    "quote": ({"quote": "|", "delimiter": "|"}, "quote and delimiter are both '|'"),
+    "positions": (
+        {"format": "fixed_width", "positions": {"store_id": [1, 2]}},
+        "positions lacks transaction_id",
+    ),
+    "trailer": ({"header": ["a"], "record_type": {"data": "D", "trailer_rows": 1}}, "need trailer"),
+    "totals": (
+        {"header": ["a"], "record_type": {"data": "D", "trailer": "T", "trailer_gross": 1}},
+        "trailer_gross needs constants: {currency: CODE}",
+    ),
+    "unknown": ({"delimeter": ";"}, "Extra inputs are not permitted"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_value_is_refused_with_the_valid_form(name: str) -> None:
+    keys, message = BAD[name]
+    with pytest.raises(ValidationError, match=message.replace("{", r"\{").replace("}", r"\}")):
+        DeliveryProfile(files="*", **keys)
+
+
+def test_the_first_profile_that_matches_wins_and_letter_case_does_not_count() -> None:
+    first, second = DeliveryProfile(files="a*.txt"), DeliveryProfile(files="*.TXT")
+    config = LandingConfig(profiles=(first, second), ignore=("*.md",))
+    assert config.profile_of("A7.TXT") is first
+    assert config.profile_of("b.txt") is second
+    assert config.profile_of("b.csv") is contract_profile("b.csv")
+    assert config.profile_of("b.doc") is None
+    assert config.is_ignored("README.MD")
+
+
+RECORDS = DeliveryProfile(
+    files="*.dat",
+    delimiter="|",
+    decimal=",",
+    header=("type", *NAMES),
+    constants=CONSTANTS,
+    record_type={"data": "D", "trailer": "T", "trailer_rows": 2, "trailer_gross": 3},  # type: ignore[arg-type]
+)
+
+
+def _trailer_of(spark: SparkSession, root: Path, content: str) -> Any:
+    (drop_folder(root, DROP_DATE) / "a.dat").write_text(content)
+    landing = Landing(spark, str(root), LandingConfig(profiles=(RECORDS,)))
+    (drop,) = landing.drops(None, None)
+    manifest = landing.with_trailers(drop).manifest
+    assert manifest is not None
+    return manifest.files[0].as_json()
+
+
+def test_a_trailer_says_what_a_manifest_says(spark: SparkSession, tmp_path: Path) -> None:
+    many = "".join(f"D|S|{n}|SALE|-|1|1,00|x\n" for n in range(5000))
+    found = _trailer_of(spark, tmp_path, f"{many}T|0005000|5000,00\n")
+    assert found == {"name": "a.dat", "rows": 5000, "gross_amount": {"EUR": "5000.00"}}
+
+
+def test_a_file_without_its_trailer_waits_and_a_bad_one_fails(spark: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(NotReadyError, match="has no trailer record 'T': it may be cut off"):
+        _trailer_of(spark, tmp_path, "D|S|1|SALE|-|1|1,00|x\n")
+    with pytest.raises(AuditError, match="field 2 of its trailer is 'x', must be a number of lines"):
+        _trailer_of(spark, tmp_path, "T|x|1,00\n")
+
+
+def test_a_zip_that_is_a_bomb_is_refused(tmp_path: Path) -> None:
+    from pipeline.landing.unpack import open_parts
+
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", b"0" * (64 << 20))
+    with path.open("rb") as raw, pytest.raises(OSError, match="refused as a decompression bomb"):
+        for part in open_parts(raw, path.name):
+            while part.read(1 << 20):
+                pass

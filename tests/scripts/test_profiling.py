@@ -1,0 +1,96 @@
+"""A profile is proposed for each of the eight forms of a day, and works once a person has filled its gaps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pyspark.sql import SparkSession
+
+from pipeline.landing.config import LandingConfig
+from pipeline.landing.landing import Landing
+from pipeline.profiles import DeliveryProfile
+from scripts.profiling.__main__ import main, profile_keys, proposal
+from scripts.profiling.propose import propose
+from scripts.profiling.sniff import sniff
+from tests.jobs.test_eight_forms import FORMS, POSITIONS, sales
+from tests.support.landing import csv_text, drop_folder
+from tests.support.lines import DROP_DATE
+from transforms.received import ValidationConfig, validate_received
+
+# What a person has to add: the file does not say it.
+ADDED: dict[str, dict[str, Any]] = {
+    "semicolon": {"constants": {"currency": "EUR", "channel": "store"}},
+    "pipe": {"constants": {"currency": "EUR"}},
+    "fixed": {"constants": {"currency": "EUR"}, "positions": POSITIONS, "sign": "by_line_type"},
+}
+
+
+def landed(folder: Path, form: str) -> Path:
+    known = set(folder.iterdir())
+    FORMS[form](folder, sales())
+    (path,) = set(folder.iterdir()) - known
+    return path
+
+
+def proposed(path: Path) -> dict[str, Any]:
+    found = sniff(path)
+    propose(found)
+    return profile_keys(path, found)
+
+
+def test_each_proposal_reads_the_day(
+    spark: SparkSession, interpreted: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = drop_folder(tmp_path, DROP_DATE)
+    paths = {form: landed(folder, form) for form in FORMS}
+    profiles = []
+    for form, path in paths.items():
+        if set(proposed(path)) - {"files", "format"}:
+            profiles.append(DeliveryProfile(**{**proposed(path), **ADDED.get(form, {})}))
+    landing = Landing(spark, str(tmp_path), LandingConfig(profiles=tuple(profiles)))
+    (drop,) = landing.drops(None, None)
+    assert landing.with_trailers(drop).manifest is not None
+    lines = landing.lines({drop: landing.headers(drop)})
+    rows = validate_received(lines, ValidationConfig(scales={"EUR": 2})).collect()
+    read: dict[str, list[Any]] = {form: [] for form in FORMS}
+    for row in rows:
+        form = next(form for form, path in paths.items() if path.name == row.source_file)
+        read[form].append(str({**row.asDict(), "source_file": ""}))
+    assert len(read["contract"]) == len(sales())
+    for form in FORMS:
+        assert sorted(read[form]) == sorted(read["contract"]), form
+
+
+def test_a_proposal_says_why_and_what_is_to_be_decided(tmp_path: Path) -> None:
+    text = proposal(landed(tmp_path, "semicolon"))
+    (keys,) = yaml.safe_load(text)["deliveries"]
+    assert keys["encoding"] == "windows-1252"
+    assert keys["columns"]["transaction_id"] == "Bon"
+    assert "local_time: true  # '02.03.2026 08:00:00' has no offset: the store's time zone decides" in text
+    assert "# to decide: currency: no column seems to hold it" in text
+    assert "#   Brutto: '1.234,56'" in text
+
+
+def test_lines_before_the_header_and_amounts_without_a_sign_are_found(tmp_path: Path) -> None:
+    unsigned = [{**row, "gross_amount": str(row["gross_amount"]).removeprefix("-")} for row in sales()]
+    path = tmp_path / "report 2026-03-02.csv"
+    path.write_text("sep=,\nSales of the day\n" + csv_text(unsigned))
+    keys = proposed(path)
+    assert (keys["files"], keys["skip_first"], keys["sign"]) == ("report *-*-*.csv", 2, "by_line_type")
+
+
+def test_the_contracts_own_form_needs_no_profile(tmp_path: Path) -> None:
+    assert "# the contract's own form: it needs no profile" in proposal(landed(tmp_path, "contract"))
+
+
+def test_a_file_that_is_no_table_is_refused_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "sales.csv"
+    path.write_bytes(b"%PDF-1.7")
+    assert main([str(path)]) == 2
+    assert "its bytes are PDF" in capsys.readouterr().err
+    assert main([]) == 2
