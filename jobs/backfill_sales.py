@@ -10,7 +10,7 @@ from pipeline.steps.ingest import ingest
 from pipeline.steps.nightly import publish_and_build
 from pipeline.steps.publish import dates_of_drops
 from schemas.errors import UsageError
-from schemas.states import Stage
+from schemas.states import PUBLISHING_STAGES
 
 
 def run(batch: Batch, _: Options) -> None:
@@ -29,7 +29,7 @@ JOB = Job(
     "Ingests, publishes, sums and bills years of drops. The same command again does the remaining work.",
     run,
     [REINGEST, REPUBLISH, FROM_NOW_ON, ACCEPT],
-    stages=list(Stage),
+    stages=PUBLISHING_STAGES,
 )
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Bills customers: one invoice per business date, customer and currency."""
+"""Builds the statements: what each customer owes per business date and currency."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from schemas.states import Stage
 
 
 def run(batch: Batch, _: Options) -> None:
-    """Builds the invoices of the requested dates whose sales have a newer revision."""
+    """Builds the statements of the requested dates whose sales have a newer revision."""
     build_gold(batch, Stage.INVOICES, batch.requested)
 
 
 JOB = Job(
     "bill_customers",
-    "Makes one invoice per business date, customer and currency.",
+    "Builds one statement per business date, customer and currency.",
     run,
     stages=[Stage.INVOICES],
 )

@@ -7,11 +7,14 @@ from pipeline.cli.job import Job
 from pipeline.cli.options import Options
 from pipeline.steps.context import Batch
 from pipeline.steps.ingest import ingest
+from pipeline.steps.issue import begin_billing
 from schemas.states import Stage
 
 
 def run(batch: Batch, _: Options) -> None:
     """Reads the requested drops that are new or changed, and validates every line."""
+    if batch.settings.billing.issue:
+        begin_billing(batch)  # before anything is published, since what is published before gets no document
     ingest(batch)
 
 

@@ -12,7 +12,7 @@ from pipeline.report.streams import output
 from pipeline.report.tables import bare_grid
 from pipeline.steps.context import Batch
 from pipeline.steps.replay import replay
-from schemas.states import Stage
+from schemas.states import PUBLISHING_STAGES
 from transforms.rules import REJECT_REASONS
 
 _COUNTS = ("rejected_before", "rejected_after", "accepted_before", "accepted_after")
@@ -64,7 +64,7 @@ JOB = Job(
         )
     ],
     implies_from_now_on=True,
-    stages=list(Stage),
+    stages=PUBLISHING_STAGES,
 )
 
 if __name__ == "__main__":

@@ -22,19 +22,23 @@ def _print_verification(verification: Verification) -> None:
         state = "hold" if not verification.problems else "do NOT hold"
         console.print(
             f"{len(dates)} dates from {dates[0]} to {dates[-1]}: every line, unique keys, "
-            f"reconciliation and gold totals {state}"
+            f"reconciliation, gold totals and documents {state}"
         )
     else:
         console.print("no published date to verify")
     if verification.stale:
         console.print(f"not verified, waiting to be published: {', '.join(map(str, verification.stale))}")
+    if verification.not_issued:
+        count = len(verification.not_issued)
+        console.print(f"{count} of these dates have a newer revision than their documents, or no documents")
     for line in verification.reused_numbers:
         console.print(f"the same numbers on several sale dates: {line}", markup=False)
 
 
 JOB = Job(
     "verify_sales",
-    "Verifies published dates from the tables: lines are accounted for, keys are unique, gold sums up.",
+    "Verifies published dates from the tables: lines are accounted for, keys are unique, gold and documents "
+    "add up.",
     run,
     records_runs=False,
     can_be_unchanged=False,

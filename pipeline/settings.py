@@ -29,11 +29,12 @@ from pipeline.profiles import DeliveryProfile
 from schemas.errors import UsageError
 from schemas.landing import RECEIVED_NAMES, RULES_VERSION
 from schemas.ranges import KeyRange, parse_ranges
-from schemas.states import NoticeKind, Stage
+from schemas.states import DocumentKind, NoticeKind, Stage
 
 DEFAULTS = Path(__file__).resolve().parent.parent / "configs" / "cymbal.yaml"
 _MAX_SCALE = 3
 _SCHEMA_FORM = re.compile(r"\w+(\.\w+)?")
+_SERIES_FORM = re.compile(r"(?:[A-Za-z0-9._/-]|\{year\})*[A-Za-z._/-]")
 _TIME_FORM = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
 
@@ -169,6 +170,7 @@ class Deadlines(_Group):
     publish_sales: TimeOfDay | None
     build_daily_sales: TimeOfDay | None
     bill_customers: TimeOfDay | None
+    issue_invoices: TimeOfDay | None
 
     def by_stage(self) -> dict[Stage, dt.time]:
         """Returns the deadlines that are set."""
@@ -222,6 +224,51 @@ class Stores(_Group):
     gapless: dict[Literal["transaction_id"], Literal["integer"]]
 
 
+def _series_form(template: str) -> str:
+    # The number follows directly: after a digit, nobody could tell where the series ends.
+    if not _SERIES_FORM.fullmatch(template):
+        raise ValueError(
+            "must be letters, digits, '-', '_', '.', '/' or {year}, and must not end with a digit or {year}: "
+            "for example '{year}-'"
+        )
+    return template
+
+
+SeriesTemplate = Annotated[str, AfterValidator(_series_form)]
+
+
+class Series(_Group):
+    """The series of each kind of document: what stands before its running number."""
+
+    invoice: SeriesTemplate
+    credit_note: SeriesTemplate
+    debit_note: SeriesTemplate
+    correction: SeriesTemplate
+
+    def of_year(self, year: int) -> dict[DocumentKind, str]:
+        """Returns the series of each kind for documents issued in a year."""
+        return {kind: getattr(self, kind.value).replace("{year}", f"{year:04d}") for kind in DocumentKind}
+
+
+class Seller(_Group):
+    """Who issues the documents, as printed on them; empty where it is not given."""
+
+    name: str
+    address: tuple[str, ...]
+    tax_id: str
+    country: Annotated[str, Field(pattern="^([A-Z]{2})?$")]
+
+
+class Billing(_Group):
+    """Whether, when and under which numbers documents are issued."""
+
+    issue: bool
+    hold_days: Annotated[int, Field(ge=0, le=365)]
+    issue_from: dt.date | None
+    series: Series
+    seller: Seller
+
+
 class Report(_Group):
     """What the HTML page of a run may show."""
 
@@ -245,6 +292,7 @@ class Settings(_Group):
     audit: Audit
     expected_stores: tuple[ExpectedStore, ...]
     stores: Stores
+    billing: Billing
     report: Report
     columns: dict[str, Annotated[str, Field(min_length=1)]]
     nulls: tuple[str, ...]

@@ -59,7 +59,8 @@ class GoldTable(Table):
 
 
 _PERIOD_COLUMNS = {Period.DAY: "business_date", Period.WEEK: "week", Period.MONTH: "month"}
-_SUMS: dict[str, DataType] = {
+# What a row of gold, and a billing document, sums up.
+SUMS: dict[str, DataType] = {
     "lines": COUNT,
     "units": SUM,
     "gross_amount": SUM,
@@ -82,7 +83,7 @@ def _gold_table(name: str, columns: dict[str, DataType], **declared: Any) -> Gol
 
 DAILY_SALES = _gold_table(
     "gold/daily_sales",
-    {"business_date": DATE, "store_id": TEXT, "category": TEXT, "currency": TEXT, **_SUMS, **_REVISION},
+    {"business_date": DATE, "store_id": TEXT, "category": TEXT, "currency": TEXT, **SUMS, **_REVISION},
     grain=("store_id", "category", "currency"),
     period=Period.DAY,
     transform="daily_sales",
@@ -91,7 +92,7 @@ DAILY_SALES = _gold_table(
 
 INVOICES = _gold_table(
     "gold/invoices",
-    {"invoice_id": TEXT, "business_date": DATE, "customer_id": TEXT, "currency": TEXT, **_SUMS, **_REVISION},
+    {"invoice_id": TEXT, "business_date": DATE, "customer_id": TEXT, "currency": TEXT, **SUMS, **_REVISION},
     grain=("customer_id", "currency"),
     identifier=("invoice_id",),
     period=Period.DAY,
@@ -101,7 +102,7 @@ INVOICES = _gold_table(
 
 WEEKLY_PRODUCT_SALES = _gold_table(
     "gold/weekly_product_sales",
-    {"week": DATE, "product_id": TEXT, "product_name": TEXT, "currency": TEXT, **_SUMS},
+    {"week": DATE, "product_id": TEXT, "product_name": TEXT, "currency": TEXT, **SUMS},
     grain=("product_id", "product_name", "currency"),
     period=Period.WEEK,
     transform="weekly_product_sales",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from schemas.billing import DOCUMENT_LINES, DOCUMENTS
 from schemas.gold import GOLD_TABLES
 from schemas.tables import (
     CONFLICTS,
@@ -10,6 +11,7 @@ from schemas.tables import (
     LEDGER_DATES,
     LEDGER_DROPS,
     LEDGER_RUNS,
+    LEDGER_SERIES,
     LEDGER_STAGES,
     LEDGER_STORES,
     LEDGER_TASKS,
@@ -20,10 +22,18 @@ from schemas.tables import (
 )
 
 # Tables whose commits the ledger records by version.
-RECORDED_TABLES: tuple[Table, ...] = (RECEIVED_SALES, SALES, *GOLD_TABLES)
+RECORDED_TABLES: tuple[Table, ...] = (RECEIVED_SALES, SALES, *GOLD_TABLES, DOCUMENTS)
 
 # Tables that the batch publishes, or publishes from.
-DATA_TABLES: tuple[Table, ...] = (RECEIVED_SALES, REFUSED_SALES, SALES, CONFLICTS, *GOLD_TABLES)
+DATA_TABLES: tuple[Table, ...] = (
+    RECEIVED_SALES,
+    REFUSED_SALES,
+    SALES,
+    CONFLICTS,
+    *GOLD_TABLES,
+    DOCUMENTS,
+    DOCUMENT_LINES,
+)
 
 TABLES: tuple[Table, ...] = (
     *DATA_TABLES,
@@ -34,5 +44,6 @@ TABLES: tuple[Table, ...] = (
     LEDGER_CHUNKS,
     LEDGER_TASKS,
     LEDGER_BUILDS,
+    LEDGER_SERIES,
     LEDGER_STAGES,
 )

@@ -56,6 +56,20 @@ class Stage(StrEnum):
     PUBLISH = "publish_sales"
     DAILY_SALES = "build_daily_sales"
     INVOICES = "bill_customers"
+    DOCUMENTS = "issue_invoices"
+
+
+# The stages that make a date's tables what its deliveries give. The last stage hands out documents.
+PUBLISHING_STAGES: tuple[Stage, ...] = (Stage.INGEST, Stage.PUBLISH, Stage.DAILY_SALES, Stage.INVOICES)
+
+
+class DocumentKind(StrEnum):
+    """Kind of a billing document. A note states a difference and refers to the invoice."""
+
+    INVOICE = "invoice"
+    CREDIT_NOTE = "credit_note"
+    DEBIT_NOTE = "debit_note"
+    CORRECTION = "correction"
 
 
 class NoticeKind(StrEnum):

@@ -302,6 +302,19 @@ LEDGER_BUILDS = Table(
     ),
 )
 
+# The last number that each issue gave in a series of documents: a lake of an older backup is below it.
+LEDGER_SERIES = Table(
+    "ledger/series",
+    _columns(
+        series=TEXT,
+        last_number=COUNT,
+        documents_version=COUNT,
+        run_id=TEXT,
+        at=MOMENT,
+        sequence=COUNT,
+    ),
+)
+
 # The duration of each stage of a run, and its margin to the deadline. Later runs use it for estimates.
 LEDGER_STAGES = Table(
     "ledger/stages",

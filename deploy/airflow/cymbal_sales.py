@@ -67,6 +67,7 @@ with DAG(
             job("publish_sales"),
             job("build_daily_sales"),
             job("bill_customers"),
+            job("issue_invoices"),
         )
     else:
         chain(drop_is_ready, job("run_batch", "--date", DROP_DATE))

@@ -19,6 +19,11 @@ ACCEPT = click.option(
     metavar="DROP_DATE",
     help="Accept the delivery of this drop although it is far smaller than usual; repeatable.",
 )
+NUMBERS_OF = click.option(
+    "--numbers-of",
+    metavar="RESULT",
+    help="Result file of an earlier run: no document number that it names is given again.",
+)
 FROM_NOW_ON = click.option(
     "--from-now-on",
     is_flag=True,

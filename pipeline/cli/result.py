@@ -66,6 +66,8 @@ def result_of(
         "totals": _totals(outcome),
         "rejected": dict(sorted(outcome.rejected.items())),
         "built": {table: [date.isoformat() for date in dates] for table, dates in outcome.built.items()},
+        "documents": outcome.documents,
+        "last_numbers": outcome.last_numbers,
         "stages": [_stage(stage) for stage in outcome.stages],
         **_SECTIONS,
         **sections,
@@ -151,6 +153,38 @@ def write_result(path: str, result: dict[str, Any], spark: SparkSession | None) 
     part = _part(target)
     part.write_text(content, encoding="utf-8")
     part.replace(target)
+
+
+def read_last_numbers(path: str | None, spark: SparkSession) -> dict[str, int]:
+    """Reads the last number of each series of documents from the result file of an earlier run.
+
+    Args:
+        path: a local path, or a URI of any Hadoop file system; None for no file.
+        spark: opens a URI.
+
+    Raises:
+        UsageError: the file cannot be read, or is no result of a run.
+    """
+    if path is None:
+        return {}
+    try:
+        result = json.loads(_read(path, spark))
+        return {str(series): int(number) for series, number in result["last_numbers"].items()}
+    except OSError as error:
+        raise UsageError(f"--numbers-of {path}: {error.strerror or error}") from None
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise UsageError(f"--numbers-of {path}: not a result file with last_numbers") from None
+
+
+def _read(path: str, spark: SparkSession) -> bytes:
+    if not is_uri(path):
+        return Path(path).read_bytes()
+    folder, _, name = path.rpartition("/")
+    files = FileStore(spark, folder)
+    status = files.status(name)
+    if status is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    return files.read(path, status.size)
 
 
 def _part(target: Path) -> Path:

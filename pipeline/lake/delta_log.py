@@ -159,6 +159,30 @@ class DeltaLog:
         actions = [*removals, *added, self._transaction_action(application, number)]
         return int(transaction.commit(self._to_sequence(actions), self._write("Overwrite", metadata)))
 
+    def add(
+        self, rows: DataFrame, metadata: str, application: str, number: int, check: Callable[[], None]
+    ) -> int:
+        """Adds rows in one commit; arguments, result and errors as for :meth:`replace`."""
+        if has_lineage_listener(self._spark):
+            options = _command_options(metadata, application, number)
+            rows.write.format("delta").mode("append").options(**options).save(self._path)
+            return int(self.snapshot().version())
+        transaction = self._transaction(application, number)
+        added = self._to_list(transaction.writeFiles(rows._jdf))
+        check()
+        actions = [*added, self._transaction_action(application, number)]
+        return int(transaction.commit(self._to_sequence(actions), self._write("Append", metadata)))
+
+    def removes_data(self, version: int) -> bool:
+        """Whether a commit takes rows away or changes them; False if the log no longer holds the commit."""
+        name = f"{self._table.name}/_delta_log/{version:020d}.json"
+        status = self._files.status(name)
+        if status is None:
+            return False
+        content = self._files.read(f"{self._path}/_delta_log/{version:020d}.json", status.size)
+        removals = [json.loads(line).get("remove") for line in content.decode().splitlines() if line]
+        return any(removal.get("dataChange", True) for removal in removals if removal is not None)
+
     def _replace_by_command(
         self, rows: DataFrame, dates: Collection[dt.date], metadata: str, application: str, number: int
     ) -> int:
@@ -170,9 +194,7 @@ class DeltaLog:
         before = int(self._transaction(application, number).readVersion())
         options = {
             "replaceWhere": date_condition(column, dates),
-            "userMetadata": metadata,
-            "txnAppId": application,
-            "txnVersion": str(number),
+            **_command_options(metadata, application, number),
         }
         try:
             rows.write.format("delta").mode("overwrite").options(**options).save(self._path)
@@ -375,6 +397,11 @@ class DeltaLog:
 def has_lineage_listener(spark: SparkSession) -> bool:
     """Whether OpenLineage listens to the session's queries."""
     return "openlineage" in str(spark.sparkContext.getConf().get("spark.extraListeners", "")).lower()
+
+
+def _command_options(metadata: str, application: str, number: int) -> dict[str, str]:
+    """Returns the options of Spark's writer for the metadata and the transaction number of a commit."""
+    return {"userMetadata": metadata, "txnAppId": application, "txnVersion": str(number)}
 
 
 def date_condition(column: str, dates: Iterable[dt.date]) -> str:

@@ -21,6 +21,7 @@ from pipeline.planning.pinned import Change, Chunking, PinnedSettings, SettingsR
 from pipeline.planning.reconciliation import Balance, ReconciliationKey
 from pipeline.planning.staleness import AcceptedDelivery, DateState, DropState
 from pipeline.planning.timetable import RUNS_TO_LEARN_FROM, StageRun
+from schemas.billing import DOCUMENTS
 from schemas.drops import DateContent, IngestedDrop
 from schemas.gold import GOLD_TABLES, Period
 from schemas.states import DateStatus, DropStatus, Stage
@@ -30,6 +31,7 @@ from schemas.tables import (
     LEDGER_DATES,
     LEDGER_DROPS,
     LEDGER_RUNS,
+    LEDGER_SERIES,
     LEDGER_STAGES,
     LEDGER_STORES,
     LEDGER_TASKS,
@@ -175,6 +177,34 @@ class Ledger:
         ]
         self._append_in_order(LEDGER_BUILDS, rows)
 
+    def record_series(self, run_id: str, last_numbers: Mapping[str, int], version: int) -> None:
+        """Appends the last number of each series of documents.
+
+        Args:
+            run_id: run.
+            last_numbers: last number by series.
+            version: version of ``billing/documents`` that gave the numbers.
+        """
+        at = clock.now()
+        rows = [
+            {
+                "series": series,
+                "last_number": number,
+                "documents_version": version,
+                "run_id": run_id,
+                "at": at,
+            }
+            for series, number in sorted(last_numbers.items())
+        ]
+        self._append_in_order(LEDGER_SERIES, rows)
+
+    def last_numbers(self) -> dict[str, int]:
+        """Returns the highest number ever recorded for each series of documents."""
+        highest: dict[str, int] = {}
+        for row in self._rows(LEDGER_SERIES):
+            highest[row.series] = max(row.last_number, highest.get(row.series, 0))
+        return highest
+
     def rows(self, table: Table) -> list[Any]:
         """Returns all rows of a ledger table, each with its columns as attributes; for reports only."""
         return list(self._rows(table))
@@ -317,6 +347,7 @@ class Ledger:
             # Only business dates have deadlines, so tables of weeks and months are left out. Of several
             # tables of days the first declared counts: a later one has no history.
             **{t.stage: built[t.name] for t in reversed(GOLD_TABLES) if t.period is Period.DAY},
+            Stage.DOCUMENTS: built[DOCUMENTS.name],
         }
 
     def silver_versions(self, date: dt.date) -> dict[int, int]:

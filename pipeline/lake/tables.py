@@ -243,12 +243,16 @@ class Lake:
         nulls = dict.fromkeys(table.columns)
         return [{**nulls, **row} for row in rows if run_id is None or row["run_id"] == run_id]
 
-    def ensure(self, table: Table) -> None:
-        """Creates an empty table, if the table does not exist."""
+    def ensure(self, table: Table, properties: Mapping[str, str] | None = None) -> None:
+        """Creates an empty table with further properties, if the table does not exist."""
         if self.exists(table):
             return
-        self._guarded(lambda: self._log(table).create(_properties(table)), table)
+        self._guarded(lambda: self._log(table).create(_properties(table) | dict(properties or {})), table)
         self._existing.add(table.name)
+
+    def property_of(self, table: Table, name: str) -> str | None:
+        """Returns a property of a table; None if the table does not exist or lacks the property."""
+        return self._properties_of(table).get(name) if self.exists(table) else None
 
     def append(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Appends a few rows in one commit; makes no commit for no rows."""
@@ -302,6 +306,38 @@ class Lake:
         self._guarded(lambda: versions.append(write(*contents, check_all)), table)
         self._transactions[table.name] = number
         return int(versions[-1])
+
+    def add(self, table: Table, rows: DataFrame, metadata: Mapping[str, Any]) -> int:
+        """Adds rows to a table in one commit, and leaves what it holds as it is.
+
+        Args:
+            table: contract, partitioned by a date.
+            rows: new rows.
+            metadata: stored with the commit; holds ``run_id``, so that a later run can find the commit.
+
+        Returns:
+            The version that this write made.
+
+        Raises:
+            TryAgainError: another run committed first, or took over the lake.
+            ValueError: the columns differ.
+        """
+        self.ensure(table)
+        rows = rows.select(*table.columns)
+        _check_columns(rows, table)
+        number, text, versions = self.next_number(table), json.dumps(metadata, sort_keys=True), []
+        contents = rows, text, table.application, number, self._before_commit
+        self._guarded(lambda: versions.append(self._log(table).add(*contents)), table)
+        self._transactions[table.name] = number
+        return int(versions[-1])
+
+    def removals(self, table: Table) -> list[int]:
+        """Returns the versions in a table's log that took rows away or changed them; merged files do not."""
+        latest = self.version(table)
+        if latest is None:
+            return []
+        log = self._log(table)
+        return [version for version in range(log.first_version(), latest + 1) if log.removes_data(version)]
 
     def note(self, table: Table, metadata: Mapping[str, Any]) -> int:
         """Makes a commit that carries metadata and changes no row; returns its version."""
@@ -416,11 +452,14 @@ class Lake:
     def _schema(self, table: Table) -> StructType:
         return StructType.fromJson(json.loads(self._snapshot(table).schema().json()))
 
+    def _properties_of(self, table: Table) -> dict[str, str]:
+        definition = json.loads(self._snapshot(table).metadata().json())["metaData"]
+        return dict(definition.get("configuration", {}))
+
     def _difference(self, table: Table) -> Difference:
         snapshot = self._snapshot(table)
         actual = StructType.fromJson(json.loads(snapshot.schema().json()))
-        properties = json.loads(snapshot.metadata().json())["metaData"].get("configuration", {})
-        version = int(properties.get(SCHEMA_VERSION_PROPERTY, "1"))
+        version = int(self._properties_of(table).get(SCHEMA_VERSION_PROPERTY, "1"))
         if version > SCHEMA_VERSION:
             newer = (
                 f"table {self.path(table)} has schema version {version}, this version of the batch knows "

@@ -26,6 +26,7 @@ class Phase(StrEnum):
     PUBLISH = "publish"
     TOTALS = "totals"
     BILLS = "bills"
+    DOCUMENTS = "documents"
 
 
 _PHASES_OF = {
@@ -33,6 +34,7 @@ _PHASES_OF = {
     Stage.PUBLISH: (Phase.PUBLISH,),
     Stage.DAILY_SALES: (Phase.TOTALS,),
     Stage.INVOICES: (Phase.BILLS,),
+    Stage.DOCUMENTS: (Phase.DOCUMENTS,),
 }
 
 

@@ -14,13 +14,14 @@ from rich.table import Table as Grid
 from pipeline.report.logs import is_structured, write_event
 from pipeline.report.streams import error_stream, errors, output, output_stream
 from pipeline.report.tables import bare_grid, format_margin
+from schemas.billing import DOCUMENTS
 from schemas.gold import GOLD_TABLES
 from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES
 
 _BAR_WIDTH = 24
 _SHOWN = 20
 # A user reads these first.
-_TABLES = (RECEIVED_SALES, SALES, CONFLICTS, *GOLD_TABLES)
+_TABLES = (RECEIVED_SALES, SALES, CONFLICTS, *GOLD_TABLES, DOCUMENTS)
 
 
 def print_error(text: str) -> None:
@@ -49,6 +50,7 @@ def print_summary(result: dict[str, Any], lake: str | None, took: dt.timedelta) 
     _print_dates(console, result)
     _print_chunks(console, result)
     _print_totals(console, result)
+    _print_documents(console, result)
     _print_stages(console, result)
     _print_removed(console, result)
     if lake is not None and (result["dates"] or result["drops"]):
@@ -137,6 +139,20 @@ def _print_totals(console: Console, result: dict[str, Any]) -> None:
         names = ("received", "published", "duplicates", "conflicts")
         grid.add_row(currency, *[_money(totals[name], currency) for name in (*names, "left_over")])
     console.print(grid)
+
+
+def _print_documents(console: Console, result: dict[str, Any]) -> None:
+    if not result["documents"]:
+        return
+    grid = _grid("issued", "documents", "net amount", "currency")
+    for row in result["documents"]:
+        kind = row["kind"].replace("_", " ")
+        grid.add_row(
+            kind, f"{row['documents']:,}", _money(row["net_amount"], row["currency"]), row["currency"]
+        )
+    console.print(grid)
+    last = ", ".join(f"{series}{number}" for series, number in result["last_numbers"].items())
+    console.print(f"last numbers: {last}", markup=False)
 
 
 def _print_stages(console: Console, result: dict[str, Any]) -> None:

@@ -81,6 +81,8 @@ class Outcome:
         chunks: task attempts by chunk.
         attempts: every attempt of a task that writes a chunk.
         built: business dates built, by gold table.
+        documents: documents issued: one row by kind and currency, with their number and net amount.
+        last_numbers: last number of each series of documents, by series.
         codes: exit codes that apply.
         errors: errors, one line each.
         warnings: warnings, one line each.
@@ -98,6 +100,8 @@ class Outcome:
     chunks: dict[str, ChunkTasks] = field(default_factory=dict)
     attempts: list[ChunkAttempt] = field(default_factory=list)
     built: dict[str, list[dt.date]] = field(default_factory=dict)
+    documents: list[dict[str, Any]] = field(default_factory=list)
+    last_numbers: dict[str, int] = field(default_factory=dict)
     codes: set[ExitCode] = field(default_factory=set)
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

@@ -14,6 +14,7 @@ from pipeline.planning.pinned import (
 )
 from pipeline.steps.context import Batch
 from pipeline.steps.gold import recover_builds
+from pipeline.steps.issue import recover_issues
 from pipeline.steps.publish_commit import RECOUNT, ROLL_BACK
 from pipeline.steps.receiving import recover_ingests
 from pipeline.steps.recording import recover_publications
@@ -32,6 +33,7 @@ def recover(batch: Batch) -> None:
     recover_ingests(batch)
     recover_publications(batch)
     recover_builds(batch)
+    recover_issues(batch)
 
 
 def check_tables(batch: Batch) -> None:

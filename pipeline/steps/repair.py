@@ -14,6 +14,7 @@ from pipeline.planning.pinned import Wishes
 from pipeline.steps.context import Batch, DateRange
 from pipeline.steps.deliveries import LOST, recount_deliveries
 from pipeline.steps.gold import build_all_gold, recover_builds
+from pipeline.steps.issue import recover_issues
 from pipeline.steps.publish import republish_wrong
 from pipeline.steps.receiving import recover_ingests
 from pipeline.steps.recording import recover_publications
@@ -50,6 +51,7 @@ def repair(batch: Batch) -> list[str]:
     recover_ingests(batch)
     recover_publications(batch)
     recover_builds(batch)
+    recover_issues(batch)
     actions += recount_deliveries(batch, everything=False)
     actions += _record_commits(batch)
     verification = examine_lake(batch)

@@ -35,6 +35,7 @@ from pipeline.steps.received import read_accepted, settled_version
 from pipeline.steps.receiving import JOB as INGEST
 from pipeline.steps.receiving import count_drops
 from pipeline.steps.recording import chunked, count_cells, count_conflicts_of, count_sales
+from pipeline.steps.verify_documents import examine_documents
 from schemas.drops import Drop, IngestedDrop
 from schemas.gold import GOLD_TABLES, GoldTable
 from schemas.states import DateStatus, DropStatus, ExitCode
@@ -68,6 +69,7 @@ class Verification:
             different lines, not an error.
         waiting: work that the next run must do first, one line each.
         wrong_dates: dates whose sales have a problem.
+        not_issued: dates whose documents state an earlier revision, or that have none; no error.
         wrong_gold: dates of periods whose gold has a problem; their sales may be right.
     """
 
@@ -79,6 +81,7 @@ class Verification:
     waiting: list[str] = field(default_factory=list)
     wrong_dates: set[dt.date] = field(default_factory=set)
     wrong_gold: set[dt.date] = field(default_factory=set)
+    not_issued: list[dt.date] = field(default_factory=list)
 
     def add(self, dates: Iterable[dt.date], problem: str) -> None:
         """Adds a problem and the dates that have it."""
@@ -150,6 +153,8 @@ def examine_lake(batch: Batch, requested: Container[dt.date] | None = None) -> V
         _LOG.info("summing gold again")
         _check_gold(batch, verification, published)
         verification.reused_numbers += _reused_numbers(batch, verification.dates)
+    _LOG.info("looking at the documents")
+    _check_documents(batch, verification, published)
     return verification
 
 
@@ -365,6 +370,17 @@ def _check_gold(batch: Batch, verification: Verification, published: Mapping[dt.
                 f"{row.found_net}) are wrong; {row.wanted} rows ({row.wanted_lines} lines, net "
                 f"{row.wanted_net}) that silver/sales gives are missing",
             )
+
+
+def _check_documents(
+    batch: Batch, verification: Verification, published: Mapping[dt.date, DateState]
+) -> None:
+    revisions = {date: state.revision for date, state in published.items()}
+    findings = examine_documents(batch, verification.dates, revisions)
+    # No date is at fault: to publish one again does not mend a document.
+    verification.problems += findings.problems
+    verification.waiting += findings.waiting
+    verification.not_issued = findings.not_issued
 
 
 def _whole_periods(

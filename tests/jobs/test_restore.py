@@ -111,6 +111,10 @@ def test_revisions_are_compared_and_come_back_as_they_were(
     last = [row["reason"] for row in shop.rows(LEDGER_DATES, business_date=DATE) if row["revision"] == 4]
     assert last == ["restored from revision 2"]
     # It stands, and is proven by the bronze of its time.
+    restored = [row["sales_revision"] for row in shop.rows(INVOICES, business_date=DATE)]
+    ran = shop.done(*LENIENT)  # issues documents of what was restored
+    assert (ran.date_status, ran.drop_status) == ({}, {})
+    assert [row["sales_revision"] for row in shop.rows(INVOICES, business_date=DATE)] == restored
     assert shop.run(*LENIENT).result["status"] == "unchanged"
     shop.done(*LENIENT, job=VERIFY_SALES)
     shop.done(*LENIENT, "--date", DATE, "--republish")

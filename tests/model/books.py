@@ -66,6 +66,7 @@ class State:
     before: dict[Date, list[Content]] = field(default_factory=dict)
     gold: dict[Date, tuple[observed.Gold, observed.Gold]] = field(default_factory=dict)
     weekly: dict[Date, observed.Gold] = field(default_factory=dict)
+    papers: dict[str, observed.Paper] = field(default_factory=dict)
     # After a crash: deliveries that bronze may hold of a drop (None: none), besides the reference's.
     maybe: dict[Date, list[Delivery | None]] = field(default_factory=dict)
     # Deliveries that a run which was cut off may have refused.
@@ -210,6 +211,7 @@ class Books(RuleBasedStateMachine):
         self.check_losers(after)
         self.check_gold(ran, name, after)
         self.check_weekly(ran, name, after)
+        self.check_papers(ran, name, after)
         self.check_bronze()
         self.settle(after)
         self.check_ledger(changed_dates)
@@ -316,6 +318,37 @@ class Books(RuleBasedStateMachine):
             if (builds and week not in held) or not (found == was or self.state.crashed):
                 assert found == wanted.get(week, {}), f"{name}: week {week} is {found}, must be {wanted}"
 
+    def check_papers(self, ran: Ran, name: str, after: Contents) -> None:
+        """The laws of documents; after a whole batch their sums are what is owed."""
+        papers = observed.papers(self.shop)
+        for number, paper in self.state.papers.items():
+            assert papers.get(number) == paper, f"document {number} was {paper}, is {papers.get(number)}"
+        given: dict[str, list[int]] = defaultdict(list)
+        billed: dict[tuple[Date, Any], tuple[Any, ...]] = {}
+        for number, paper in papers.items():
+            given[paper.series].append(paper.number)
+            invoice = papers.get(paper.refers_to or number)
+            assert invoice is not None, f"document {number} refers to {paper.refers_to}, which is not there"
+            assert (invoice.kind, invoice.date, invoice.grain) == ("invoice", paper.date, paper.grain), number
+            so_far = billed.get((paper.date, paper.grain), (0,) * len(paper.sums))
+            billed[paper.date, paper.grain] = tuple(map(sum, zip(so_far, paper.sums, strict=True)))
+        for series, numbers in given.items():
+            assert sorted(numbers) == list(range(1, len(numbers) + 1)), f"series {series}: {sorted(numbers)}"
+        lines = observed.paper_lines(self.shop)
+        assert lines == {number: paper.sums for number, paper in papers.items()}, "lines of documents"
+        if name == "run_batch":
+            self.check_billed(ran, after, billed)
+        self.state.papers = papers
+
+    def check_billed(
+        self, ran: Ran, after: Contents, billed: dict[tuple[Date, Any], tuple[Any, ...]]
+    ) -> None:
+        held = self.held_dates([]) if ran.code else set()
+        for date in {date for date, _ in billed} | after.keys():
+            found = {grain: sums for (of, grain), sums in billed.items() if of == date and any(sums)}
+            wanted = gold_of(after.get(date, NOTHING))[1]
+            assert date in held or found == wanted, f"{date} is billed {found}, must be {wanted}"
+
     def check_bronze(self) -> None:
         """Bronze holds the accepted deliveries and nothing else that is accepted."""
         found = observed.bronze(self.shop)
@@ -341,7 +374,8 @@ class Books(RuleBasedStateMachine):
     def check_scope(self, name: str, versions: dict[str, int]) -> None:
         """A stage writes its own layer and no other."""
         now = observed.versions(self.shop)
-        own = {"ingest_sales": "bronze/", "publish_sales": "silver/"}.get(name, "gold/")
+        # The first ingest of a lake makes its billing tables, so that nothing is published before them.
+        own = {"ingest_sales": ("bronze/", "billing/"), "publish_sales": ("silver/",)}.get(name, ("gold/",))
         others = {table for table in now if not table.startswith(own) and now[table] != versions.get(table)}
         # What a run before it left half done, it completes or undoes, wherever that is.
         assert not others or self.was_crashed, f"{name} committed to {others}"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from schemas.billing import DOCUMENT_LINES, DOCUMENTS
 from schemas.gold import DAILY_SALES, INVOICES, WEEKLY_PRODUCT_SALES
 from schemas.tables import CONFLICTS, LEDGER_CHUNKS, LEDGER_DATES, RECEIVED_SALES, SALES, Table
 from tests.jobs.shop import DATA_TABLES, Shop
@@ -48,6 +50,43 @@ def weekly(shop: Shop) -> dict[dt.date, Gold]:
         assert grain not in found[row["week"]], f"{row['week']} {grain} twice"
         found[row["week"]][grain] = tuple(row[name] for name in SUMS)
     return dict(found)
+
+
+@dataclass(frozen=True)
+class Paper:
+    """An issued document."""
+
+    series: str
+    number: int
+    kind: str
+    date: dt.date
+    grain: tuple[Any, ...]  # customer and currency
+    refers_to: str | None
+    sums: tuple[Any, ...]
+
+
+def papers(shop: Shop) -> dict[str, Paper]:
+    """Every document, by its number."""
+    found = {}
+    for row in rows(shop, DOCUMENTS):
+        assert row["document_number"] not in found, f"document {row['document_number']} twice"
+        found[row["document_number"]] = Paper(
+            row["series"], row["running_number"], row["kind"], row["business_date"],
+            (row["customer_id"], row["currency"]), row["refers_to"], tuple(row[name] for name in SUMS),
+        )  # fmt: skip
+    return found
+
+
+def paper_lines(shop: Shop) -> dict[str, tuple[Any, ...]]:
+    """The sums of each document's lines, by its number."""
+    found: dict[str, list[Any]] = defaultdict(lambda: [0] * len(SUMS))
+    for row in rows(shop, DOCUMENT_LINES):
+        returned = row["net_amount"] if row["line_type"] == "RETURN" else 0
+        amounts = (row["quantity"], row["gross_amount"], row["discount_amount"], row["net_amount"], returned)
+        sums = found[row["document_number"]]
+        for position, amount in enumerate((1, *amounts)):
+            sums[position] += row["sign"] * amount
+    return {number: tuple(sums) for number, sums in found.items()}
 
 
 def bronze(shop: Shop) -> Counter[tuple[Any, ...]]:

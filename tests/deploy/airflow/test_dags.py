@@ -103,6 +103,7 @@ def test_each_stage_can_be_a_task(tmp_path: Path) -> None:
         "publish_sales": ["ingest_sales"],
         "build_daily_sales": ["publish_sales"],
         "bill_customers": ["build_daily_sales"],
+        "issue_invoices": ["bill_customers"],
     }
     assert tasks["ingest_sales"]["arguments"][0] == "--date"
     assert tasks["publish_sales"]["arguments"] == []

@@ -21,7 +21,7 @@ def drawn(progress: RunProgress, width: int = 80) -> list[str]:
 def test_a_row_a_chunk_below_the_phases_and_the_deadline() -> None:
     lines = drawn(PROGRESS, 100)
     assert lines[0] == "run_batch, 12 min, run 20260303T030000-run_batch-1a2b3c4d"
-    assert lines[1] == "✓ ingest  ✓ audit  ▶ publish  · totals  · bills"
+    assert lines[1] == "✓ ingest  ✓ audit  ▶ publish  · totals  · bills  · documents"
     assert lines[2] == (
         "2026-03-01 to 2026-03-02, 4 workers, end about 22:15:00, deadline 22:22:00, 7 min left"
     )

@@ -36,7 +36,7 @@ def test_a_run_in_time_keeps_its_margins(shop: Shop, clock: list[dt.datetime]) -
     assert rows["ingest_sales"]["margin_seconds"] == 3600
     assert rows["publish_sales"]["margin_seconds"] == 5400
     assert rows["bill_customers"]["margin_seconds"] is None
-    assert [stage["margin_seconds"] for stage in ran.result["stages"]] == [3600, 5400, None, None]
+    assert [stage["margin_seconds"] for stage in ran.result["stages"]] == [3600, 5400, None, None, None]
     assert "1 h 30 min left" in ran.stdout
 
 

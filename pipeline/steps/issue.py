@@ -1,0 +1,306 @@
+"""Issue: gives customers numbered documents, and states each later difference in a document of its own.
+
+An issue commits lines first, then the documents: the commit of ``billing/documents`` decides. Lines of
+documents that were never committed are rolled back before anything else, so no number is skipped or given
+twice. The next numbers come from the metadata of the last commit, or else from the table's rows.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections import Counter
+from collections.abc import Container, Mapping
+from contextlib import suppress
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from pipeline import clock
+from pipeline.lake.tables import Commit
+from pipeline.planning.billing import BillingTerms, dates_to_issue, lost_numbers
+from pipeline.planning.staleness import date_inputs, no_inputs
+from pipeline.planning.windows import sized_windows
+from pipeline.steps.context import Batch
+from pipeline.steps.publish_commit import ROLL_BACK
+from schemas.billing import DOCUMENT_LINES, DOCUMENTS
+from schemas.errors import AuditError
+from schemas.gold import INVOICES
+from schemas.states import DocumentKind, ExitCode, Stage
+from schemas.tables import SALES
+from transforms.documents import (
+    changed_lines,
+    new_lines,
+    to_documents,
+    unbilled_changes,
+    with_document_number,
+    with_numbers,
+)
+from transforms.totals import with_sales_revision
+
+_LOG = logging.getLogger(__name__)
+
+JOB = Stage.DOCUMENTS.value
+# Property of billing/documents: the first business date that gets documents.
+ISSUE_FROM = "cymbal.issueFrom"
+
+Revisions = Mapping[dt.date, int]
+Numbers = Mapping[str, int]
+
+
+def begin_billing(batch: Batch) -> None:
+    """Creates the billing tables, if the lake has none. Dates that are published already get no document.
+
+    An older lake may hold years of sales that another system has billed; ``billing.issue_from`` overrides it.
+    """
+    if batch.dry_run or batch.lake.exists(DOCUMENTS):
+        return
+    first = _day_after_published(batch)
+    batch.lake.ensure(DOCUMENT_LINES)
+    batch.lake.ensure(DOCUMENTS, {} if first is None else {ISSUE_FROM: first.isoformat()})
+    if first is not None and batch.settings.billing.issue_from is None:
+        batch.outcome.warnings.append(
+            f"billing begins with {first}: the dates before it are published already and get no documents; "
+            "set billing.issue_from to issue documents from another date on"
+        )
+
+
+def issue(batch: Batch, requested: Container[dt.date], given: Numbers | None = None) -> None:
+    """Issues the documents of every published date that no document states as it is published now.
+
+    Args:
+        batch: the run.
+        requested: only documents of these business dates are issued.
+        given: last number by series that an earlier run is known to have given; None if there is none.
+
+    Raises:
+        AuditError: numbers were given that the lake does not hold.
+    """
+    revisions = {date: n for date, n in _due(batch).items() if date in requested}
+    revisions = _with_statement(batch, revisions)
+    numbers: Numbers = last_numbers(batch)
+    batch.outcome.last_numbers = dict(numbers)
+    check_numbers(batch, given or {}, "the result of an earlier run names")
+    check_numbers(batch, batch.ledger.last_numbers(), "the ledger records")
+    if batch.dry_run:
+        batch.outcome.planned += [
+            f"issue documents of {date} from revision {n}" for date, n in revisions.items()
+        ]
+        return
+    if not revisions:
+        return
+    inputs = date_inputs(batch.ledger.drops().values(), published=batch.ledger.dates())
+    sized = {date: inputs.get(date) or no_inputs(date) for date in revisions}
+    lines = sum(date.lines for date in sized.values())
+    with batch.timetable.stage(Stage.DOCUMENTS, len(sized), lines, _with_deadline(batch, revisions)):
+        max_lines = batch.settings.publish.max_lines_per_window
+        for window in sized_windows(sized.values(), lambda date: date.lines, max_lines):
+            numbers = _issue_window(batch, {date.date: revisions[date.date] for date in window}, numbers)
+            batch.timetable.advance(sum(date.lines for date in window))
+    batch.outcome.last_numbers = dict(numbers)
+
+
+def recover_issues(batch: Batch) -> None:
+    """Rolls back lines without documents, and records every issue that the ledger lacks."""
+    _undo_lines(batch)
+    recorded = batch.ledger.recorded_versions(DOCUMENTS)
+    for commit in batch.lake.history(DOCUMENTS, recorded):
+        if commit.metadata.get("job") == JOB:
+            _LOG.info("recording documents whose issue was cut off")
+            _record(batch, commit)
+
+
+def last_numbers(batch: Batch) -> dict[str, int]:
+    """Returns the last number of each series in ``billing/documents``, by series."""
+    last = _last_issue(batch)
+    if last is not None:
+        return dict(last.metadata["last_numbers"])
+    rows = batch.lake.read(DOCUMENTS).groupBy("series").agg(F.max("running_number").alias("last")).collect()
+    return {row.series: row.last for row in rows}
+
+
+def check_numbers(batch: Batch, given: Numbers, source: str) -> None:
+    """Proves that the lake holds every number that was given.
+
+    Args:
+        batch: the run, with the last numbers of the lake in its outcome.
+        given: last number by series.
+        source: who knows of these numbers, as the begin of the message.
+
+    Raises:
+        AuditError: the lake holds fewer, as after the restore of an older backup.
+    """
+    lost = lost_numbers(batch.outcome.last_numbers, given)
+    if lost:
+        named = ", ".join(
+            f"{series}{first} to {series}{last}" if first < last else f"{series}{last}"
+            for series, (first, last) in lost.items()
+        )
+        raise AuditError(
+            f"{source} documents that billing/documents does not hold: {named}. Was the lake restored from "
+            "an older backup? Customers may hold these documents, so their numbers are not given again. "
+            "Bring back billing/ and ledger/ from a copy of the lake that holds them, then run again"
+        )
+
+
+def _issue_window(batch: Batch, revisions: Revisions, numbers: Numbers) -> Numbers:
+    """Issues the documents of some dates in one commit; returns the last number of each series after it."""
+    _LOG.info(f"issuing documents of {len(revisions):,} dates{batch.timetable.left()}")
+    today = _today(batch)
+    series = batch.settings.billing.series.of_year(today.year)
+    documents = batch.lake.read_dates(DOCUMENTS, revisions)
+    changes = unbilled_changes(batch.lake.read_dates(INVOICES, revisions), documents)
+    numbered = with_sales_revision(with_numbers(changes, series, numbers), revisions).withColumns(
+        {"issued_on": F.lit(today), "run_id": F.lit(batch.run_id)}
+    )
+    # Counted, joined to the lines and written: kept, so that it is summed and sorted once.
+    kept = numbered.persist()
+    try:
+        issued = _count(kept)
+        metadata: dict[str, Any] = {
+            "job": JOB,
+            "run_id": batch.run_id,
+            "sequence": batch.lake.next_number(DOCUMENTS),
+            "dates": {date.isoformat(): revision for date, revision in sorted(revisions.items())},
+            "last_numbers": _numbers_after(numbers, issued, series),
+        }
+        if issued:
+            lines = with_document_number(_lines_to_bill(batch, revisions, documents), kept)
+            version = _commit(batch, lines, kept, metadata)
+        else:
+            version = batch.lake.note(DOCUMENTS, metadata)
+    finally:
+        kept.unpersist()
+    batch.outcome.documents += [{**row, "net_amount": str(row["net_amount"])} for row in issued]
+    batch.outcome.has_changed = True
+    _record(batch, Commit(version, metadata))
+    return dict(metadata["last_numbers"])
+
+
+def _count(documents: DataFrame) -> list[dict[str, Any]]:
+    """Number and net amount of new documents, one row by kind and currency, in order."""
+    counts = documents.groupBy("kind", "currency").agg(
+        F.count(F.lit(1)).alias("documents"), F.sum("net_amount").alias("net_amount")
+    )
+    # Sorted here: a sort in Spark is two jobs more.
+    return sorted((row.asDict() for row in counts.collect()), key=lambda row: (row["kind"], row["currency"]))
+
+
+def _commit(batch: Batch, lines: DataFrame, numbered: DataFrame, metadata: Mapping[str, Any]) -> int:
+    """Commits lines, then documents, which decide; returns the version of ``billing/documents``."""
+    try:
+        if len(metadata["dates"]) > 1:
+            # Without the hint each shuffle partition writes a file for each date.
+            lines = lines.hint("rebalance", "business_date")
+        batch.lake.add(DOCUMENT_LINES, lines, metadata)
+        return batch.lake.add(DOCUMENTS, to_documents(numbered), metadata)
+    except Exception:
+        with suppress(Exception):
+            _undo_lines(batch)
+        raise
+
+
+def _lines_to_bill(batch: Batch, revisions: Revisions, documents: DataFrame) -> DataFrame:
+    """The lines that no document bills yet, or that one bills and that are no longer published.
+
+    Only a date that has documents is compared line by line. A new date is read once.
+    """
+    known = {row.business_date for row in documents.select("business_date").distinct().collect()}
+    lines = new_lines(batch.lake.read_dates(SALES, set(revisions) - known))
+    if not known:
+        return lines
+    sales, billed = batch.lake.read_dates(SALES, known), batch.lake.read_dates(DOCUMENT_LINES, known)
+    return lines.unionByName(changed_lines(sales, billed))
+
+
+def _numbers_after(
+    numbers: Numbers, issued: list[dict[str, Any]], series: Mapping[DocumentKind, str]
+) -> dict[str, int]:
+    after = Counter(numbers)
+    for row in issued:
+        after[series[DocumentKind(row["kind"])]] += row["documents"]
+    return dict(sorted(after.items()))
+
+
+def _record(batch: Batch, commit: Commit) -> None:
+    metadata = commit.metadata
+    revisions = {dt.date.fromisoformat(text): n for text, n in metadata["dates"].items()}
+    # The builds last: they tell that the commit is recorded.
+    batch.ledger.record_series(metadata["run_id"], metadata["last_numbers"], commit.version)
+    batch.ledger.record_builds(metadata["run_id"], DOCUMENTS, revisions, commit.version)
+
+
+def _undo_lines(batch: Batch) -> None:
+    """Rolls back the lines of documents that were never committed."""
+    last = unissued_lines(batch)
+    if last is None:
+        return
+    _LOG.info("rolling back the lines of documents that were never issued")
+    dates = [dt.date.fromisoformat(text) for text in last.metadata["dates"]]
+    before = batch.lake.read_dates(DOCUMENT_LINES, dates, last.version - 1)
+    metadata = {"job": ROLL_BACK, "run_id": batch.run_id, "sequence": last.metadata["sequence"]}
+    batch.lake.replace(DOCUMENT_LINES, before, dates, metadata)
+
+
+def unissued_lines(batch: Batch) -> Commit | None:
+    """Returns the last commit of lines if their documents were never committed; else None."""
+    last = batch.lake.last_commit(DOCUMENT_LINES, lambda metadata: metadata.get("job") in (JOB, ROLL_BACK))
+    if last is None or last.metadata["job"] == ROLL_BACK:
+        return None
+    issued = _last_issue(batch)
+    if issued is None:
+        # Without any commit, the log of billing/documents may have been shortened: then the ledger knows.
+        return None if batch.ledger.recorded_versions(DOCUMENTS) else last
+    return last if issued.metadata["sequence"] < last.metadata["sequence"] else None
+
+
+def _last_issue(batch: Batch) -> Commit | None:
+    return batch.lake.last_commit(DOCUMENTS, lambda metadata: metadata.get("job") == JOB)
+
+
+def _due(batch: Batch) -> dict[dt.date, int]:
+    """Revision of each published date whose documents may differ from it."""
+    published = {date: state.revision for date, state in batch.ledger.dates().items() if state.revision > 0}
+    terms = BillingTerms(first_billed(batch), _today(batch), batch.settings.billing.hold_days)
+    return dates_to_issue(published, batch.ledger.built_revisions(DOCUMENTS), terms)
+
+
+def _with_statement(batch: Batch, revisions: Revisions) -> dict[dt.date, int]:
+    """Leaves out, and names, the dates whose statement is of an earlier revision."""
+    built = batch.ledger.built_revisions(INVOICES)
+    behind = [date for date, revision in revisions.items() if built.get(date) != revision]
+    if behind and not batch.dry_run:
+        batch.outcome.fail(
+            ExitCode.NOT_READY,
+            f"{len(behind)} dates get no documents yet, since gold/invoices is not built from their newest "
+            f"revision: {', '.join(map(str, behind[:5]))}; run bill_customers first",
+        )
+    return {date: revision for date, revision in revisions.items() if date not in behind or batch.dry_run}
+
+
+def first_billed(batch: Batch) -> dt.date | None:
+    """The first business date that gets documents; None for all."""
+    if batch.settings.billing.issue_from is not None:
+        return batch.settings.billing.issue_from
+    begin = batch.lake.property_of(DOCUMENTS, ISSUE_FROM)
+    began = dt.date.fromisoformat(begin) if begin else None
+    if not batch.lake.exists(DOCUMENTS):
+        began = _day_after_published(batch)
+    return max((date for date in (began, batch.settings.late.history_before) if date), default=None)
+
+
+def _day_after_published(batch: Batch) -> dt.date | None:
+    published = [date for date, state in batch.ledger.dates().items() if state.revision > 0]
+    return max(published) + dt.timedelta(days=1) if published else None
+
+
+def _today(batch: Batch) -> dt.date:
+    return clock.now().astimezone(ZoneInfo(batch.settings.business_day.timezone)).date()
+
+
+def _with_deadline(batch: Batch, revisions: Revisions) -> list[dt.date]:
+    """Dates with a deadline: those in their first revision that are no history."""
+    late = batch.settings.late
+    return sorted(date for date, revision in revisions.items() if revision == 1 and not late.is_history(date))

@@ -1,0 +1,459 @@
+"""Bills that stay issued: numbers, notes, crashes and older backups, through the jobs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import shutil
+from collections import defaultdict
+from decimal import Decimal
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.backfill_sales import JOB as BACKFILL_SALES
+from jobs.ingest_sales import JOB as INGEST_SALES
+from jobs.issue_invoices import JOB as ISSUE_INVOICES
+from jobs.publish_sales import JOB as PUBLISH_SALES
+from jobs.repair_lake import JOB as REPAIR_LAKE
+from jobs.restore_sales import JOB as RESTORE_SALES
+from jobs.verify_sales import JOB as VERIFY_SALES
+from pipeline import clock
+from pipeline.lake.tables import Lake
+from schemas.billing import DOCUMENT_LINES, DOCUMENTS, SUM_NAMES
+from schemas.gold import INVOICES
+from schemas.tables import LEDGER_BUILDS, LEDGER_SERIES
+from tests.jobs.shop import Shop, line
+from tests.model.trouble import Killed, at_commit, kill
+from tests.support.tables import table_versions
+
+MON, TUE, WED = "2026-03-02", "2026-03-03", "2026-03-04"
+MOMENTS = ("before", "after")
+ISSUED_ON = dt.datetime(2026, 3, 10, 12, tzinfo=dt.UTC)
+
+
+@pytest.fixture(autouse=True)
+def on_one_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers carry the year of issue, whatever year it is."""
+    started = dt.datetime.now(dt.UTC)
+    monkeypatch.setattr(clock, "now", lambda: ISSUED_ON + (dt.datetime.now(dt.UTC) - started))
+
+
+def sold(
+    number: str, date: str, customer: str | None = "C-1", gross: str = "10.00", **more: str
+) -> dict[str, Any]:
+    return line(
+        number, f"{date}T17:00:00Z", customer_id=customer, gross_amount=gross, discount_amount="", **more
+    )
+
+
+def papers(shop: Shop) -> list[tuple[Any, ...]]:
+    """Number, date, customer, invoice and net amount of each document, by number."""
+    columns = ("document_number", "business_date", "customer_id", "refers_to", "net_amount")
+    rows = sorted(shop.rows(DOCUMENTS), key=lambda row: (row["series"], row["running_number"]))
+    return [tuple(row[name] for name in columns) for row in rows]
+
+
+def check_laws(shop: Shop) -> None:
+    """The laws of documents, computed from the rows in plain Python."""
+    documents, lines = shop.rows(DOCUMENTS), shop.rows(DOCUMENT_LINES)
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for row in documents:
+        numbers[row["series"]].append(row["running_number"])
+        assert row["document_number"] == f"{row['series']}{row['running_number']}"
+    for series, given in numbers.items():
+        assert sorted(given) == list(range(1, len(given) + 1)), series
+    assert sums_of(documents) == sums_of(shop.rows(INVOICES))
+    by_number = {row["document_number"]: [row[name] for name in SUM_NAMES] for row in documents}
+    assert {row["document_number"]: sums for row, sums in summed_lines(lines)} == by_number
+
+
+def sums_of(rows: list[dict[str, Any]]) -> dict[tuple[Any, ...], list[Any]]:
+    found: dict[tuple[Any, ...], list[Any]] = {}
+    for row in rows:
+        key = row["business_date"], row["customer_id"], row["currency"]
+        before = found.get(key, [0] * len(SUM_NAMES))
+        found[key] = [a + row[name] for a, name in zip(before, SUM_NAMES, strict=True)]
+    return {key: sums for key, sums in found.items() if any(sums)}
+
+
+def summed_lines(lines: list[dict[str, Any]]) -> list[tuple[dict[str, Any], list[Any]]]:
+    by_number: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in lines:
+        by_number[row["document_number"]].append(row)
+    found = []
+    for rows in by_number.values():
+        amounts = [
+            sum(row["sign"] * row[name] for row in rows)
+            for name in ("quantity", "gross_amount", "discount_amount", "net_amount")
+        ]
+        returned = sum(row["sign"] * row["net_amount"] for row in rows if row["line_type"] == "RETURN")
+        found.append((rows[0], [sum(row["sign"] for row in rows), *amounts, returned]))
+    return found
+
+
+def test_a_week_of_bills_and_of_what_changed_after_them(shop: Shop) -> None:
+    walk_in = sold("W", MON, None, "99.00")
+    shop.land(MON, sold("A", MON), sold("B", MON, gross="20.00"), walk_in)
+    ran = shop.done()
+    assert papers(shop) == [("2026-1", MON, "C-1", None, 30)]
+    assert ran.result["documents"] == [
+        {"kind": "invoice", "currency": "USD", "documents": 1, "net_amount": "30.000"}
+    ]
+    assert ran.result["last_numbers"] == {"2026-": 1}
+    assert shop.run().result["status"] == "unchanged"
+
+    # Tuesday, and a late line of Monday.
+    shop.land(TUE, sold("C", TUE, gross="5.00"), sold("late", MON, gross="3.00"))
+    shop.done()
+    assert papers(shop)[1:] == [("2026-2", TUE, "C-1", None, 5), ("2026-D1", MON, "C-1", "2026-1", 3)]
+
+    # The sender corrects Monday: a line was another customer's.
+    shop.land(MON, sold("A", MON, "C-3"), sold("B", MON, gross="20.00"), walk_in)
+    shop.done()
+    assert papers(shop)[2:4] == [("2026-3", MON, "C-3", None, 10), ("2026-C1", MON, "C-1", "2026-1", -10)]
+    taken_back = shop.rows(DOCUMENT_LINES, document_number="2026-C1")
+    assert [(row["transaction_id"], row["sign"], row["net_amount"]) for row in taken_back] == [("A", -1, 10)]
+
+    # Monday's drop is withdrawn. The late line came with Tuesday's drop and stays.
+    (shop.landing / f"drop_date={MON}" / "sales.csv").unlink()
+    shop.manifest(MON, closed=True)
+    shop.done()
+    assert papers(shop)[4:6] == [
+        ("2026-C2", MON, "C-1", "2026-1", -20),
+        ("2026-C3", MON, "C-3", "2026-3", -10),
+    ]
+
+    # That was a mistake: the revision before is restored, and billed with the next night.
+    shop.done("--date", MON, "--revision", "3", job=RESTORE_SALES)
+    assert len(shop.rows(DOCUMENTS)) == 7
+    shop.done()
+    assert papers(shop)[7:] == [("2026-D2", MON, "C-1", "2026-1", 20), ("2026-D3", MON, "C-3", "2026-3", 10)]
+    check_laws(shop)
+    shop.done(job=VERIFY_SALES)
+    assert shop.run().result["status"] == "unchanged"
+    assert papers_of_the_page() == [
+        (row["document_number"], row["kind"], row["business_date"], row["refers_to"], row["net_amount"])
+        for row in sorted(shop.rows(DOCUMENTS, customer_id="C-1"), key=lambda row: row["document_number"])
+    ]
+
+
+def papers_of_the_page() -> list[tuple[Any, ...]]:
+    """Customer C-1's papers, as docs/how-to/bill-customers.md shows them."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "bill-customers.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(2026-\S+)` \| (\w+) \| (\S+) \| (\S*) ?\| (\S+) \|", page, re.MULTILINE)
+    return sorted(
+        (number, kind, date, to.strip("`") or None, Decimal(net)) for number, kind, date, to, net in rows
+    )
+
+
+def test_a_correction_states_what_changed_besides_the_net_amount(shop: Shop) -> None:
+    shop.land(MON, sold("A", MON))
+    shop.done()
+    changed = sold("A", MON, gross="12.00") | {"discount_amount": "2.00"}
+    shop.land(MON, changed)
+    shop.done()
+    assert papers(shop) == [("2026-1", MON, "C-1", None, 10), ("2026-K1", MON, "C-1", "2026-1", 0)]
+    (note,) = shop.rows(DOCUMENTS, kind="correction")
+    assert (note["gross_amount"], note["discount_amount"], note["lines"]) == (2, 2, 0)
+    check_laws(shop)
+    # Another name of a product changes no amount: the next note does not take the line back.
+    shop.land(MON, changed | {"product_name": "Pear"}, sold("B", MON, gross="1.00"))
+    shop.done()
+    assert [row["transaction_id"] for row in shop.rows(DOCUMENT_LINES, document_number="2026-D1")] == ["B"]
+    check_laws(shop)
+
+
+def test_a_date_on_hold_waits_and_its_late_lines_are_on_its_first_invoice(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = ["--set", "billing.hold_days=3"]
+    monkeypatch.setattr(clock, "now", lambda: dt.datetime(2026, 3, 5, 4, 59, tzinfo=dt.UTC))
+    shop.land(MON, sold("A", MON))
+    shop.done(*hold)  # the fourth of March in New York
+    assert shop.rows(DOCUMENTS) == []
+    shop.land(TUE, sold("late", MON, gross="1.00"))
+    monkeypatch.setattr(clock, "now", lambda: dt.datetime(2026, 3, 5, 5, 0, tzinfo=dt.UTC))
+    shop.done(*hold)
+    assert papers(shop) == [("2026-1", MON, "C-1", None, 11)]
+
+
+def test_years_and_kinds_have_their_own_numbers(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    series = [
+        "--set",
+        "billing.series={invoice: 'R{year}/', credit_note: 'R{year}/', debit_note: D-, correction: K-}",
+    ]
+    shop.land(MON, sold("A", MON))
+    shop.done(*series)
+    monkeypatch.setattr(clock, "now", lambda: dt.datetime(2027, 1, 1, 4, 59, tzinfo=dt.UTC))
+    shop.land(MON, sold("A", MON, gross="9.00"), sold("B", MON, "C-2"))
+    shop.done(*series)  # still the old year in New York
+    monkeypatch.setattr(clock, "now", lambda: dt.datetime(2027, 1, 1, 5, 0, tzinfo=dt.UTC))
+    shop.land(MON, sold("A", MON, gross="8.00"), sold("B", MON, "C-2"))
+    ran = shop.done(*series)
+    assert [row[0] for row in papers(shop)] == ["R2026/1", "R2026/2", "R2026/3", "R2027/1"]
+    assert papers(shop)[1] == ("R2026/2", MON, "C-1", "R2026/1", -1)
+    assert ran.result["last_numbers"] == {"R2026/": 3, "R2027/": 1}
+
+
+def test_a_lake_that_was_published_before_bills_only_what_comes_after(shop: Shop) -> None:
+    off = ["--set", "billing.issue=false"]
+    shop.land(MON, sold("A", MON))
+    shop.done(*off)
+    ran = shop.done(*off, job=ISSUE_INVOICES)
+    assert ran.result["warnings"] == ["billing.issue is false: no document is issued"]
+    assert not (shop.lake / DOCUMENTS.name).exists()
+    shop.land(TUE, sold("B", TUE), sold("late", MON))
+    planned = shop.done("--dry-run", job=ISSUE_INVOICES)
+    assert planned.result["planned"] == []
+    ran = shop.done()
+    assert [text for text in ran.result["warnings"] if "billing begins with 2026-03-03" in text]
+    assert [row[:2] for row in papers(shop)] == [("2026-1", TUE)]
+    shop.done()
+    assert len(shop.rows(DOCUMENTS)) == 1
+    shop.done("--set", f"billing.issue_from={MON}", job=ISSUE_INVOICES)
+    assert [row[:2] for row in papers(shop)] == [("2026-1", TUE), ("2026-2", MON)]
+    # Once it has a document, its later differences are stated, too.
+    shop.land(MON, sold("A", MON, gross="11.00"))
+    shop.done()
+    assert [row[0] for row in papers(shop)] == ["2026-1", "2026-2", "2026-D1"]
+
+
+def test_history_is_not_billed(shop: Shop) -> None:
+    shop.land(MON, sold("A", MON))
+    shop.land(TUE, sold("B", TUE))
+    shop.done("--from", MON, "--to", TUE, "--set", f"late.history_before={TUE}", job=BACKFILL_SALES)
+    assert shop.rows(DOCUMENTS) == []
+    shop.arguments = ["--set", f"late.history_before={TUE}"]
+    shop.done("--set", f"billing.issue_from={TUE}")
+    assert [row[:2] for row in papers(shop)] == [("2026-1", TUE)]
+
+
+def test_without_a_statement_of_the_newest_revision_a_date_waits(shop: Shop) -> None:
+    shop.land(MON, sold("A", MON))
+    shop.done(job=INGEST_SALES)
+    shop.done(job=PUBLISH_SALES)
+    ran = shop.run("--set", f"billing.issue_from={MON}", job=ISSUE_INVOICES)
+    assert ran.code == 5
+    assert "run bill_customers first" in ran.error
+    assert shop.rows(DOCUMENTS) == []
+
+
+# --- crashes
+
+
+def land_a_night_with_notes(shop: Shop) -> None:
+    """A night that issues two invoices, then what makes one night of an invoice and notes of three kinds."""
+    monday = [sold(name, MON, f"C-{name}") for name in "ABCD"]
+    shop.land(MON, *monday)
+    shop.done()
+    changed = [sold("A", MON, "C-A", "9.00"), sold("B", MON, "C-B", "11.00"), monday[2]]
+    other_sums = sold("D", MON, "C-D", "12.00") | {"discount_amount": "2.00"}
+    shop.land(MON, *changed, other_sums)
+    shop.land(TUE, sold("E", TUE, "C-A"), sold("F", TUE, "C-B"))
+
+
+EXPECTED = [
+    ("2026-1", MON, "C-A", None, 10),
+    ("2026-2", MON, "C-B", None, 10),
+    ("2026-3", MON, "C-C", None, 10),
+    ("2026-4", MON, "C-D", None, 10),
+    ("2026-5", TUE, "C-A", None, 10),
+    ("2026-6", TUE, "C-B", None, 10),
+    ("2026-C1", MON, "C-A", "2026-1", -1),
+    ("2026-D1", MON, "C-B", "2026-2", 1),
+    ("2026-K1", MON, "C-D", "2026-4", 0),
+]
+
+
+def test_a_run_killed_before_or_after_any_commit_of_the_issue_leaves_no_gap_and_no_number_twice(
+    shop: Shop,
+) -> None:
+    land_a_night_with_notes(shop)
+    shop.done("--set", "billing.issue=false")
+    # Each next run is killed at its next commit of the issue: nothing, lines, documents, series, builds.
+    tables = (DOCUMENT_LINES, DOCUMENTS, LEDGER_SERIES, LEDGER_BUILDS)
+    for table in tables:
+        for moment in MOMENTS:
+            copy = shop.other(f"{table.name.replace('/', '_')}_{moment}")
+            shutil.copytree(shop.lake, copy.lake)
+            with at_commit(table.name, **{moment: kill}), pytest.raises(Killed):
+                copy.run(job=ISSUE_INVOICES)
+            check_numbers_without_documents(copy)
+            copy.done()
+            assert papers(copy) == EXPECTED, (table.name, moment)
+            check_laws(copy)
+            copy.done(job=VERIFY_SALES)
+            assert copy.run().result["status"] == "unchanged"
+            recorded = [row["last_number"] for row in copy.rows(LEDGER_SERIES, series="2026-")]
+            assert max(recorded) == 6
+
+
+def check_numbers_without_documents(shop: Shop) -> None:
+    """What a reader finds right after the crash: whole documents, and no number twice."""
+    numbers = [row["document_number"] for row in shop.rows(DOCUMENTS)]
+    assert len(numbers) == len(set(numbers))
+    assert len(numbers) in (4, len(EXPECTED))
+    with_lines = {row["document_number"] for row in shop.rows(DOCUMENT_LINES)}
+    assert with_lines >= set(numbers)
+
+
+def test_22_drivers_killed_around_the_issue_commits_in_a_row(shop: Shop) -> None:
+    land_a_night_with_notes(shop)
+    shop.done("--set", "billing.issue=false")
+    for table, moment in [*product([DOCUMENT_LINES] * 10, MOMENTS), *product([DOCUMENTS], MOMENTS)]:
+        with at_commit(table.name, **{moment: kill}), pytest.raises(Killed):
+            shop.run(job=ISSUE_INVOICES)
+        check_numbers_without_documents(shop)
+    shop.done()
+    assert papers(shop) == EXPECTED
+    check_laws(shop)
+
+
+def test_a_run_that_fails_between_the_two_commits_takes_its_lines_back(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.land(MON, sold("A", MON))
+    real = Lake.add
+
+    def refuse(lake: Lake, table: Any, *arguments: Any) -> int:
+        if table is DOCUMENTS:
+            raise OSError("no space left on device")
+        return real(lake, table, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Lake, "add", refuse)
+        assert shop.run().code == 1
+    assert shop.rows(DOCUMENT_LINES) == []
+    shop.done()
+    assert papers(shop) == [("2026-1", MON, "C-1", None, 10)]
+    check_laws(shop)
+
+
+# --- backups and damage
+
+
+def test_a_number_of_an_older_backup_is_not_given_again(shop: Shop) -> None:
+    shop.land(MON, sold("A", MON))
+    shop.done()
+    backup = shop.folder / "backup"
+    shutil.copytree(shop.lake / "billing", backup)
+    shop.land(TUE, sold("B", TUE))
+    shop.done()
+    later = shop.folder / "later"
+    shutil.copytree(shop.lake / "billing", later)
+    replace_folder(shop, backup)
+    shop.land(WED, sold("C", WED))
+    ran = shop.run()
+    assert ran.code == 4
+    assert "billing/documents is at version 1, the ledger records version 2" in ran.error
+    replace_folder(shop, later)
+    shop.done()
+    assert [row[:2] for row in papers(shop)] == [("2026-1", MON), ("2026-2", TUE), ("2026-3", WED)]
+    check_laws(shop)
+
+
+def test_a_lake_that_is_older_than_documents_handed_out_gives_no_number_again(shop: Shop) -> None:
+    shop.land(MON, sold("A", MON))
+    shop.done()
+    whole = shop.folder / "whole"
+    shutil.copytree(shop.lake, whole)
+    shop.land(TUE, sold("B", TUE))
+    shop.done()
+    kept = shop.folder / "night.json"
+    shutil.copy(shop.folder / "result.json", kept)
+    later = shop.folder / "later"
+    shutil.copytree(shop.lake, later)
+    # Lake and ledger are of one older backup: only the result file of the night after it knows more.
+    replace_folder(shop, whole, shop.lake)
+    ran = shop.run("--numbers-of", str(kept))
+    assert ran.code == 4
+    assert (
+        "the result of an earlier run names documents that billing/documents does not hold: 2026-2"
+        in ran.error
+    )
+    assert len(shop.rows(DOCUMENTS)) == 1
+    replace_folder(shop, later, shop.lake)
+    shop.done("--numbers-of", str(kept))
+    # Only billing is older, and the ledger was trimmed to it: the series' marks stay.
+    replace_folder(shop, whole / "billing")
+    shop.done(job=REPAIR_LAKE)
+    ran = shop.run()
+    assert ran.code == 4
+    assert "the ledger records documents that billing/documents does not hold: 2026-2" in ran.error
+    assert shop.run(job=VERIFY_SALES).code == 4
+    for path in (shop.folder / "none.json", shop.landing):
+        assert shop.run("--numbers-of", str(path)).code == 2
+    kept.write_text("[]")
+    assert "not a result file" in shop.run("--numbers-of", str(kept)).error
+
+
+def replace_folder(shop: Shop, copy: Path, folder: Path | None = None) -> None:
+    target = folder or shop.lake / "billing"
+    shutil.rmtree(target)
+    shutil.copytree(copy, target)
+    shop.spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()  # type: ignore[union-attr]
+
+
+def test_issuing_again_commits_nothing(shop: Shop) -> None:
+    shop.land(MON, sold("A", MON))
+    shop.done()
+    before = table_versions(shop.lake, [DOCUMENTS, DOCUMENT_LINES, LEDGER_SERIES, LEDGER_BUILDS])
+    shop.done(job=ISSUE_INVOICES)
+    shop.done()
+    assert before == table_versions(shop.lake, [DOCUMENTS, DOCUMENT_LINES, LEDGER_SERIES, LEDGER_BUILDS])
+    # A restated date with the same statement: it is looked at once, and no document says so.
+    shop.land(MON, sold("A", MON), sold("W", MON, None))
+    ran = shop.done()
+    assert ran.result["documents"] == []
+    assert len(shop.rows(DOCUMENTS)) == 1
+    assert shop.run().result["status"] == "unchanged"
+    assert shop.rows(DOCUMENTS)[0]["net_amount"] == Decimal(10)
+
+
+def test_verify_finds_every_document_that_was_tampered_with(shop: Shop) -> None:
+    shop.land(MON, sold("A", MON), sold("B", MON, "C-2"))
+    shop.land(TUE, sold("C", TUE))
+    shop.done()
+    shop.done(job=VERIFY_SALES)
+    sound = shop.folder / "sound"
+    shutil.copytree(shop.lake / "billing", sound)
+    documents, lines = (f"delta.`{shop.lake / table.name}`" for table in (DOCUMENTS, DOCUMENT_LINES))
+    sums = f"documents of {MON}, customer C-1, USD: their sum differs"
+    for statement, messages in {
+        f"UPDATE {documents} SET net_amount = 9 WHERE document_number = '2026-1'": (
+            "billing/documents version 2 changed or deleted documents",
+            sums,
+            "document 2026-1 and its lines",
+        ),
+        f"DELETE FROM {documents} WHERE document_number = '2026-1'": (
+            "series 2026-: the numbers are not",
+            sums,
+        ),
+        f"DELETE FROM {documents} WHERE document_number = '2026-3'": (
+            "its last commit has 3 to 3, which are gone",
+        ),
+        f"DELETE FROM {lines} WHERE document_number = '2026-1'": ("document 2026-1 and its lines",),
+        f"UPDATE {lines} SET sign = -1 WHERE document_number = '2026-1'": ("document 2026-1 and its lines",),
+    }.items():
+        shop.spark.sql(statement)
+        ran = shop.run(job=VERIFY_SALES)
+        assert ran.code == 4, statement
+        assert all(message in ran.error for message in messages), (statement, ran.error)
+        replace_folder(shop, sound)
+    shop.done(job=VERIFY_SALES)
+
+
+def test_an_issue_that_was_cut_off_waits_and_is_no_fault(shop: Shop) -> None:
+    shop.land(MON, sold("A", MON))
+    with at_commit(DOCUMENTS.name, after=kill), pytest.raises(Killed):
+        shop.run()  # the table's creation
+    with at_commit(DOCUMENT_LINES.name, after=kill), pytest.raises(Killed):
+        shop.run()
+    ran = shop.run(job=VERIFY_SALES)
+    assert ran.code == 5
+    assert "the next run rolls its lines back" in ran.error
+    shop.done()
+    shop.done(job=VERIFY_SALES)
