@@ -83,6 +83,11 @@ def submit_arguments(folder: Path) -> list[str]:
         # The files of a small table are told by the checksum of its log: as in production.
         "spark.databricks.delta.allFilesInCrc.thresholdNumFiles": "1000",
         "spark.python.sql.dataFrameDebugging.enabled": "false",
+        # Delta keeps 10,000 tables in memory otherwise: those of some hundred lakes fill the heap, and Java
+        # does nothing but collect garbage.
+        "spark.databricks.delta.delta.log.cacheSize": "100",
+        # No page shows the plans of past queries.
+        "spark.sql.ui.retainedExecutions": "20",
         # One process: no two runs meet in a log. The default asks a process for each file that it renames.
         "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",
         "spark.sql.streaming.checkpointFileManagerClass": (

@@ -42,6 +42,7 @@ def empty_result(exit_code: int) -> dict[str, Any]:
         "replayed",
         "drill",
         "planned",
+        "documents",
         "warnings",
     )
     mappings = ("totals", "rejected", "built", "removed", "freed_bytes", "merged")
