@@ -86,8 +86,8 @@ def submit_arguments(folder: Path) -> list[str]:
         # Delta keeps 10,000 tables in memory otherwise: those of some hundred lakes fill the heap, and Java
         # does nothing but collect garbage.
         "spark.databricks.delta.delta.log.cacheSize": "100",
-        # No page shows the plans of past queries.
-        "spark.sql.ui.retainedExecutions": "20",
+        # The tests look at the plans of a run, not of the whole suite.
+        "spark.sql.ui.retainedExecutions": "200",
         # One process: no two runs meet in a log. The default asks a process for each file that it renames.
         "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",
         "spark.sql.streaming.checkpointFileManagerClass": (

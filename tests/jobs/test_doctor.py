@@ -106,7 +106,7 @@ def test_a_folder_that_is_nearly_a_drop(shop: Shop) -> None:
     (shop.landing / "archive").mkdir()
     ran = shop.done(job=DOCTOR)
     assert found(ran, "landing")["state"] == "warning"
-    assert found(ran, "landing")["said"].startswith("drop_date=2026-3-3 in file:")
+    assert found(ran, "landing")["said"].startswith("archive, drop_date=2026-3-3 in file:")
 
 
 class Context:
