@@ -68,8 +68,10 @@ def submit_arguments(folder: Path) -> list[str]:
         # Hundreds of short jobs: the second compiler costs more CPU than its code saves (half, measured).
         # With that compiler alone, Java keeps room for 48 MB of compiled code; a whole run needs more, and
         # the JVM ends where there is none.
+        # Hadoop starts a process for the permissions of each file. To start it, Java would start another one.
         "spark.driver.extraJavaOptions": (
-            "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=400m -XX:+UseParallelGC"
+            "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=400m -XX:+UseParallelGC "
+            "-Djdk.lang.Process.launchMechanism=VFORK"
         ),
         # No port is opened, and no page is kept up to date for nobody.
         "spark.ui.enabled": "false",

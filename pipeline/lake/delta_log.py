@@ -11,7 +11,8 @@ import io
 import json
 import re
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -28,6 +29,8 @@ from schemas.tables import Table
 
 # Above this number of files, a query that reads several at once is faster than reading one after another.
 MOST_FILES = 256
+# Whether the checksum of a commit lists the table's files.
+_LISTS_FILES = "spark.databricks.delta.allFilesInCrc.enabled"
 
 
 class DeltaLog:
@@ -78,7 +81,22 @@ class DeltaLog:
         metadata = self._action("metaData", definition)
         transaction.updateMetadataForNewTable(metadata)
         operation = getattr(self._delta, "DeltaOperations$CreateTable")
-        transaction.commit(self._to_sequence([]), operation(metadata, False, False, self._none))
+        with self._no_query_for_files():
+            transaction.commit(self._to_sequence([]), operation(metadata, False, False, self._none))
+
+    @contextmanager
+    def _no_query_for_files(self) -> Iterator[None]:
+        """Lets Delta make the checksum of a first commit without a Spark job.
+
+        The job would look for the files of the version before, although there is none. With the setting off,
+        the checksum of a table without files lists its files all the same: none.
+        """
+        before = self._spark.conf.get(_LISTS_FILES, "true") or "true"
+        self._spark.conf.set(_LISTS_FILES, "false")
+        try:
+            yield
+        finally:
+            self._spark.conf.set(_LISTS_FILES, before)
 
     def append(self, rows: pa.Table) -> None:
         """Appends rows as one file, in one commit."""
@@ -396,7 +414,8 @@ class DeltaLog:
 
 def has_lineage_listener(spark: SparkSession) -> bool:
     """Whether OpenLineage listens to the session's queries."""
-    return "openlineage" in str(spark.sparkContext.getConf().get("spark.extraListeners", "")).lower()
+    # Not from SparkConf: its copy asks the JVM for each setting.
+    return "openlineage" in str(spark.conf.get("spark.extraListeners", "")).lower()
 
 
 def _command_options(metadata: str, application: str, number: int) -> dict[str, str]:

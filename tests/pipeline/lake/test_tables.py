@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import shutil
 from collections.abc import Iterator
 from decimal import Decimal
@@ -20,12 +21,14 @@ from pipeline.lake.tables import Lake
 from schemas.errors import TryAgainError, UsageError
 from schemas.gold import DAILY_SALES
 from schemas.tables import LEDGER_RUNS
+from tests.support.counted_work import counted
 
 pytestmark = pytest.mark.usefixtures("interpreted")
 
 MON, TUE, WED = (dt.date(2026, 3, day) for day in (2, 3, 4))
 TOLD = {"run_id": "r"}
 THRESHOLD = "spark.databricks.delta.allFilesInCrc.thresholdNumFiles"
+LISTS_FILES = "spark.databricks.delta.allFilesInCrc.enabled"
 
 
 @pytest.fixture(params=["told by the checksum", "looked up in the log"])
@@ -206,6 +209,18 @@ def test_rows_deleted_by_a_deletion_vector_stay_deleted(spark: SparkSession, lak
     assert lines(lake.read_dates(DAILY_SALES, [MON])) == [(MON, 1)]
     lake.replace(DAILY_SALES, rows(spark, (MON, 3)), [MON], TOLD)
     assert lines(lake.read(DAILY_SALES)) == [(MON, 3)]
+
+
+def test_a_new_table_costs_no_spark_job_and_its_checksum_lists_its_files(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    lake = opened(spark, tmp_path)
+    before = spark.conf.get(LISTS_FILES, "true")
+    assert counted(spark, lambda: lake.ensure(DAILY_SALES)).jobs == 0
+    assert json.loads((log_of(lake) / f"{0:020d}.crc").read_text())["allFiles"] == []
+    assert spark.conf.get(LISTS_FILES) == before
+    lake.replace(DAILY_SALES, rows(spark, (MON, 1)), [MON], TOLD)
+    assert len(json.loads((log_of(lake) / f"{1:020d}.crc").read_text())["allFiles"]) == 1
 
 
 def test_a_checksum_of_another_commit_is_named(spark: SparkSession, tmp_path: Path) -> None:
