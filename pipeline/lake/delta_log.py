@@ -371,9 +371,21 @@ class DeltaLog:
         files = self._checksum_files(snapshot)
         if files is None:
             return
-        paths = DataFrame(snapshot.allFilesViaStateReconstruction().toDF(), self._spark).select("path")
-        if {row.path for row in paths.collect()} != {file["path"] for file in self._describe(files)}:
+        if self._logged_paths(snapshot) != {file["path"] for file in self._describe(files)}:
             raise self._wrong_checksum(int(snapshot.version()))
+
+    def _logged_paths(self, snapshot: Any) -> set[str]:
+        """Returns the paths of the files that the whole log leaves in the table."""
+        if not snapshot.checkpointProvider().isEmpty():
+            paths = DataFrame(snapshot.allFilesViaStateReconstruction().toDF(), self._spark).select("path")
+            return {row.path for row in paths.collect()}
+        # Without a checkpoint, the log is a few commits. The driver replays them faster than Spark plans.
+        replay = self._delta.actions.InMemoryLogReplay(self._none, self._none)
+        commits = self._log.getChanges(0, snapshot.version(), self._none, True)
+        while commits.hasNext():
+            commit = commits.next()
+            replay.append(commit._1(), commit._2().iterator())
+        return {file["path"] for file in self._describe(replay.allFiles())}
 
     def _checksum_files(self, snapshot: Any) -> Any | None:
         """Returns the table's files from the checksum beside the commit; None if it does not list them.

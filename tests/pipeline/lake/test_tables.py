@@ -249,10 +249,15 @@ def test_a_checksum_of_another_commit_is_named(spark: SparkSession, tmp_path: Pa
     assert lines(opened(spark, tmp_path).read_dates(DAILY_SALES, [MON])) == [(MON, 3)]
 
 
-def test_a_checksum_that_names_other_files_than_its_log_is_found(spark: SparkSession, tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_checkpoint", [False, True])
+def test_a_checksum_that_names_other_files_than_its_log_is_found(
+    spark: SparkSession, tmp_path: Path, has_checkpoint: bool
+) -> None:
     lake = opened(spark, tmp_path)
     lake.prepare()
     lake.replace(DAILY_SALES, rows(spark, (MON, 1), (TUE, 1)), [MON, TUE], TOLD)
+    if has_checkpoint:
+        lake.checkpoint(DAILY_SALES)
     lake.check_checksums()
     checksum = log_of(lake) / f"{1:020d}.crc"
     path = next(log_of(lake).parent.glob("business_date=2026-03-02/*.parquet")).name
