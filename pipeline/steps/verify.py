@@ -11,6 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -263,9 +264,17 @@ def _check_ledger_staleness(
 
 def _check_strays(batch: Batch, verification: Verification, published: Mapping[dt.date, DateState]) -> None:
     """Adds dates that have rows in a table but were never published."""
-    for table in (SALES, CONFLICTS, *GOLD_TABLES):
-        rows = batch.lake.read(table).select(F.col(table.partition_by[0]).alias("date")).distinct().collect()
-        for date in sorted({row.date for row in rows} - set(map(table.partition_of, published))):
+    tables: list[Table] = [SALES, CONFLICTS, *GOLD_TABLES]
+    present = [
+        batch.lake.read(table).select(
+            F.lit(table.name).alias("table"), F.col(table.partition_by[0]).alias("date")
+        )
+        for table in tables
+    ]
+    rows = reduce(DataFrame.union, present).distinct().collect()
+    for table in tables:
+        found = {row.date for row in rows if row.table == table.name}
+        for date in sorted(found - set(map(table.partition_of, published))):
             verification.add([date], f"{table.name} holds rows of {date}, which was never published")
 
 
