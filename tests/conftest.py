@@ -68,10 +68,8 @@ def submit_arguments(folder: Path) -> list[str]:
         # Hundreds of short jobs: the second compiler costs more CPU than its code saves (half, measured).
         # With that compiler alone, Java keeps room for 48 MB of compiled code; a whole run needs more, and
         # the JVM ends where there is none.
-        # Hadoop starts a process for the permissions of each file. To start it, Java would start another one.
         "spark.driver.extraJavaOptions": (
-            "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=400m -XX:+UseParallelGC "
-            "-Djdk.lang.Process.launchMechanism=VFORK"
+            "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=400m -XX:+UseParallelGC " + _launch_option()
         ),
         # No port is opened, and no page is kept up to date for nobody.
         "spark.ui.enabled": "false",
@@ -107,3 +105,8 @@ def submit_arguments(folder: Path) -> list[str]:
     # Two cores, so that what depends on the order of tasks can show; two attempts, since plain local[N]
     # never retries a task.
     return ["--master", "local[2,2]", "--jars", ",".join(jars), *pairs, "pyspark-shell"]
+
+
+def _launch_option() -> str:
+    """Java's cheapest way to start a process: Hadoop starts one for the permissions of each file."""
+    return "-Djdk.lang.Process.launchMechanism=VFORK" if sys.platform == "linux" else ""
