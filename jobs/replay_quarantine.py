@@ -8,12 +8,14 @@ import click
 
 from pipeline.cli.job import Job
 from pipeline.cli.options import Options
+from pipeline.planning.pinned import value_of
 from pipeline.report.streams import output
 from pipeline.report.tables import bare_grid
 from pipeline.steps.context import Batch
 from pipeline.steps.replay import replay
+from schemas.errors import UsageError
 from schemas.states import PUBLISHING_STAGES
-from transforms.rules import REJECT_REASONS
+from transforms.rules import contract_reasons
 
 _COUNTS = ("rejected_before", "rejected_after", "accepted_before", "accepted_after")
 
@@ -21,9 +23,22 @@ _COUNTS = ("rejected_before", "rejected_after", "accepted_before", "accepted_aft
 def run(batch: Batch, options: Options) -> dict[str, Any]:
     """Validates requested drops again if they hold lines rejected for the reason; publishes what changes."""
     reason = options.extra["reason"]
+    _check_reason(batch, reason)
     replayed = [drop.as_json() for drop in replay(batch, reason)]
     _print_replay(reason, replayed, is_planned=batch.dry_run)
     return {"replayed": replayed}
+
+
+def _check_reason(batch: Batch, reason: str) -> None:
+    """Refuses a reason for which no line of the lake can have been rejected.
+
+    Raises:
+        UsageError: neither the contract, nor a rule of the config now or before, has the reason.
+    """
+    of_rules = {name for record in batch.pinned.records for name in value_of(record.values, "rules.own")}
+    known = sorted({*contract_reasons(), *of_rules})
+    if reason not in known:
+        raise UsageError(f"--reason {reason!r}: must be one of {', '.join(known)}")
 
 
 def _print_replay(reason: str, drops: list[dict[str, Any]], *, is_planned: bool) -> None:
@@ -58,11 +73,7 @@ JOB = Job(
     "replay_quarantine",
     "Validates drops with lines rejected for a reason again, under today's config; publishes what changes.",
     run,
-    [
-        click.option(
-            "--reason", required=True, type=click.Choice(REJECT_REASONS), metavar="R", help="Reject reason."
-        )
-    ],
+    [click.option("--reason", required=True, metavar="R", help="Reject reason.")],
     implies_from_now_on=True,
     stages=PUBLISHING_STAGES,
 )

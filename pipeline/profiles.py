@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from schemas.landing import RECEIVED_COLUMNS, RECEIVED_NAMES
+from schemas.landing import received_columns, received_names
 
 FormatName = Literal["csv", "jsonl", "parquet", "fixed_width"]
 # A file may be compressed in each of these ways, whatever the letter case of its name.
@@ -71,9 +71,10 @@ def _timestamp(pattern: str | None) -> str | None:
 
 
 def _contract_columns(names: Any) -> None:
-    unknown = sorted(set(names) - set(RECEIVED_NAMES))
+    known = received_names()
+    unknown = sorted(set(names) - set(known))
     if unknown:
-        raise ValueError(f"{unknown[0]!r} is no column of the contract; they are {', '.join(RECEIVED_NAMES)}")
+        raise ValueError(f"{unknown[0]!r} is no column of the contract; they are {', '.join(known)}")
 
 
 def _by_column(values: dict[str, Any]) -> dict[str, Any]:
@@ -161,7 +162,7 @@ class DeliveryProfile(ProfileGroup):
         """
         return {
             name: self.columns.get(name, common.get(name, name))
-            for name in RECEIVED_NAMES
+            for name in received_names()
             if name not in self.constants
         }
 
@@ -217,7 +218,7 @@ def _layout_problem(profile: DeliveryProfile) -> str | None:
 
 
 def _positions_problem(profile: DeliveryProfile) -> str | None:
-    for column in RECEIVED_COLUMNS:
+    for column in received_columns():
         given = column.name in profile.positions or column.name in profile.constants
         if column.required and not given:
             return f"positions lacks {column.name}: give [first, last], the characters from 1, or a constant"

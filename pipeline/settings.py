@@ -22,14 +22,20 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    WithJsonSchema,
     field_validator,
+    model_validator,
 )
 
+from pipeline.extensions import Contract, Rules, own_rules
+from pipeline.gold_config import FOLDER, DeclaredGold, check_declared
 from pipeline.profiles import DeliveryProfile
 from schemas.errors import UsageError
-from schemas.landing import RECEIVED_NAMES, RULES_VERSION
+from schemas.landing import RECEIVED_NAMES, RULES_VERSION, contract_with, received_names
+from schemas.own_rules import OwnRule
 from schemas.ranges import KeyRange, parse_ranges
 from schemas.states import DocumentKind, NoticeKind, Stage
+from schemas.tables import SALES
 
 DEFAULTS = Path(__file__).resolve().parent.parent / "configs" / "cymbal.yaml"
 _MAX_SCALE = 3
@@ -62,7 +68,19 @@ def _whole_minute(value: dt.time) -> dt.time:
 
 
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
-TimeOfDay = Annotated[dt.time, BeforeValidator(_time_of_day), AfterValidator(_whole_minute)]
+TimeOfDay = Annotated[
+    dt.time,
+    BeforeValidator(_time_of_day),
+    AfterValidator(_whole_minute),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": f"^{_TIME_FORM.pattern}$"},
+                {"type": "integer", "minimum": 0, "maximum": 1439},  # 14:30 is 870 in YAML 1.1
+            ]
+        }
+    ),
+]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -135,8 +153,8 @@ class Chunks(_Group):
     @field_validator("key")
     @classmethod
     def _is_received(cls, key: str) -> str:
-        if key not in RECEIVED_NAMES:
-            raise ValueError(f"must be a received column, one of {', '.join(RECEIVED_NAMES)}")
+        if key not in received_names():
+            raise ValueError(f"must be a received column, one of {', '.join(received_names())}")
         return key
 
     @field_validator("ranges")
@@ -297,6 +315,21 @@ class Settings(_Group):
     columns: dict[str, Annotated[str, Field(min_length=1)]]
     nulls: tuple[str, ...]
     deliveries: tuple[DeliveryProfile, ...]
+    contract: Contract
+    rules: Rules
+    gold: dict[str, DeclaredGold | None]
+
+    @model_validator(mode="after")
+    def _have_sound_gold(self) -> Settings:
+        check_declared(self.gold, SALES.columns)
+        if len(self.currencies) > 1:
+            mixed = [name for name, table in self.gold.items() if table is not None and table.adds_currencies]
+            if mixed:
+                raise ValueError(
+                    f"gold.{mixed[0]}: reconcile needs currency among the keys, since several currencies are "
+                    "accepted, and amounts of different currencies are never added"
+                )
+        return self
 
     @field_validator("deliveries")
     @classmethod
@@ -340,12 +373,14 @@ class Settings(_Group):
     @classmethod
     def _are_contract_names(cls, columns: dict[str, str]) -> dict[str, str]:
         for name, received in columns.items():
-            if name not in RECEIVED_NAMES:
-                raise ValueError(f"{name!r} is not a column of the contract{_nearest(name, RECEIVED_NAMES)}")
+            if name not in received_names():
+                raise ValueError(
+                    f"{name!r} is not a column of the contract{_nearest(name, received_names())}"
+                )
             if any(character in received for character in "'\"\\"):
                 raise ValueError(f"{received!r} contains a quote or a backslash; a column name must not")
         readers: dict[str, str] = {}
-        for name in RECEIVED_NAMES:
+        for name in received_names():
             received = columns.get(name, name)
             if received in readers:
                 raise ValueError(_read_twice(readers[received], name, received))
@@ -365,7 +400,12 @@ class Settings(_Group):
     @property
     def received_names(self) -> dict[str, str]:
         """Name of each contract column in received files."""
-        return {name: self.columns.get(name, name) for name in RECEIVED_NAMES}
+        return {name: self.columns.get(name, name) for name in (*RECEIVED_NAMES, *self.contract.columns)}
+
+    @property
+    def own_rules(self) -> tuple[OwnRule, ...]:
+        """The team's own rules, in the order of their names."""
+        return own_rules(self.rules)
 
     @property
     def pinned(self) -> dict[str, Any]:
@@ -381,6 +421,8 @@ class Settings(_Group):
             "landing.ignore": list(self.landing.ignore),
             "deliveries": [profile.pinned for profile in self.deliveries],
             "rules": RULES_VERSION,
+            "rules.own": {rule.name: rule.as_json() for rule in self.own_rules},
+            "contract.columns": self.contract.pinned,
             "chunks.key": self.chunks.key,
             "chunks.ranges": list(self.chunks.ranges),
         }
@@ -396,6 +438,10 @@ class Settings(_Group):
             values["nulls"] = sorted(self.nulls)
         if self.landing.ignore:
             values["ignore"] = list(self.landing.ignore)
+        if self.contract.columns:
+            values["contract"] = self.contract.pinned
+        if self.rules:
+            values["rules"] = {rule.name: rule.as_json() for rule in self.own_rules}
         return _sha256(values)
 
     @property
@@ -485,8 +531,15 @@ def load_settings(
     for key, value in storage.items():
         if value is not None:
             values["storage"][key] = value
+    folder = "." if config is None else Path(config).parent
     try:
-        return Settings.model_validate(values)
+        # Other keys may name the team's own columns: these come first.
+        own = Contract.model_validate(values["contract"]) if isinstance(values["contract"], dict) else None
+    except ValidationError as error:
+        raise UsageError(_first_problem(error, config, ("contract",))) from None
+    try:
+        with contract_with(own.received if own else ()):
+            return Settings.model_validate(values, context={FOLDER: folder})
     except ValidationError as error:
         raise UsageError(_first_problem(error, config)) from None
 
@@ -505,8 +558,10 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-# The user chooses the keys of these mappings: stores, and contract columns, which a validator checks.
-_OPEN_KEYS = frozenset({"business_day.store_timezones", "columns", "stores.gapless"})
+# The user chooses the keys of these mappings: stores, rules, tables, and columns, which a validator checks.
+_OPEN_KEYS = frozenset(
+    {"business_day.store_timezones", "columns", "contract.columns", "gold", "rules", "stores.gapless"}
+)
 
 
 def _merge(values: dict[str, Any], changes: Mapping[str, Any], prefix: str, source: str) -> None:
@@ -552,10 +607,12 @@ def _nearest(name: str, known: Sequence[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
 
 
-def _first_problem(error: ValidationError, config: str | None) -> str:
+def _first_problem(error: ValidationError, config: str | None, within: Sequence[str] = ()) -> str:
     problem = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in problem["loc"])
+    key = ".".join(str(part) for part in (*within, *problem["loc"]))
     text = problem["msg"].removeprefix("Value error, ")
+    if not key:  # of several keys, which the text names
+        return f"{config or 'config'}: {text}"
     other_problems = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     source = config or "config"
     # An address of a receiver, put here by mistake, holds a secret.

@@ -199,6 +199,7 @@ class IngestedDrop:
         file_lines: lines by file.
         file_gross: gross amount by file and currency, over the lines whose amount and currency parse.
         null_words: accepted lines by file whose customer_id is a word for nothing, such as NULL.
+        warned: accepted lines by the team's own rule that warns of them.
         stores: accepted lines by store; empty unless they were counted by store.
         blank_lines: lines that were left out because they hold nothing, or empty fields alone.
         judged_by: digest of the settings that validated its lines.
@@ -216,6 +217,7 @@ class IngestedDrop:
     file_lines: Counter[str] = field(default_factory=Counter)
     file_gross: dict[str, dict[str, Decimal]] = field(default_factory=dict)
     null_words: Counter[str] = field(default_factory=Counter)
+    warned: Counter[str] = field(default_factory=Counter)
     stores: dict[str, StoreContent] = field(default_factory=dict)
     blank_lines: int = 0
     judged_by: str = ""

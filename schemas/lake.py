@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from schemas.billing import DOCUMENT_LINES, DOCUMENTS
-from schemas.gold import GOLD_TABLES
+from schemas.gold import GOLD_TABLES, GoldTable
 from schemas.tables import (
     CONFLICTS,
     LEDGER_BUILDS,
     LEDGER_CHUNKS,
     LEDGER_DATES,
     LEDGER_DROPS,
+    LEDGER_RULES,
     LEDGER_RUNS,
     LEDGER_SERIES,
     LEDGER_STAGES,
@@ -21,24 +24,10 @@ from schemas.tables import (
     Table,
 )
 
-# Tables whose commits the ledger records by version.
-RECORDED_TABLES: tuple[Table, ...] = (RECEIVED_SALES, SALES, *GOLD_TABLES, DOCUMENTS)
-
-# Tables that the batch publishes, or publishes from.
-DATA_TABLES: tuple[Table, ...] = (
-    RECEIVED_SALES,
-    REFUSED_SALES,
-    SALES,
-    CONFLICTS,
-    *GOLD_TABLES,
-    DOCUMENTS,
-    DOCUMENT_LINES,
-)
-
-TABLES: tuple[Table, ...] = (
-    *DATA_TABLES,
+_LEDGER: tuple[Table, ...] = (
     LEDGER_DROPS,
     LEDGER_STORES,
+    LEDGER_RULES,
     LEDGER_DATES,
     LEDGER_RUNS,
     LEDGER_CHUNKS,
@@ -47,3 +36,33 @@ TABLES: tuple[Table, ...] = (
     LEDGER_SERIES,
     LEDGER_STAGES,
 )
+
+
+@dataclass(frozen=True)
+class LakeTables:
+    """The tables of a lake, as one run knows them.
+
+    Attributes:
+        gold: gold tables: the built-in ones, then those of the config, each after those that it selects from.
+    """
+
+    gold: tuple[GoldTable, ...] = GOLD_TABLES
+
+    @property
+    def recorded(self) -> tuple[Table, ...]:
+        """Tables whose commits the ledger records by version."""
+        return (RECEIVED_SALES, SALES, *self.gold, DOCUMENTS)
+
+    @property
+    def data(self) -> tuple[Table, ...]:
+        """Tables that the batch publishes, or publishes from."""
+        return (RECEIVED_SALES, REFUSED_SALES, SALES, CONFLICTS, *self.gold, DOCUMENTS, DOCUMENT_LINES)
+
+    @property
+    def every(self) -> tuple[Table, ...]:
+        """Every table."""
+        return (*self.data, *_LEDGER)
+
+
+# The tables of a lake whose config declares none.
+TABLES: tuple[Table, ...] = LakeTables().every

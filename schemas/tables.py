@@ -7,6 +7,7 @@ every ISO 4217 currency except two, and the settings refuse those.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pyspark.sql.types import (
@@ -25,7 +26,14 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from schemas.landing import DISCOUNT_AMOUNT, GROSS_AMOUNT, RECEIVED_COLUMNS, Kind
+from schemas.landing import (
+    DISCOUNT_AMOUNT,
+    GROSS_AMOUNT,
+    RECEIVED_COLUMNS,
+    Kind,
+    ReceivedColumn,
+    own_columns,
+)
 
 AMOUNT = DecimalType(18, 3)
 SUM = DecimalType(38, 3)
@@ -51,23 +59,37 @@ class Table:
 
     Attributes:
         name: path below the lake, for example ``silver/sales``.
-        schema: columns in order.
+        base: columns that the table has in every lake, in order.
         partition_by: partition column; empty for a small table.
         statistics: columns whose minimum and maximum Delta keeps for each file. For all other columns,
             statistics cost more at each write than they save at reads.
         application: Delta application id of the batch's commits (``txnAppId``); empty for a ledger table.
+        holds_lines: whether its rows are received lines, so that it has a team's own columns too.
     """
 
     name: str
-    schema: StructType
+    base: StructType
     partition_by: tuple[str, ...] = ()
     statistics: tuple[str, ...] = field(default=())
     application: str = ""
+    holds_lines: bool = False
+
+    @property
+    def schema(self) -> StructType:
+        """Columns in order: those of every lake, then the team's own if the table holds lines."""
+        if not self.holds_lines:
+            return self.base
+        return StructType([*self.base.fields, *(line_field(column) for column in own_columns())])
 
     @property
     def columns(self) -> list[str]:
         """Column names in order."""
         return self.schema.fieldNames()
+
+    @property
+    def properties(self) -> Mapping[str, str]:
+        """Delta properties of a new table, besides those of every table."""
+        return {}
 
     def partition_of(self, date: dt.date) -> dt.date:
         """The partition that holds the rows of a business date, in a table that is partitioned by date."""
@@ -82,8 +104,24 @@ _TYPE_OF_KIND: dict[Kind, DataType] = {
     "amount": AMOUNT,
     "line_type": TEXT,
     "currency": TEXT,
+    "boolean": BooleanType(),
+    "date": DATE,
 }
-_TYPED_LINE: dict[str, DataType] = {column.name: _TYPE_OF_KIND[column.kind] for column in RECEIVED_COLUMNS}
+
+
+def type_of(column: ReceivedColumn) -> DataType:
+    """Returns the type of a received column in the tables."""
+    if column.kind == "decimal":
+        return DecimalType(column.precision, column.scale)
+    return _TYPE_OF_KIND[column.kind]
+
+
+def line_field(column: ReceivedColumn) -> StructField:
+    """Returns a received column as the tables have it."""
+    return StructField(column.name, type_of(column))
+
+
+_TYPED_LINE: dict[str, DataType] = {column.name: type_of(column) for column in RECEIVED_COLUMNS}
 
 
 def _priced_line() -> dict[str, DataType]:
@@ -117,14 +155,16 @@ RECEIVED_SALES = Table(
     partition_by=("drop_date",),
     statistics=("sale_date", "business_date", "validation_status"),
     application="ingest_sales",
+    holds_lines=True,
 )
 
 # Lines of deliveries that an audit refused. They can be inspected and replayed, but are never published.
 REFUSED_SALES = Table(
     "bronze/refused_sales",
-    StructType([*RECEIVED_SALES.schema.fields, StructField("refused_because", TEXT)]),
+    StructType([*RECEIVED_SALES.base.fields, StructField("refused_because", TEXT)]),
     partition_by=("drop_date",),
     application="ingest_sales",
+    holds_lines=True,
 )
 
 SALES = Table(
@@ -142,6 +182,7 @@ SALES = Table(
     partition_by=("business_date",),
     statistics=("chunk", "drop_date", "sale_date"),
     application="publish_sales",
+    holds_lines=True,
 )
 
 CONFLICTS = Table(
@@ -160,6 +201,7 @@ CONFLICTS = Table(
     partition_by=("business_date",),
     statistics=("outcome",),
     application="publish_sales",
+    holds_lines=True,
 )
 
 # Content of a delivery by business date, so that the batch detects stale dates without reading bronze.
@@ -214,6 +256,19 @@ LEDGER_STORES = Table(
         gross_amount=MapType(TEXT, SUM),
         first_sold_at=MOMENT,
         last_sold_at=MOMENT,
+    ),
+)
+
+# What the team's own rules did to a delivery: one row a rule, also if it held for no line. Runs only append.
+LEDGER_RULES = Table(
+    "ledger/rules",
+    _columns(
+        drop_date=DATE,
+        rule=TEXT,
+        effect=TEXT,
+        lines=COUNT,
+        run_id=TEXT,
+        ingest_version=COUNT,
     ),
 )
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from schemas.landing import RECEIVED_COLUMNS, RETURN, names_of
+from schemas.landing import RETURN, names_of, received_names
 from transforms.business_day import store_time_zone
 from transforms.fields import trimmed
 
@@ -86,9 +86,10 @@ def in_contract_form(delivered: DataFrame, forms: FieldForms) -> DataFrame:
     """
     if forms.is_contract:
         return delivered
-    texts = {column.name: _with_values(column.name, forms) for column in RECEIVED_COLUMNS}
+    texts = {name: _with_values(name, forms) for name in received_names()}
     plain = delivered.select(*[text.alias(name) for name, text in texts.items()], *_ORIGIN)
     changed = {name: plain_decimal(F.col(name), forms) for name in names_of("quantity", "amount")}
+    changed |= {name: _repointed_by(F.col(name), forms) for name in names_of("decimal")}
     changed |= {name: _moment(F.col(name), forms) for name in names_of("timestamp")}
     return plain.select(*[changed.get(name, F.col(name)).alias(name) for name in texts], *_ORIGIN)
 
@@ -110,14 +111,19 @@ def _with_values(name: str, forms: FieldForms) -> Column:
 
 def plain_decimal(text: Column, forms: FieldForms) -> Column:
     """text: a number with a point and without separators, signed by its line's type if it had no sign."""
-    number = text
-    if forms.decimal != "." or forms.thousands:
-        number = _repointed(trimmed(text), forms)
+    number = _repointed_by(text, forms)
     if forms.is_signless:
         is_return = F.coalesce(trimmed(F.col("line_type")) == RETURN, F.lit(False))
         bare = F.regexp_replace(trimmed(number), r"^\+", "")
         number = F.when(is_return & ~bare.startswith("-"), F.concat(F.lit("-"), bare)).otherwise(number)
     return number
+
+
+def _repointed_by(text: Column, forms: FieldForms) -> Column:
+    """text: a number with a point and without separators; another text is marked as none."""
+    if forms.decimal == "." and not forms.thousands:
+        return text
+    return _repointed(trimmed(text), forms)
 
 
 def _repointed(text: Column, forms: FieldForms) -> Column:

@@ -6,12 +6,12 @@ Therefore each cast here first checks the form of the text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from schemas.landing import Kind
+from schemas.landing import Kind, ReceivedColumn
 
 # ASCII white space, and the no-break space that spreadsheets often add.
 _NO_BREAK_SPACE = "\u00a0"
@@ -27,11 +27,17 @@ _INTEGER_FORM = r"^[0-9]+\z"
 _TIMESTAMP_FORM = r"^[12]\d{3}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)\z"
 _QUANTITY_FORM = r"^[+-]?[0-9]{1,9}(\.[0-9]+)?\z"
 _AMOUNT_FORM = r"^[+-]?[0-9]{1,15}(\.[0-9]+)?\z"
+_DECIMAL_FORM = r"^[+-]?[0-9]+(\.[0-9]+)?\z"
+_BOOLEAN_FORM = r"^(?i:true|false)\z"
+_DATE_FORM = r"^[12]\d{3}-\d\d-\d\d\z"
 _FORMS = {
     "integer": _INTEGER_FORM,
     "timestamp": _TIMESTAMP_FORM,
     "quantity": _QUANTITY_FORM,
     "amount": _AMOUNT_FORM,
+    "boolean": _BOOLEAN_FORM,
+    "date": _DATE_FORM,
+    "decimal": _DECIMAL_FORM,
 }
 _UP_TO_MINUTES = len("2026-11-27T09:30")
 
@@ -86,6 +92,45 @@ def as_amount(text: Column) -> Column:
     More than 3 decimals are rounded here. A rule detects them with :func:`decimals` and rejects the line.
     """
     return F.when(text.rlike(_AMOUNT_FORM), text.try_cast("decimal(18,3)"))
+
+
+def as_boolean(text: Column) -> Column:
+    """boolean; null if the text is neither true nor false, in any letter case."""
+    return F.when(text.rlike(_BOOLEAN_FORM), text.try_cast("boolean"))
+
+
+def as_date(text: Column) -> Column:
+    """date; null if the text is not YYYY-MM-DD, or is no real day."""
+    return F.when(text.rlike(_DATE_FORM), text.try_cast("date"))
+
+
+def as_decimal(text: Column, column: ReceivedColumn) -> Column:
+    """Decimal of the column's digits; null if the text is no plain decimal, or has too many before the point.
+
+    More decimals than the column has are rounded here. A rule detects them with :func:`decimals` and rejects
+    the line.
+    """
+    return F.when(text.rlike(_DECIMAL_FORM), text.try_cast(f"decimal({column.precision},{column.scale})"))
+
+
+_CASTS: dict[Kind, Callable[[Column], Column]] = {
+    "integer": as_integer,
+    "timestamp": as_timestamp,
+    "quantity": as_quantity,
+    "amount": as_amount,
+    "boolean": as_boolean,
+    "date": as_date,
+}
+
+
+def is_cast(column: ReceivedColumn) -> bool:
+    """Whether the typed value of a column is not its text."""
+    return column.kind == "decimal" or column.kind in _CASTS
+
+
+def as_typed(text: Column, column: ReceivedColumn) -> Column:
+    """The typed value of a text, for a column that :func:`is_cast`; null if the text is not valid."""
+    return as_decimal(text, column) if column.kind == "decimal" else _CASTS[column.kind](text)
 
 
 def decimals(text: Column) -> Column:

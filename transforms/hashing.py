@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from schemas.landing import RECEIVED_COLUMNS, ReceivedColumn
+from schemas.landing import ReceivedColumn, received_columns
 
 # Stores use receipt numbers again on other days, so the sale date is part of the key.
 KEY_COLUMNS = ("store_id", "transaction_id", "line_number", "sale_date")
@@ -36,15 +36,15 @@ def payload_hash(value_of: ValueOf = F.col) -> Column:
     Args:
         value_of: returns the typed value of a received column by name.
     """
-    return F.xxhash64(*[_hashed(column, value_of) for column in RECEIVED_COLUMNS if column.is_payload])
+    return F.xxhash64(*[_hashed(column, value_of) for column in received_columns() if column.is_payload])
 
 
 def _hashed(column: ReceivedColumn, value_of: ValueOf) -> Column:
     value = value_of(column.name)
-    if column.added_in > 1:
+    if column.is_added:
         # A null adds nothing to the hash, so lines that were received before the column existed keep their
         # hash. The name distinguishes two such columns.
-        return F.concat(F.lit(f"{column.name}="), value.cast("string"))
+        return F.when(value.isNotNull(), F.xxhash64(F.lit(column.name), value))
     if column.kind == "text" and not column.required:
         return F.coalesce(value, F.lit(_ABSENT_TEXT))
     return value

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from schemas.own_rules import OwnRule
 from schemas.states import ValidationStatus
+from transforms.rules import holds
 from transforms.sums import exact_sum
 
 _LOW_BITS = 0xFFFFFFFF
@@ -45,12 +49,15 @@ def filter_rejected(received: DataFrame) -> DataFrame:
     return received.filter(F.col("validation_status") == ValidationStatus.REJECTED.value)
 
 
-def count_ingested(received: DataFrame, *, by_store: bool = False) -> DataFrame:
+def count_ingested(
+    received: DataFrame, *, by_store: bool = False, warnings: Sequence[OwnRule] = ()
+) -> DataFrame:
     """Counts received lines and sums their control totals.
 
     Args:
         received: ``bronze/received_sales``.
         by_store: whether to count the accepted lines of each store apart.
+        warnings: the team's own rules that only warn.
 
     Returns:
         One row per (drop_date, source_file, validation_status, business_date, sale_date, is_adjustment,
@@ -58,8 +65,8 @@ def count_ingested(received: DataFrame, *, by_store: bool = False) -> DataFrame:
         decimal(38,3) over the lines whose amount and currency parse; digest_low and digest_high bigint: sums
         of the two halves of a hash over source file, key and payload of each accepted line, independent of
         the order of lines; null_words bigint: accepted lines whose customer_id is a word for nothing. By
-        store also first_sold_at and last_sold_at, timestamps. The dates and is_adjustment are null for
-        rejected lines.
+        store also first_sold_at and last_sold_at, timestamps. For each warning ``warned_<position>`` bigint:
+        accepted lines for which it holds. The dates and is_adjustment are null for rejected lines.
     """
     accepted = F.col("validation_status") == ValidationStatus.ACCEPTED.value
     # Remove the dates of rejected lines: they can be arbitrary and could make as many groups as lines.
@@ -81,6 +88,7 @@ def count_ingested(received: DataFrame, *, by_store: bool = False) -> DataFrame:
         F.sum(F.shiftrightunsigned("line_hash", 32)).alias("digest_high"),
         F.count_if(accepted & F.col("customer_id").isin(*NULL_WORDS)).alias("null_words"),
         *(of_store if by_store else []),
+        *[F.count_if(accepted & holds(rule)).alias(f"warned_{n}") for n, rule in enumerate(warnings)],
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from schemas.landing import RECEIVED_NAMES
+from schemas.landing import received_names
 from schemas.partitions import PartitionSpan
 from schemas.ranges import KeyRange
 from schemas.tables import SALES
@@ -17,7 +17,7 @@ from transforms.chunks import chunk_of_folded, folded_start, letters_needed, par
 from transforms.copies import Copies, filter_first_copies, without_hashes
 from transforms.hashing import key_hash
 
-LINE_COLUMNS = (
+_LINE_COLUMNS = (
     "business_date",
     "sale_date",
     "is_adjustment",
@@ -25,8 +25,12 @@ LINE_COLUMNS = (
     "source_file",
     "key_hash",
     "payload_hash",
-    *RECEIVED_NAMES,
 )
+
+
+def line_columns() -> tuple[str, ...]:
+    """Columns of bronze that a publish reads."""
+    return (*_LINE_COLUMNS, *received_names())
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from schemas.landing import RECEIVED_COLUMNS, RECEIVED_NAMES, ReceivedColumn
+from schemas.landing import ReceivedColumn, received_columns, received_names
 from schemas.states import ValidationStatus
 
 _WHOLE_LINE = "line"
@@ -22,7 +22,7 @@ def received_again(lines: DataFrame) -> DataFrame:
         The input of ``validate_received``, one row per line: the received columns as text,
         ``malformed_text`` (a line that could not be split into fields), ``drop_date`` and ``source_file``.
     """
-    names = [*RECEIVED_NAMES, _WHOLE_LINE]
+    names = [*received_names(), _WHOLE_LINE]
     schema = ", ".join(f"`{name}` string" for name in names)
     is_accepted = F.col("validation_status") == ValidationStatus.ACCEPTED.value
     fields = lines.withColumns({"fields": F.from_json("raw", schema), "is_accepted": is_accepted})
@@ -31,7 +31,7 @@ def received_again(lines: DataFrame) -> DataFrame:
             F.when(F.col("is_accepted"), _as_text(column))
             .otherwise(F.col(f"fields.{column.name}"))
             .alias(column.name)
-            for column in RECEIVED_COLUMNS
+            for column in received_columns()
         ],
         F.when(~F.col("is_accepted"), F.col(f"fields.{_WHOLE_LINE}")).alias("malformed_text"),
         "drop_date",
@@ -44,7 +44,7 @@ def _as_text(column: ReceivedColumn) -> Column:
     value = F.col(column.name)
     if column.kind == "timestamp":
         return _moment_as_text(value)
-    if column.kind in ("quantity", "amount"):
+    if column.kind in ("quantity", "amount") or column.scale:
         return F.regexp_replace(value.cast("string"), r"\.?0+$", "")
     return value.cast("string")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
@@ -9,6 +11,9 @@ from pyspark.sql import functions as F
 _NARROW = "decimal(8,3)"
 # An integer literal: with a decimal point, the comparison would create two objects per row.
 _WIDE_FROM = "100000"
+_CALL = re.compile(
+    r"\bexact_sum\(\s*(?P<amount>[\w.]+)\s*(?:,\s*(?P<where>[^()]+?)\s*)?\)", flags=re.IGNORECASE
+)
 
 
 def exact_sum(amount: str, where: str = "true") -> Column:
@@ -21,6 +26,18 @@ def exact_sum(amount: str, where: str = "true") -> Column:
         amount: SQL expression, for example a column name: a decimal with at most 3 decimals.
         where: SQL condition on the rows to sum.
     """
+    return F.expr(_exact_sum(amount, where))
+
+
+def expand_exact_sums(query: str) -> str:
+    """Replaces each ``exact_sum(column)`` and ``exact_sum(column, condition)`` in SQL: see :func:`exact_sum`.
+
+    The condition has no parenthesis.
+    """
+    return _CALL.sub(lambda call: _exact_sum(call["amount"], call["where"] or "true"), query)
+
+
+def _exact_sum(amount: str, where: str) -> str:
     narrow = f"sum(try_cast({amount} as {_NARROW})) filter (where {where})"
     wide = f"sum({amount}) filter (where {where} and abs({amount}) >= {_WIDE_FROM})"
-    return F.expr(f"cast(coalesce({narrow}, 0) + coalesce({wide}, 0) as decimal(38,3))")
+    return f"cast(coalesce({narrow}, 0) + coalesce({wide}, 0) as decimal(38,3))"

@@ -50,14 +50,14 @@ def row_differences(wanted: DataFrame, found: DataFrame, period: str = "business
     """Compares a gold table with the rows that the sales produce, by period and currency.
 
     Args:
-        wanted: rows that the sales produce, with lines and net_amount.
+        wanted: rows that the sales produce; a table may lack currency, lines and net_amount.
         found: rows of the table, with the same columns.
         period: date column that holds the first date of a row's period.
 
     Returns:
         One row per (period, currency) that differs. It covers the rows that only one side has: wanted and
         found bigint, number of rows; wanted_lines and found_lines bigint; wanted_net and found_net
-        decimal(38,3).
+        decimal(38,3). What the table lacks is null.
     """
     sides = {
         "wanted": wanted.exceptAll(found.select(wanted.columns)),
@@ -67,15 +67,15 @@ def row_differences(wanted: DataFrame, found: DataFrame, period: str = "business
     is_side = {side: F.col("side") == side for side in sides}
     totals = []
     for side, condition in is_side.items():
-        totals += [
-            F.count_if(condition).alias(side),
-            F.coalesce(F.sum(F.when(condition, F.col("lines"))), F.lit(0)).alias(f"{side}_lines"),
-            F.coalesce(F.sum(F.when(condition, F.col("net_amount"))), F.lit(0))
-            .cast("decimal(38,3)")
-            .alias(f"{side}_net"),
-        ]
+        totals.append(F.count_if(condition).alias(side))
+        for name, column, data_type in (("lines", "lines", "bigint"), ("net", "net_amount", "decimal(38,3)")):
+            total = F.coalesce(F.sum(F.when(condition, F.col(column))), F.lit(0))
+            is_there = column in wanted.columns
+            totals.append((total if is_there else F.lit(None)).cast(data_type).alias(f"{side}_{name}"))
     grain = ["period", "currency"]
     rows = both[0].unionByName(both[1]).withColumnRenamed(period, "period")
+    if "currency" not in wanted.columns:
+        rows = rows.withColumn("currency", F.lit(None).cast("string"))
     return rows.groupBy(*grain).agg(*totals).orderBy(*grain)
 
 

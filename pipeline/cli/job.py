@@ -9,7 +9,7 @@ import sys
 import traceback
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,8 @@ from pipeline.cli.result import begin_result, is_uri, result_of, write_result
 from pipeline.cli.version import code_version
 from pipeline.lake.catalog import Catalog
 from pipeline.lake.causes import explain
+from pipeline.lake.conditions import check_rules
+from pipeline.lake.declared_gold import resolve_declared
 from pipeline.lake.files import FileStore
 from pipeline.lake.ledger import Ledger, settings_columns
 from pipeline.lake.lock import LakeLock
@@ -40,9 +42,14 @@ from pipeline.report.summary import print_error, print_summary
 from pipeline.report.tracker import Tracker
 from pipeline.settings import Settings, load_settings
 from pipeline.steps.context import Batch, DateRange, Outcome
+from pipeline.steps.gold import check_declared
+from pipeline.steps.own_contract import contract_in_force
 from pipeline.steps.recovery import pin_settings, recover
 from pipeline.steps.timetable import Timetable
 from schemas.errors import SalesBatchError, UsageError
+from schemas.gold import GOLD_TABLES
+from schemas.lake import LakeTables
+from schemas.landing import contract_with
 from schemas.states import DateStatus, ExitCode, RunStatus, Stage
 
 # Suggest a rerun only for exit codes that a rerun can fix.
@@ -149,6 +156,7 @@ class _Run:
         self._notifier = Notifier(links, is_silent=not job.records_runs or options.dry_run)
         self._timetable: Timetable | None = None
         self._sections: Mapping[str, Any] = {}
+        self._contract = ExitStack()
 
     def execute(self) -> int:
         """Runs the job's body between its first and last event.
@@ -157,7 +165,8 @@ class _Run:
             The exit code.
         """
         try:
-            return self._execute()
+            with self._contract:
+                return self._execute()
         finally:
             self._free_lake()  # after an interrupt, too
 
@@ -245,14 +254,12 @@ class _Run:
 
     def _begin(self, batch: Batch, settings: Settings) -> None:
         writes = self._job.records_runs and not batch.dry_run
-        if writes:
-            batch.lake.prepare()
-        if self._job.needs_settled_lake:
-            batch.lake.check_schemas()
+        self._check_inputs(batch, writes=writes)
         if not self._job.records_runs:
             return
         if writes:
             self._take_lake(batch)
+            self._set_contract(batch, batch.ledger)
         if settings.storage.catalog is not None and not batch.dry_run:
             catalog = Catalog(batch.spark, settings.storage.catalog)
             catalog.prepare()
@@ -263,6 +270,33 @@ class _Run:
         self._record_begin(batch, settings, record)
         if self._job.needs_settled_lake and not batch.dry_run:
             recover(batch)
+
+    def _check_inputs(self, batch: Batch, *, writes: bool) -> None:
+        """Checks config and tables against each other, before the lock is taken."""
+        if writes:
+            batch.lake.prepare()
+        if not writes:
+            self._set_contract(batch, batch.ledger)
+        elif batch.settings.contract.columns:
+            # Another run may still change the settings of the lake: nothing of this read is kept.
+            self._set_contract(batch, Ledger(batch.lake))
+        if self._job.stages:
+            check_rules(batch.spark, batch.settings.own_rules)
+        # With the own columns in force: SQL may select them.
+        declared = resolve_declared(batch.spark, batch.settings.gold)
+        batch.lake.tables = LakeTables((*GOLD_TABLES, *declared))
+        if self._job.needs_settled_lake:
+            batch.lake.check_schemas()
+            check_declared(batch)
+
+    def _set_contract(self, batch: Batch, ledger: Ledger) -> None:
+        """Puts the team's own columns in force for the rest of the run."""
+        must_be_declared = bool(self._job.stages)
+        try:
+            columns = contract_in_force(batch.settings, ledger, must_be_declared=must_be_declared)
+        except OSError as error:
+            raise UsageError(f"lake {batch.lake.root}: cannot be read: {error}") from None
+        self._contract.enter_context(contract_with(columns))
 
     def _take_lake(self, batch: Batch) -> None:
         """Takes the lock. A run that lost it by silence cannot commit any more."""

@@ -16,7 +16,6 @@ from pyspark.sql import Row, SparkSession
 from pipeline.lake.causes import cause_of
 from pipeline.lake.tables import Lake
 from schemas.errors import UsageError
-from schemas.lake import TABLES
 from schemas.tables import Table
 
 _Result = TypeVar("_Result")
@@ -52,7 +51,9 @@ class Catalog:
             UsageError: the catalog refuses.
         """
         registered = set(self._names())
-        missing = [table for table in TABLES if name_of(table) not in registered and lake.exists(table)]
+        missing = [
+            table for table in lake.tables.every if name_of(table) not in registered and lake.exists(table)
+        ]
         for table in missing:
             name = f"{self._schema}.`{name_of(table)}`"
             location = lake.path(table).replace("'", "\\'")

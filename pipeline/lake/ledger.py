@@ -23,13 +23,14 @@ from pipeline.planning.staleness import AcceptedDelivery, DateState, DropState
 from pipeline.planning.timetable import RUNS_TO_LEARN_FROM, StageRun
 from schemas.billing import DOCUMENTS
 from schemas.drops import DateContent, IngestedDrop
-from schemas.gold import GOLD_TABLES, Period
+from schemas.gold import GOLD, Period
 from schemas.states import DateStatus, DropStatus, Stage
 from schemas.tables import (
     LEDGER_BUILDS,
     LEDGER_CHUNKS,
     LEDGER_DATES,
     LEDGER_DROPS,
+    LEDGER_RULES,
     LEDGER_RUNS,
     LEDGER_SERIES,
     LEDGER_STAGES,
@@ -119,6 +120,24 @@ class Ledger:
                 for store_id, store in sorted(ingested.stores.items())
             ],
         )
+
+    def record_rules(
+        self, run_id: str, counts: Sequence[Mapping[str, Any]], version: int, *, is_new: bool
+    ) -> None:
+        """Appends what the team's own rules did to deliveries.
+
+        Args:
+            run_id: run that ingested them.
+            counts: drop_date, rule, effect and lines, one entry a drop and rule.
+            version: version of ``bronze/received_sales`` that they were written in.
+            is_new: whether no row of this version can exist yet.
+        """
+        if not is_new:
+            recorded = self._lake.rows(LEDGER_RULES, run_id)
+            if any(row["ingest_version"] == version for row in recorded):
+                return
+        rows = [{**count, "run_id": run_id, "ingest_version": version} for count in counts]
+        self._lake.append(LEDGER_RULES, rows)
 
     def record_dates(self, run_id: str, dates: Sequence[Mapping[str, Any]]) -> None:
         """Appends outcomes of dates: all columns of ``ledger/dates`` except run_id, at and sequence."""
@@ -321,6 +340,11 @@ class Ledger:
         in_order = sorted(rows, key=_order)
         return {row.business_date: row.sales_revision for row in in_order}
 
+    def built_tables(self) -> set[str]:
+        """Returns the names of the gold tables that the lake ever built."""
+        names = {row.table for row in self._rows(LEDGER_BUILDS)}
+        return {name for name in names if name.startswith(GOLD)}
+
     def reasons(self) -> dict[dt.date, str]:
         """Returns the reason of each date whose last outcome has one, by date."""
         last: dict[dt.date, Any] = {}
@@ -346,7 +370,7 @@ class Ledger:
             Stage.PUBLISH: [(row.business_date, row.at) for row in dates if row.status == DateStatus.DONE],
             # Only business dates have deadlines, so tables of weeks and months are left out. Of several
             # tables of days the first declared counts: a later one has no history.
-            **{t.stage: built[t.name] for t in reversed(GOLD_TABLES) if t.period is Period.DAY},
+            **{t.stage: built[t.name] for t in reversed(self._lake.tables.gold) if t.period is Period.DAY},
             Stage.DOCUMENTS: built[DOCUMENTS.name],
         }
 
@@ -409,7 +433,9 @@ def _is_beyond(table: Table, row: Any, versions: Mapping[str, int | None]) -> bo
         recorded, name = [row.silver_version], SALES.name
     else:
         recorded, name = [row.ingest_version, row.bronze_version], RECEIVED_SALES.name
-    last = versions.get(name)
+    if name not in versions:  # a table that the config no longer declares
+        return False
+    last = versions[name]
     return any(version is not None and version > (-1 if last is None else last) for version in recorded)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkException
+from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
 from schemas.errors import UsageError
@@ -94,6 +95,8 @@ def open_session(application: str, master: str | None = None) -> SparkSession:
         UsageError: a session already runs, and one of its settings is wrong and cannot be changed.
     """
     _set_java_defaults()
+    # Every error is told in one line. PySpark would print some a second time, as JSON with a stack trace.
+    PySparkLogger.getLogger("SQLQueryContextLogger").disabled = True
     given = _given_settings()
     builder = SparkSession.builder.appName(application)
     if master is not None:

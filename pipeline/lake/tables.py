@@ -17,7 +17,9 @@ from pipeline.lake.delta_log import DeltaLog, date_condition
 from pipeline.lake.files import FileStore, Usage
 from pipeline.lake.frames import local_frame, local_table
 from schemas.errors import TryAgainError, UsageError
-from schemas.lake import DATA_TABLES, TABLES
+from schemas.gold import PERIOD_PROPERTY, QUERY_PROPERTY, GoldTable
+from schemas.lake import LakeTables
+from schemas.landing import own_columns
 from schemas.tables import SCHEMA_VERSION, SCHEMA_VERSION_PROPERTY, Table
 
 _CONCURRENT = (
@@ -70,12 +72,14 @@ class Lake:
     """All tables below one root."""
 
     def __init__(self, spark: SparkSession, root: str) -> None:
-        """Opens a lake.
+        """Opens a lake with the built-in tables.
 
         Args:
             spark: session.
             root: path or URI; :meth:`prepare` creates it if it does not exist.
         """
+        # The run adds the tables that its config declares.
+        self.tables = LakeTables()
         self._spark = spark
         self._files = FileStore(spark, root)
         self._existing: set[str] = set()
@@ -89,11 +93,11 @@ class Lake:
 
     def pin_transactions(self) -> None:
         """Reads each table's transaction number, so that a later commit of another run blocks this run."""
-        self._transactions = {table.name: self.transaction(table) for table in DATA_TABLES}
+        self._transactions = {table.name: self.transaction(table) for table in self.tables.data}
 
     def fence(self, run_id: str) -> None:
         """Raises each table's transaction number, so that a run that lost its lock cannot commit."""
-        for table in DATA_TABLES:
+        for table in self.tables.data:
             if self.exists(table):
                 self._note(table, {"job": "fence", "run_id": run_id})
 
@@ -128,6 +132,11 @@ class Lake:
         for difference in differences:
             if difference.problem is not None:
                 raise UsageError(difference.problem)
+            if difference.is_older and difference.version == SCHEMA_VERSION:
+                raise UsageError(
+                    f"table {self.path(difference.table)} has no column {', '.join(difference.missing)} of "
+                    "contract.columns: run migrate_tables with this config"
+                )
             if difference.is_older:
                 raise UsageError(
                     f"table {self.path(difference.table)} was made by an older version (schema version "
@@ -140,13 +149,13 @@ class Lake:
         Raises:
             UsageError: the files differ; the message names the checksum file.
         """
-        for table in DATA_TABLES:
+        for table in self.tables.data:
             if self.exists(table):
                 self._log(table).check_checksum()
 
     def differences(self) -> list[Difference]:
         """Returns the comparison of each existing table with its contract."""
-        return [self._difference(table) for table in TABLES if self.exists(table)]
+        return [self._difference(table) for table in self.tables.every if self.exists(table)]
 
     def migrate(self, difference: Difference) -> None:
         """Adds the missing columns to an older table in one commit; its rows do not change."""
@@ -207,7 +216,7 @@ class Lake:
             return local_frame(self._spark, table.schema)
         reader = self._spark.read.format("delta")
         if version is None:
-            return reader.load(self.path(table))
+            return _with_added_columns(reader.load(self.path(table)), table)
         return _with_added_columns(reader.option("versionAsOf", version).load(self.path(table)), table)
 
     def read_dates(self, table: Table, dates: Iterable[dt.date], version: int | None = None) -> DataFrame:
@@ -224,7 +233,7 @@ class Lake:
         rows = self._log(table).read(version, wanted_dates)
         if rows is None:
             return filter_dates(self.read(table, version), table.partition_by[0], wanted_dates)
-        return rows
+        return _with_added_columns(rows, table)
 
     def rows(self, table: Table, run_id: str | None = None) -> list[dict[str, Any]]:
         """Returns the rows of a small table by column name; times carry their zone.
@@ -249,6 +258,15 @@ class Lake:
             return
         self._guarded(lambda: self._log(table).create(_properties(table) | dict(properties or {})), table)
         self._existing.add(table.name)
+
+    def holds_query(self, table: GoldTable) -> bool:
+        """Whether the rows of an existing gold table come from its current declaration, or will."""
+        return not table.is_declared or self.property_of(table, QUERY_PROPERTY) == table.digest
+
+    def adopt_query(self, table: GoldTable) -> None:
+        """Adds the columns of a changed declaration to a gold table, and records the declaration."""
+        schema = _merge(self._schema(table), table.schema)
+        self._guarded(lambda: self._log(table).update_definition(schema.json(), table.properties), table)
 
     def property_of(self, table: Table, name: str) -> str | None:
         """Returns a property of a table; None if the table does not exist or lacks the property."""
@@ -453,8 +471,11 @@ class Lake:
         return StructType.fromJson(json.loads(self._snapshot(table).schema().json()))
 
     def _properties_of(self, table: Table) -> dict[str, str]:
-        definition = json.loads(self._snapshot(table).metadata().json())["metaData"]
-        return dict(definition.get("configuration", {}))
+        return dict(self._definition(table).get("configuration", {}))
+
+    def _definition(self, table: Table) -> dict[str, Any]:
+        definition: dict[str, Any] = json.loads(self._snapshot(table).metadata().json())["metaData"]
+        return definition
 
     def _difference(self, table: Table) -> Difference:
         snapshot = self._snapshot(table)
@@ -467,11 +488,38 @@ class Lake:
             )
             return Difference(table, (), newer, version)
         missing, mismatch = _compare(actual, table.schema)
-        if mismatch is None and missing and version == SCHEMA_VERSION:
-            mismatch = f"no column {missing[0]}"
+        if isinstance(table, GoldTable) and table.is_declared:
+            return self._difference_of_declared(table, actual, missing, mismatch, version)
+        foreign = [path for path in missing if not _is_own(path)]
+        if mismatch is None and foreign and version == SCHEMA_VERSION:
+            mismatch = f"no column {foreign[0]}"
         text = f"table {self.path(table)} does not match its contract: {mismatch}"
         problem = None if mismatch is None else text
         return Difference(table, tuple(missing), problem, version)
+
+    def _difference_of_declared(
+        self,
+        table: GoldTable,
+        actual: StructType,
+        missing: Sequence[str],
+        mismatch: str | None,
+        version: int,
+    ) -> Difference:
+        """Columns of a declared table only grow, and grow by its next build."""
+        given_up = [name for name in actual.fieldNames() if name not in table.columns]
+        if given_up:
+            mismatch = f"the SQL selects no column {given_up[0]}"
+        elif self._definition(table)["partitionColumns"] != [table.period_column]:
+            mismatch = f"it is partitioned by {self._definition(table)['partitionColumns'][0]}"
+        elif self.property_of(table, PERIOD_PROPERTY) != table.period:
+            mismatch = f"its rows cover a {self.property_of(table, PERIOD_PROPERTY)}"
+        if mismatch is None:
+            return Difference(table, tuple(missing) if version < SCHEMA_VERSION else (), None, version)
+        problem = (
+            f"table {self.path(table)} does not fit gold.{table.view}: {mismatch}; columns of a table only "
+            "grow: declare the new form under another name"
+        )
+        return Difference(table, (), problem, version)
 
     def _snapshot(self, table: Table) -> Any:
         return self._log(table).snapshot()
@@ -502,11 +550,16 @@ def _properties(table: Table) -> dict[str, str]:
         if table.statistics
         else {"delta.dataSkippingNumIndexedCols": "0"}
     )
-    properties[SCHEMA_VERSION_PROPERTY] = str(SCHEMA_VERSION)
+    properties |= {SCHEMA_VERSION_PROPERTY: str(SCHEMA_VERSION), **table.properties}
     # A checkpoint is a Spark query. Delta's default of 10 commits would make one run in three wait for a
     # checkpoint. maintain_tables writes them instead.
     properties["delta.checkpointInterval"] = "100"
     return properties
+
+
+def _is_own(path: str) -> bool:
+    """Whether a missing field is a column of the config, which every lake is without at first."""
+    return path.split(" ", maxsplit=1)[0] in {column.name for column in own_columns()}
 
 
 def _compare(actual: DataType, expected: DataType, name: str = "") -> tuple[list[str], str | None]:

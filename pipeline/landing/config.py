@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pipeline.landing.formats import FORMATS
 from pipeline.landing.formats.base import Form
 from pipeline.profiles import DeliveryProfile, contract_profile, matches_any
-from schemas.landing import RECEIVED_NAMES
+from schemas.landing import received_names
 from transforms.delivered import FieldForms
 
 
@@ -42,7 +42,7 @@ class LandingConfig:
     @property
     def received_names(self) -> dict[str, str]:
         """Name under which each contract column is received, without a profile."""
-        return {name: self.columns.get(name, name) for name in RECEIVED_NAMES}
+        return {name: self.columns.get(name, name) for name in received_names()}
 
     def is_ignored(self, name: str) -> bool:
         """Whether a file is left out by the config's own word."""

@@ -23,7 +23,14 @@ KEY_SETTINGS = ("business_day.timezone", "business_day.starts_at", "business_day
 
 # What a lake did before a setting existed. A record without the setting stands for this value, so that a lake
 # keeps its behaviour, and no run has to say anything.
-_BEFORE: Values = {"deliveries": [], "landing.ignore": [], "nulls": [""], "text.normalize": "none"}
+_BEFORE: Values = {
+    "contract.columns": {},
+    "deliveries": [],
+    "landing.ignore": [],
+    "nulls": [""],
+    "rules.own": {},
+    "text.normalize": "none",
+}
 NEW_LAKE_NORMALIZES = "nfc"
 
 

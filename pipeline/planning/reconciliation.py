@@ -26,11 +26,13 @@ class ControlTotals:
         lines: number of lines.
         gross: sum of gross_amount.
         absolute_gross: sum of absolute values of gross_amount: errors of opposite signs do not cancel out.
+        own: sum of each of the team's own amounts, by column.
     """
 
     lines: int = 0
     gross: Decimal = ZERO
     absolute_gross: Decimal = ZERO
+    own: Mapping[str, Decimal] = field(default_factory=dict)
 
     def __add__(self, other: ControlTotals) -> ControlTotals:
         """Sums two totals of one currency."""
@@ -38,6 +40,10 @@ class ControlTotals:
             self.lines + other.lines,
             EXACT.add(self.gross, other.gross),
             EXACT.add(self.absolute_gross, other.absolute_gross),
+            {
+                name: EXACT.add(self.own.get(name, ZERO), other.own.get(name, ZERO))
+                for name in {**self.own, **other.own}
+            },
         )
 
 
@@ -142,6 +148,7 @@ def totals_by(
 def _describe_balance(key: ReconciliationKey, balance: Balance) -> str:
     parts = ", ".join(
         f"{share} {getattr(balance, share).lines} lines {getattr(balance, share).gross}"
+        + "".join(f" {name} {amount}" for name, amount in getattr(balance, share).own.items())
         for share in RECONCILED_SHARES
     )
     return f"{key.business_date} chunk {key.chunk} {key.currency}: {parts}"

@@ -50,6 +50,12 @@ def metrics_of(result: Mapping[str, Any], took: dt.timedelta, ended: dt.datetime
     )
     _set(
         registry,
+        "warned_lines",
+        "Accepted lines by the rule of the config that warns of them.",
+        [({**job, "rule": rule}, lines) for rule, lines in result["warned"].items()],
+    )
+    _set(
+        registry,
         "lines",
         "Lines of the published dates, by chunk and by what became of them.",
         [

@@ -54,7 +54,8 @@ def print_summary(result: dict[str, Any], lake: str | None, took: dt.timedelta) 
     _print_stages(console, result)
     _print_removed(console, result)
     if lake is not None and (result["dates"] or result["drops"]):
-        names = ", ".join([*(table.name for table in _TABLES), "ledger/"])
+        own = [name for name in result["built"] if name not in {table.name for table in _TABLES}]
+        names = ", ".join([*(table.name for table in _TABLES), *own, "ledger/"])
         console.print(f"\ntables under {lake}: {names}", markup=False)
     if result["page"]:
         console.print(f"\npage of this run: {result['page']}", markup=False)
@@ -87,12 +88,16 @@ def _print_drops(console: Console, result: dict[str, Any]) -> None:
         f"{sum(drop['bytes'] for drop in drops) / 1e6:,.1f} MB; "
         f"lines: {lines:,}, accepted {lines - rejected:,}, rejected {rejected:,}"
     )
-    if result["rejected"]:
-        grid = _grid("rejected because", "lines", "")
-        largest = max(result["rejected"].values())
-        for reason, count in sorted(result["rejected"].items(), key=lambda item: -item[1]):
-            grid.add_row(reason, f"{count:,}", _bar(count, largest))
-        console.print(grid)
+    for heading, counts in (("rejected because", result["rejected"]), ("accepted, but", result["warned"])):
+        if counts:
+            console.print(_by_reason(heading, counts))
+
+
+def _by_reason(heading: str, counts: dict[str, int]) -> Grid:
+    grid, largest = _grid(heading, "lines", ""), max(counts.values())
+    for reason, count in sorted(counts.items(), key=lambda item: -item[1]):
+        grid.add_row(reason, f"{count:,}", _bar(count, largest))
+    return grid
 
 
 def _print_dates(console: Console, result: dict[str, Any]) -> None:

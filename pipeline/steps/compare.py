@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame
 
 from pipeline.steps.context import Batch
 from schemas.errors import UsageError
-from schemas.gold import GOLD_TABLES, Period
+from schemas.gold import Period
 from schemas.tables import SALES, Table
 from transforms.comparison import compare, count_changes
 from transforms.hashing import KEY_COLUMNS
@@ -80,11 +80,10 @@ def compare_revisions(
             raise UsageError(f"{date} has no revision {revision} to compare; it has: {known}")
     comparison = Comparison(date, older, newer)
     _compare_table(batch, comparison, SALES, KEY_COLUMNS, versions, out)
-    for table in GOLD_TABLES:
+    for table in batch.lake.tables.gold:
         if table.period is Period.DAY:  # rows of a longer period have no revision of a single date
-            _compare_table(
-                batch, comparison, table, table.identifier, batch.ledger.gold_versions(table, date), out
-            )
+            versions = batch.ledger.gold_versions(table, date)
+            _compare_table(batch, comparison, table, table.identifier, versions, out)
     return comparison
 
 
@@ -106,7 +105,7 @@ def _compare_table(
         old, new = (
             _rows(batch, comparison.date, table, versions[n]) for n in (comparison.before, comparison.after)
         )
-        differences = compare(old, new, key).persist()
+        differences = compare(old, new, key, table.partition_by[0]).persist()
         for row in count_changes(differences).orderBy("change", "currency").collect():
             comparison.counts.append({"table": table.name, **row.asDict(), "net": str(row.net)})
         shown = differences.orderBy("change", *key).limit(_SHOWN).collect()

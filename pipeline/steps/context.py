@@ -121,6 +121,11 @@ class Outcome:
         return sum((drop.reasons for drop in self.drops), Counter())
 
     @property
+    def warned(self) -> Counter[str]:
+        """Accepted lines by the team's own rule that warns of them, over all drops of the run."""
+        return sum((+drop.warned for drop in self.drops), Counter())
+
+    @property
     def did_anything(self) -> bool:
         """Whether the run changed bronze, silver or gold, or tried to."""
         return bool(self.drops or self.dates or any(self.built.values()) or self.has_changed)
@@ -238,4 +243,5 @@ class Batch:
             late_days=settings.late.days,
             history_before=settings.late.history_before,
             valid_until=settings.currency_ends,
+            own_rules=tuple(rule for rule in settings.own_rules if not rule.warns),
         )

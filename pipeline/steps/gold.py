@@ -1,4 +1,8 @@
-"""Gold: builds the tables of ``schemas.gold`` from the newest revision of each published date."""
+"""Gold: builds the tables of ``schemas.gold`` from the newest revision of each published date.
+
+A declared table of the config is checked before each commit. If its declaration changes, every date of it is
+stale, and the next build does all of them again.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,19 @@ import logging
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
 
-from pyspark.sql import DataFrame
-
 from pipeline.planning.staleness import DateInputs, date_inputs, no_inputs
 from pipeline.planning.windows import sized_windows
 from pipeline.steps.context import Batch, DateRange
-from schemas.gold import GOLD_TABLES, GoldTable, Period, tables_of
+from pipeline.steps.gold_rows import MOST_QUERIES, Revisions, by_period, checked, gold_rows
+from schemas.errors import AuditError, UsageError
+from schemas.gold import GOLD, GoldTable, Period, tables_of
 from schemas.states import Stage
 from schemas.tables import SALES
-from transforms import totals
 
 _LOG = logging.getLogger(__name__)
 
-Revisions = Mapping[dt.date, int]
+# Recorded for a date that must be built again: no revision of a date has this number.
+NOT_BUILT = 0
 
 
 def build_gold(
@@ -33,7 +37,8 @@ def build_gold(
         requested: only periods with one of these business dates are built.
         force: business dates to build again even if the tables hold their newest revision.
     """
-    stale = {table: stale_revisions(batch, table, requested, force) for table in tables_of(stage)}
+    tables = tables_of(stage, batch.lake.tables.gold)
+    stale = {table: stale_revisions(batch, table, requested, force) for table in tables}
     for table, revisions in stale.items():
         batch.outcome.built.setdefault(table.name, []).extend(revisions)
         if batch.dry_run:
@@ -46,25 +51,25 @@ def build_gold(
 
 def build_all_gold(batch: Batch, requested: Container[dt.date], force: Container[dt.date] = ()) -> None:
     """Builds every gold table, stage by stage: see :func:`build_gold`."""
-    for stage in dict.fromkeys(table.stage for table in GOLD_TABLES):
+    for stage in dict.fromkeys(table.stage for table in batch.lake.tables.gold):
         build_gold(batch, stage, requested, force)
 
 
 def build_new_gold(batch: Batch) -> list[str]:
     """Builds gold tables that the lake does not have yet; returns their names."""
-    new = [table for table in GOLD_TABLES if not batch.lake.exists(table)]
-    built = []
-    for table in new:
-        revisions = stale_revisions(batch, table, DateRange())
+    by_stage: dict[Stage, dict[GoldTable, Revisions]] = defaultdict(dict)
+    for table in batch.lake.tables.gold:
+        revisions = {} if batch.lake.exists(table) else stale_revisions(batch, table, DateRange())
         if revisions:
-            _build(batch, table.stage, {table: revisions})
-            built.append(table.name)
-    return built
+            by_stage[table.stage][table] = revisions
+    for stage, stale in by_stage.items():
+        _build(batch, stage, stale)
+    return [table.name for stale in by_stage.values() for table in stale if batch.lake.exists(table)]
 
 
 def recover_builds(batch: Batch) -> None:
     """Records every commit to gold that the ledger lacks."""
-    for table in GOLD_TABLES:
+    for table in batch.lake.tables.gold:
         recorded = batch.ledger.recorded_versions(table)
         for commit in batch.lake.history(table, recorded):
             metadata = commit.metadata
@@ -78,7 +83,7 @@ def stale_revisions(
     batch: Batch, table: GoldTable, requested: Container[dt.date], force: Container[dt.date] = ()
 ) -> dict[dt.date, int]:
     """Newest revision of every published date in the periods that a table must build again, by date."""
-    built = batch.ledger.built_revisions(table)
+    built = built_revisions(batch, table)
     published = {date: state.revision for date, state in batch.ledger.dates().items() if state.revision > 0}
     stale_periods = {
         table.partition_of(date)
@@ -90,19 +95,27 @@ def stale_revisions(
     }
 
 
-def gold_rows(table: GoldTable, sales: DataFrame, revisions: Revisions) -> DataFrame:
-    """Computes the rows of a gold table from published sales.
+def built_revisions(batch: Batch, table: GoldTable) -> dict[dt.date, int]:
+    """Revision that a gold table was last built from, by date; none if its declaration changed since then."""
+    if batch.lake.exists(table) and not batch.lake.holds_query(table):
+        return {}
+    return batch.ledger.built_revisions(table)
 
-    Args:
-        table: the gold table.
-        sales: ``silver/sales`` of whole periods.
-        revisions: revision of each business date in it.
 
-    Returns:
-        The columns of the table.
+def check_declared(batch: Batch) -> None:
+    """Proves that the config knows every gold table of the lake: none goes stale unseen.
+
+    Raises:
+        UsageError: it does not know one.
     """
-    rows: DataFrame = getattr(totals, table.transform)(sales, revisions)
-    return rows.select(*table.columns)
+    known = {table.name for table in batch.lake.tables.gold} | {f"{GOLD}{n}" for n in batch.settings.gold}
+    unknown = sorted(batch.ledger.built_tables() - known)
+    if unknown:
+        name = unknown[0].removeprefix(GOLD)
+        raise UsageError(
+            f"the lake holds {', '.join(unknown)}, which the config does not declare: give the config that "
+            f"does, or build it no more, with 'gold: {{{name}: null}}'; its rows then stay as they are"
+        )
 
 
 def _build(batch: Batch, stage: Stage, stale: Mapping[GoldTable, Revisions]) -> None:
@@ -113,11 +126,53 @@ def _build(batch: Batch, stage: Stage, stale: Mapping[GoldTable, Revisions]) -> 
     lines = sum(date.lines for date in sized.values())
     summed = sum(sized[date].lines for revisions in stale.values() for date in revisions) or 1
     with batch.timetable.stage(stage, len(sized), lines, _due(batch, stale)):
+        failed: dict[str, set[dt.date]] = {}
         for table, revisions in stale.items():
-            for window in _windows(batch, table, [sized[date] for date in revisions]):
-                _build_window(batch, table, {date: revisions[date] for date in window}, sales_version)
+            _adopt_query(batch, table)
+            held = set().union(*(failed.get(source, ()) for source in table.sources)) & set(revisions)
+            if held:
+                text = f"{table.name} of {len(held)} dates was not built: a table that it selects from failed"
+                _fail(batch, table, held, AuditError(text))
+            failed[table.view] = held
+            for window in _windows(batch, table, [sized[date] for date in revisions if date not in held]):
+                own = {date: revisions[date] for date in window}
+                failed[table.view] |= _try_window(batch, table, own, sales_version)
                 # Several tables are summed from the same lines: together they advance by these lines once.
                 batch.timetable.advance(sum(sized[date].lines for date in window) * lines // summed)
+
+
+def _try_window(
+    batch: Batch, table: GoldTable, revisions: Revisions, sales_version: int | None
+) -> set[dt.date]:
+    """Builds a window; if it fails for its data, each of its periods alone. Returns the dates that failed."""
+    try:
+        _build_window(batch, table, revisions, sales_version)
+    except AuditError as error:
+        parts = by_period(table, revisions)
+        if len(parts) > 1:
+            return set().union(*(_try_window(batch, table, part, sales_version) for part in parts))
+        _fail(batch, table, revisions, error)
+        return set(revisions)
+    return set()
+
+
+def _fail(batch: Batch, table: GoldTable, dates: Container[dt.date], error: AuditError) -> None:
+    """Records that dates of a table keep their earlier build."""
+    batch.outcome.fail(error.exit_code, str(error))
+    batch.outcome.built[table.name] = [d for d in batch.outcome.built.get(table.name, ()) if d not in dates]
+
+
+def _adopt_query(batch: Batch, table: GoldTable) -> None:
+    """Makes every date of a table stale whose declaration changed, before any row of the new one.
+
+    The ledger comes first: a crash in between repeats this.
+    """
+    if not batch.lake.exists(table) or batch.lake.holds_query(table):
+        return
+    _LOG.info(f"the declaration of {table.name} changed: building all of it again")
+    built = batch.ledger.built_revisions(table)
+    batch.ledger.record_builds(batch.run_id, table, dict.fromkeys(built, NOT_BUILT), None)
+    batch.lake.adopt_query(table)
 
 
 def _windows(batch: Batch, table: GoldTable, dates: Iterable[DateInputs]) -> list[list[dt.date]]:
@@ -127,23 +182,27 @@ def _windows(batch: Batch, table: GoldTable, dates: Iterable[DateInputs]) -> lis
         periods[table.partition_of(inputs.date)].append(inputs)
     max_lines = batch.settings.publish.max_lines_per_window
     windows = sized_windows(periods.values(), lambda period: sum(date.lines for date in period), max_lines)
-    return [[inputs.date for period in window for inputs in period] for window in windows]
+    # The rows of each period of such a table are a query of their own.
+    most = len(periods) if table.is_separable else MOST_QUERIES
+    parts = [window[n : n + most] for window in windows for n in range(0, len(window), most)]
+    return [[inputs.date for period in part for inputs in period] for part in parts]
 
 
 def _build_window(batch: Batch, table: GoldTable, revisions: Revisions, sales_version: int | None) -> None:
     batch.timetable.begin_window(revisions)
     _LOG.info(f"building {table.name} of {len(revisions):,} dates{batch.timetable.left()}")
-    sales = batch.lake.read_dates(SALES, revisions, sales_version)
     metadata = {
         "job": table.name,
         "run_id": batch.run_id,
         "sales_version": sales_version,
         "dates": {date.isoformat(): revision for date, revision in sorted(revisions.items())},
     }
-    # Without the hint each shuffle partition writes a file for each period.
-    rows = gold_rows(table, sales, revisions).hint("rebalance", table.period_column)
+    rows = gold_rows(batch, table, revisions, sales_version)
     periods = {table.partition_of(date) for date in revisions}
-    version = batch.lake.replace(table, rows, periods, metadata)
+    sales = batch.lake.read_dates(SALES, revisions, sales_version)
+    with checked(table, rows, periods, sales) as sound:
+        # Without the hint each shuffle partition writes a file for each period.
+        version = batch.lake.replace(table, sound.hint("rebalance", table.period_column), periods, metadata)
     batch.ledger.record_builds(batch.run_id, table, revisions, version)
 
 

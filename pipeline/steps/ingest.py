@@ -11,6 +11,7 @@ from functools import partial
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
+from pipeline.lake.conditions import failed_rule
 from pipeline.lake.tasks import RowWatch
 from pipeline.landing.landing import Landing, unreadable_file
 from pipeline.landing.unpack import printable
@@ -194,6 +195,9 @@ def _ingest_window(batch: Batch, landing: Landing, drops: list[Drop]) -> None:
         except _RepeatedHeaderError as error:
             batch.outcome.warnings += error.texts
         except (Py4JJavaError, PySparkException) as error:
+            failed = failed_rule(str(error), batch.settings.own_rules)
+            if failed is not None:
+                raise failed from None
             broken = _broken_drop(str(error), headers)
             if broken is None:
                 raise

@@ -38,7 +38,7 @@ from transforms.documents import (
     with_document_number,
     with_numbers,
 )
-from transforms.totals import with_sales_revision
+from transforms.gold import with_sales_revision
 
 _LOG = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ import datetime as dt
 import logging
 
 from pipeline.steps.context import Batch
-from schemas.lake import TABLES
 from schemas.tables import Table
 
 _LOG = logging.getLogger(__name__)
@@ -41,7 +40,7 @@ def maintain(batch: Batch, retain_hours: float) -> Counts:
             "since this run took the lake over from a run that may still be alive"
         )
         retain_hours = batch.retain_at_least
-    for table in TABLES:
+    for table in batch.lake.tables.every:
         _LOG.info(f"maintaining {table.name}")
         if batch.dry_run:
             _plan(batch, table, retain_hours)

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from pipeline.extensions import Contract
 from pipeline.lake.ledger import settings_columns
 from pipeline.lake.tables import Difference
 from pipeline.planning.pinned import Change, Chunking, PinnedSettings, SettingsRecord
@@ -18,13 +19,13 @@ from pipeline.planning.staleness import KNOWN_WRONG, DateInputs, DateState, date
 from pipeline.steps.context import Batch
 from pipeline.steps.deliveries import recount_deliveries
 from pipeline.steps.gold import build_new_gold
+from pipeline.steps.own_contract import held_columns
 from pipeline.steps.publish_commit import JOB, PublishCommit
 from pipeline.steps.received import settled_version
 from pipeline.steps.recording import done_row
 from pipeline.steps.recovery import check_tables, recover
 from pipeline.steps.verify import content_of, differing_dates
 from schemas.errors import UsageError
-from schemas.gold import GOLD_TABLES
 from schemas.states import RunStatus
 from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES
 
@@ -49,11 +50,12 @@ def migrate(batch: Batch) -> list[str]:
     older = [difference for difference in differences if difference.is_older]
     kept = batch.ledger.settings()
     has_drops = batch.lake.exists(RECEIVED_SALES)
-    if not older and (kept is not None or not has_drops):
+    record = _with_new_columns(batch, kept)
+    if not older and record is None and (kept is not None or not has_drops):
         return []
     actions = [f"{difference.table.name}: {_added(difference.missing)}" for difference in older]
-    if older and kept is not None and all(difference.version >= _KEEPS_SETTINGS for difference in older):
-        return [*actions, *_migrate_columns(batch, older, kept)]
+    if kept is not None and all(difference.version >= _KEEPS_SETTINGS for difference in older):
+        return [*actions, *_migrate_columns(batch, older, kept, record)]
     _check_config(batch)
     if batch.dry_run:
         return [*actions, *_planned(batch)]
@@ -65,22 +67,46 @@ def migrate(batch: Batch) -> list[str]:
     actions += _stamp_dates(batch)
     actions += _built(batch)
     # Record the settings last: until they are recorded, the same command repeats all of this.
-    batch.ledger.record_run(
-        {"run_id": batch.run_id, "job": "migrate_tables", "status": RunStatus.RUNNING.value}
-        | settings_columns(batch.pinned.current)
-    )
+    _record_settings(batch)
     return actions
 
 
-def _migrate_columns(batch: Batch, older: Iterable[Difference], kept: PinnedSettings) -> list[str]:
+def _with_new_columns(batch: Batch, kept: PinnedSettings | None) -> SettingsRecord | None:
+    """The lake's settings with the columns that the config adds; None if it adds none.
+
+    Earlier lines hold null in a new column, so nothing that is published changes.
+    """
+    held, declared = held_columns(kept), batch.settings.contract.columns
+    if kept is None or set(declared) <= set(held):
+        return None
+    columns = Contract(columns={**declared, **held}).pinned
+    values = {**kept.current.values, "contract.columns": columns}
+    return SettingsRecord(len(kept.records) + 1, Change.FROM_NOW_ON, values)
+
+
+def _migrate_columns(
+    batch: Batch, older: Iterable[Difference], kept: PinnedSettings, record: SettingsRecord | None
+) -> list[str]:
     """Migrates a lake that keeps its settings: it lacks columns or gold tables, and nothing else."""
     if batch.dry_run:
-        return [f"{table.name}: would be built" for table in GOLD_TABLES if not batch.lake.exists(table)]
+        new = [table for table in batch.lake.tables.gold if not batch.lake.exists(table)]
+        return [f"{table.name}: would be built" for table in new]
     _add_columns(batch, older)
     check_tables(batch)
     batch.pinned = kept
     recover(batch)
+    if record is not None:
+        # After the tables: until the columns are recorded, the same command adds what is missing.
+        batch.pinned = PinnedSettings([*kept.records, record])
+        _record_settings(batch)
     return _built(batch)
+
+
+def _record_settings(batch: Batch) -> None:
+    batch.ledger.record_run(
+        {"run_id": batch.run_id, "job": "migrate_tables", "status": RunStatus.RUNNING.value}
+        | settings_columns(batch.pinned.current)
+    )
 
 
 def _add_columns(batch: Batch, older: Iterable[Difference]) -> None:

@@ -32,7 +32,7 @@ from schemas.errors import AuditError
 from schemas.tables import SALES
 from transforms.control_totals import count_conflicts, count_received
 from transforms.copies import Copies, filter_hashes, find_conflicts, find_suspect_hashes, resolve_copies
-from transforms.publication import LINE_COLUMNS, ChunkPlan, published_sales
+from transforms.publication import ChunkPlan, line_columns, published_sales
 
 
 @dataclass
@@ -67,7 +67,7 @@ class PublishWindow:
         drop_dates = {drop for date in self.dates for drop in date.drop_dates}
         dates = [date.date for date in self.dates]
         lines = read_accepted_of(self.batch, self.bronze_version, drop_dates, dates)
-        return lines.select(*LINE_COLUMNS)
+        return lines.select(*line_columns())
 
     @cached_property
     def lines(self) -> DataFrame:
@@ -106,7 +106,7 @@ class PublishWindow:
         # Filter by hash first: it reduces years of lines to a few before a sort. The hashes of all suspects
         # are counted and narrow, so Spark usually broadcasts them.
         earlier_lines = filter_hashes(others.filter(~F.col("business_date").isin(own)), self.hashes)
-        return earlier_lines.select(*LINE_COLUMNS).withColumn("chunk", F.lit(None).cast("string"))
+        return earlier_lines.select(*line_columns()).withColumn("chunk", F.lit(None).cast("string"))
 
     @cached_property
     def copies(self) -> Copies | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ from pipeline.steps.context import Batch
 from pipeline.steps.publish_commit import ROLL_BACK
 from schemas.drops import DateContent, Drop, IngestedDrop, LandedFile, Manifest, StoreContent
 from schemas.errors import UsageError
+from schemas.own_rules import OwnRule
 from schemas.states import DropStatus, ExitCode, ValidationStatus
 from schemas.tables import RECEIVED_SALES, REFUSED_SALES
 from transforms.ingest_counts import count_ingested, count_reject_reasons
@@ -50,6 +51,7 @@ class Written:
         drops: its deliveries, counted, by drop date.
         audit: settings and limit that they were ingested under.
         is_own: whether this run wrote it; if not, this run completes an interrupted one.
+        rules: the team's own rules that it was validated by.
         accepted: drop dates whose delivery may be far smaller than usual.
         min_share: smallest share of the usual lines that a delivery may hold.
         spoiled: why deliveries cannot be trusted, by drop date: they changed while they were read.
@@ -61,6 +63,7 @@ class Written:
     drops: dict[dt.date, IngestedDrop]
     audit: IngestAudit
     is_own: bool = True
+    rules: tuple[OwnRule, ...] = ()
     accepted: frozenset[dt.date] = frozenset()
     min_share: float = 0.0
     spoiled: Reasons = field(default_factory=dict)
@@ -105,12 +108,13 @@ def receive(
         for drop in drops
     }
     with batch.timetable.audit():
-        _count(batch, version, ingested)
+        _count(batch, version, ingested, batch.settings.own_rules)
         batch.outcome.warnings += [text for drop in ingested.values() for text in _null_words(drop)]
         batch.outcome.warnings += _receipt_gaps(batch, version, ingested)
         spoiled = {**_without_expected_stores(batch, ingested), **find_spoiled()}
         written = Written(version, before, batch.run_id, ingested, audit, spoiled=spoiled)
         written.accepted, written.min_share = batch.accepted, batch.settings.audit.min_share_of_previous
+        written.rules = batch.settings.own_rules
         _settle(batch, written, keeps_refused=keeps_refused)
 
 
@@ -133,6 +137,7 @@ def _metadata(
         "settings_sequence": audit.settings_sequence,
         "max_rejected_share": audit.max_rejected_share,
         "min_share_of_previous": batch.settings.audit.min_share_of_previous,
+        **_rules_metadata(batch.settings.own_rules),
         "accepted": sorted(date.isoformat() for date in batch.accepted),
         "drops": {
             drop.date.isoformat(): {
@@ -145,6 +150,15 @@ def _metadata(
             for drop in drops
         },
     }
+
+
+def _rules_metadata(rules: Sequence[OwnRule]) -> dict[str, Any]:
+    """The team's own rules, for a run that completes this ingest under another config."""
+    return {"rules": {rule.name: rule.as_json() for rule in rules}} if rules else {}
+
+
+def _recorded_rules(metadata: Mapping[str, Any]) -> tuple[OwnRule, ...]:
+    return tuple(OwnRule.from_json(name, values) for name, values in metadata.get("rules", {}).items())
 
 
 def _settle(batch: Batch, written: Written, *, keeps_refused: bool = False) -> None:
@@ -237,9 +251,26 @@ def _clear_refused(batch: Batch, dates: list[dt.date]) -> None:
 def _record(batch: Batch, written: Written) -> None:
     # Before the drops: a run that finds a commit without its row of drops records both.
     batch.ledger.record_stores(written.run_id, written.drops.values(), written.version, is_new=written.is_own)
+    counts = _rule_counts(written)
+    batch.ledger.record_rules(written.run_id, counts, written.version, is_new=written.is_own)
     batch.ledger.record_drops(written.run_id, written.drops.values(), written.version, written.audit)
     if written.is_own:
         batch.outcome.drops += written.drops.values()
+
+
+def _rule_counts(written: Written) -> list[dict[str, Any]]:
+    """What the team's own rules did to each delivery, refused ones too."""
+    return [
+        {
+            "drop_date": date,
+            "rule": rule.name,
+            "effect": "warn" if rule.warns else "reject",
+            "lines": (drop.warned if rule.warns else drop.reasons)[rule.name],
+        }
+        for date, drop in sorted(written.drops.items())
+        for rule in written.rules
+        if drop.status is not DropStatus.FAILED
+    ]
 
 
 def _by_iso_date(reasons: Reasons) -> dict[str, str]:
@@ -254,13 +285,17 @@ def _null_words(drop: IngestedDrop) -> list[str]:
     ]
 
 
-def _count(batch: Batch, version: int, drops: dict[dt.date, IngestedDrop]) -> None:
+def _count(batch: Batch, version: int, drops: dict[dt.date, IngestedDrop], rules: Sequence[OwnRule]) -> None:
     received = batch.lake.read_dates(RECEIVED_SALES, drops, version)
-    count_drops(received, drops, by_store=True)
+    count_drops(received, drops, by_store=True, warnings=[rule for rule in rules if rule.warns])
 
 
 def count_drops(
-    received: DataFrame, drops: Mapping[dt.date, IngestedDrop], *, by_store: bool = False
+    received: DataFrame,
+    drops: Mapping[dt.date, IngestedDrop],
+    *,
+    by_store: bool = False,
+    warnings: Sequence[OwnRule] = (),
 ) -> None:
     """Counts received lines and stores lines, rejects by reason, content and control totals in their drops.
 
@@ -268,10 +303,12 @@ def count_drops(
         received: lines of ``bronze/received_sales``.
         drops: their drops, by drop date, not counted yet.
         by_store: whether to count the accepted lines of each store too, in the same scan.
+        warnings: the team's own rules that only warn, counted in the same scan.
     """
     contents: dict[dt.date, dict[Any, _Content]] = {date: defaultdict(_Content) for date in drops}
-    for row in count_ingested(received, by_store=by_store).collect():
+    for row in count_ingested(received, by_store=by_store, warnings=warnings).collect():
         _add_receipt(drops[row.drop_date], contents[row.drop_date], row)
+        drops[row.drop_date].warned.update({rule.name: row[f"warned_{n}"] for n, rule in enumerate(warnings)})
         if by_store and row.store_id is not None:
             _add_store(drops[row.drop_date].stores.setdefault(row.store_id, StoreContent()), row)
     for date, parts in contents.items():
@@ -383,10 +420,12 @@ def _recover(batch: Batch, commit: Commit, later: list[Commit]) -> None:
         int(metadata.get("settings_sequence", 0)),
         float(metadata.get("max_rejected_share", batch.settings.audit.max_rejected_share)),
     )
-    _count(batch, commit.version, drops)
+    rules = _recorded_rules(metadata)
+    _count(batch, commit.version, drops, rules)
     before = int(metadata.get("before", commit.version - 1))
     written = Written(commit.version, before, str(metadata["run_id"]), drops, audit, is_own=False)
     written.accepted = frozenset(map(dt.date.fromisoformat, metadata.get("accepted", ())))
+    written.rules = rules
     written.min_share = float(metadata.get("min_share_of_previous", 0.0))
     rolled_back = [other for other in later if other.metadata.get("of") == commit.version]
     if not rolled_back:

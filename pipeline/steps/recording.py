@@ -28,6 +28,7 @@ from pipeline.planning.reconciliation import (
 from pipeline.steps.context import Batch, PublishedDate
 from pipeline.steps.publish_commit import JOB, ROLL_BACK, PublishCommit
 from pipeline.steps.received import read_accepted_of
+from schemas.landing import own_amounts
 from schemas.states import DateStatus, ExitCode
 from schemas.tables import CONFLICTS, SALES
 from transforms.control_totals import count_conflicts, count_published, count_received
@@ -125,9 +126,7 @@ def chunked(lines: DataFrame, chunkings: Mapping[dt.date, Chunking]) -> DataFram
 def count_cells(counts: DataFrame) -> dict[ReconciliationKey, ControlTotals]:
     """Control totals by key, from rows of business_date, chunk, currency, lines, gross, absolute_gross."""
     return {
-        ReconciliationKey(row.business_date, row.chunk, row.currency): ControlTotals(
-            row.lines, row.gross, row.absolute_gross
-        )
+        ReconciliationKey(row.business_date, row.chunk, row.currency): _totals(row)
         for row in counts.collect()
     }
 
@@ -135,9 +134,7 @@ def count_cells(counts: DataFrame) -> dict[ReconciliationKey, ControlTotals]:
 def count_left_out(counts: DataFrame) -> dict[tuple[ReconciliationKey, str], ControlTotals]:
     """Like :func:`count_cells`, but also by the rows' outcome."""
     return {
-        (ReconciliationKey(row.business_date, row.chunk, row.currency), row.outcome): ControlTotals(
-            row.lines, row.gross, row.absolute_gross
-        )
+        (ReconciliationKey(row.business_date, row.chunk, row.currency), row.outcome): _totals(row)
         for row in counts.collect()
     }
 
@@ -149,11 +146,15 @@ def count_sales(
     published, duplicates = {}, {}
     for row in count_published(sales).collect():
         key = ReconciliationKey(row.business_date, row.chunk, row.currency)
-        published[key] = ControlTotals(row.lines, row.gross, row.absolute_gross)
-        duplicates[key] = ControlTotals(
-            row.duplicate_lines, row.duplicate_gross, row.duplicate_absolute_gross
-        )
+        published[key] = _totals(row)
+        duplicates[key] = _totals(row, "duplicate_")
     return published, duplicates
+
+
+def _totals(row: Any, prefix: str = "") -> ControlTotals:
+    lines, gross, absolute = (row[f"{prefix}{name}"] for name in ("lines", "gross", "absolute_gross"))
+    own = {name: row[f"{prefix}own_{name}"] for name in own_amounts()}
+    return ControlTotals(lines, gross, absolute, own)
 
 
 def count_accepted(batch: Batch, publication: PublishCommit) -> dict[ReconciliationKey, ControlTotals]:

@@ -19,7 +19,6 @@ from pipeline.steps.publish_commit import RECOUNT, ROLL_BACK
 from pipeline.steps.receiving import recover_ingests
 from pipeline.steps.recording import recover_publications
 from schemas.errors import AuditError, UsageError
-from schemas.lake import RECORDED_TABLES
 from schemas.tables import RECEIVED_SALES
 
 
@@ -42,7 +41,7 @@ def check_tables(batch: Batch) -> None:
     Raises:
         AuditError: one does not; for example, it was restored from a backup older than the ledger.
     """
-    for table in RECORDED_TABLES:
+    for table in batch.lake.tables.recorded:
         recorded = batch.ledger.recorded_versions(table)
         if not recorded:
             continue
@@ -78,7 +77,7 @@ def pin_settings(batch: Batch, wishes: Wishes) -> SettingsRecord | None:
         UsageError: they differ, and the command does not say what to do.
     """
     kept = batch.ledger.settings()
-    wanted = _wanted(batch, kept)
+    wanted = wanted_settings(batch, kept)
     if kept is None and any(drop.accepted is not None for drop in batch.ledger.drops().values()):
         raise UsageError(
             "the lake has no pinned settings, since its migration was cut off: run migrate_tables"
@@ -93,7 +92,7 @@ def pin_settings(batch: Batch, wishes: Wishes) -> SettingsRecord | None:
     return record
 
 
-def _wanted(batch: Batch, kept: PinnedSettings | None) -> dict[str, Any]:
+def wanted_settings(batch: Batch, kept: PinnedSettings | None) -> dict[str, Any]:
     """The settings of the run; where the config leaves one to the lake, what the lake has."""
     wanted = dict(batch.settings.pinned)
     if wanted["text.normalize"] is None:

@@ -21,8 +21,6 @@ from pipeline.steps.recording import recover_publications
 from pipeline.steps.recovery import pin_settings
 from pipeline.steps.verify import Verification, examine_lake, published_dates
 from schemas.drops import Drop, IngestedDrop
-from schemas.gold import GOLD_TABLES
-from schemas.lake import RECORDED_TABLES
 from schemas.states import DropStatus
 from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES
 
@@ -78,7 +76,7 @@ def _wrong(verification: Verification) -> list[dt.date]:
 def _tables_behind_ledger(batch: Batch) -> list[str]:
     """Names tables whose latest version is older than the ledger records, one line each."""
     lines = []
-    for table in RECORDED_TABLES:
+    for table in batch.lake.tables.recorded:
         recorded, version = max(batch.ledger.recorded_versions(table), default=-1), batch.lake.version(table)
         if recorded > (-1 if version is None else version):
             lines.append(f"{table.name} is at version {version}: ledger rows of later versions are removed")
@@ -98,7 +96,9 @@ def _forget_lost_versions(batch: Batch) -> list[str]:
         ]
         actions += [f"drop {failed.drop.date}: {LOST}" for failed in lost]
         batch.ledger.record_drops(batch.run_id, lost, None, batch.ingest_audit())
-        batch.ledger.forget_beyond({table.name: batch.lake.version(table) for table in RECORDED_TABLES})
+        batch.ledger.forget_beyond(
+            {table.name: batch.lake.version(table) for table in batch.lake.tables.recorded}
+        )
     return actions
 
 
@@ -133,7 +133,7 @@ def _clear_strays(batch: Batch, dates: Iterable[dt.date]) -> list[str]:
     strays = [date for date in dates if date not in known and date not in received]
     if not strays:
         return []
-    for table in (SALES, CONFLICTS, *GOLD_TABLES):
+    for table in (SALES, CONFLICTS, *batch.lake.tables.gold):
         nothing = local_frame(batch.spark, table.schema)
         # A week or month that also has published dates is built again from them.
         emptied = set(map(table.partition_of, strays)) - set(map(table.partition_of, known))

@@ -11,7 +11,7 @@ from pipeline import clock
 from pipeline.planning.date_progress import WAITING, DateProgress, LakeState, standings
 from pipeline.planning.timetable import deadline_of
 from pipeline.steps.context import Batch, DateRange
-from schemas.gold import GOLD_TABLES
+from pipeline.steps.gold import built_revisions
 from schemas.states import DateProgressState, Stage
 
 # Dates to show if none are requested.
@@ -51,7 +51,7 @@ def _read_lake_state(batch: Batch) -> LakeState:
     return LakeState(
         drops=batch.ledger.drops(),
         published=batch.ledger.dates(),
-        built=[batch.ledger.built_revisions(table) for table in GOLD_TABLES],
+        built=[built_revisions(batch, table) for table in batch.lake.tables.gold],
         landed={drop.date: drop.fingerprint for drop in landed},
         reasons=batch.ledger.reasons(),
     )

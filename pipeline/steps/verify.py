@@ -11,6 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import reduce
 
 from pyspark.sql import DataFrame
@@ -30,7 +31,8 @@ from pipeline.planning.staleness import (
     stale_dates,
 )
 from pipeline.steps.context import Batch
-from pipeline.steps.gold import gold_rows
+from pipeline.steps.gold import built_revisions
+from pipeline.steps.gold_rows import MOST_QUERIES, find_wrong_rows, gold_rows
 from pipeline.steps.publish_commit import JOB, ROLL_BACK, PublishCommit
 from pipeline.steps.received import read_accepted, settled_version
 from pipeline.steps.receiving import JOB as INGEST
@@ -38,11 +40,11 @@ from pipeline.steps.receiving import count_drops
 from pipeline.steps.recording import chunked, count_cells, count_conflicts_of, count_sales
 from pipeline.steps.verify_documents import examine_documents
 from schemas.drops import Drop, IngestedDrop
-from schemas.gold import GOLD_TABLES, GoldTable
+from schemas.gold import GoldTable
 from schemas.states import DateStatus, DropStatus, ExitCode
 from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES, Table
 from transforms.control_totals import count_received
-from transforms.publication import LINE_COLUMNS
+from transforms.publication import line_columns
 from transforms.verification import (
     digest_by_date,
     expected_lines,
@@ -264,7 +266,7 @@ def _check_ledger_staleness(
 
 def _check_strays(batch: Batch, verification: Verification, published: Mapping[dt.date, DateState]) -> None:
     """Adds dates that have rows in a table but were never published."""
-    tables: list[Table] = [SALES, CONFLICTS, *GOLD_TABLES]
+    tables: list[Table] = [SALES, CONFLICTS, *batch.lake.tables.gold]
     present = [
         batch.lake.read(table).select(
             F.lit(table.name).alias("table"), F.col(table.partition_by[0]).alias("date")
@@ -321,7 +323,7 @@ def _check_lines(
         for date in dates
     }
     accepted = filter_dates(read_accepted(batch, bronze_version), "sale_date", sale_dates)
-    lines = _chunked(accepted.select(*LINE_COLUMNS), chunkings)
+    lines = _chunked(accepted.select(*line_columns()), chunkings)
     sales, conflicts = _rows_of(batch, SALES, dates), _rows_of(batch, CONFLICTS, dates)
     expected = filter_dates(expected_lines(lines), "business_date", dates)
     differences = line_differences(expected, sales, conflicts).persist()
@@ -365,20 +367,45 @@ def _check_restored(
 
 
 def _check_gold(batch: Batch, verification: Verification, published: Mapping[dt.date, DateState]) -> None:
-    for table in GOLD_TABLES:
-        built = batch.ledger.built_revisions(table)
+    for table in batch.lake.tables.gold:
+        built = built_revisions(batch, table)
         behind = {date for date, state in published.items() if built.get(date) != state.revision}
         verification.not_built = sorted({*verification.not_built, *behind.intersection(verification.dates)})
         periods, revisions = _whole_periods(table, verification.dates, behind, published)
-        expected = gold_rows(table, _rows_of(batch, SALES, list(revisions)), revisions)
-        present = _rows_of(batch, table, periods)
-        for row in row_differences(expected, present, table.period_column).limit(_SHOWN).collect():
-            verification.add_gold(
-                [date for date in revisions if table.partition_of(date) == row.period],
-                f"{table.name} {row.period} {row.currency}: {row.found} rows ({row.found_lines} lines, net "
-                f"{row.found_net}) are wrong; {row.wanted} rows ({row.wanted_lines} lines, net "
-                f"{row.wanted_net}) that silver/sales gives are missing",
-            )
+        most = len(periods) if table.is_separable else MOST_QUERIES
+        for n in range(0, len(periods), most or 1):
+            _check_periods(batch, verification, table, periods[n : n + most], revisions)
+
+
+def _check_periods(
+    batch: Batch,
+    verification: Verification,
+    table: GoldTable,
+    periods: Collection[dt.date],
+    revisions: Mapping[dt.date, int],
+) -> None:
+    """Compares rows of some periods with those that their sales give."""
+    revisions = {date: n for date, n in revisions.items() if table.partition_of(date) in periods}
+    present = _rows_of(batch, table, periods)
+    if table.is_declared:
+        for period, problem in find_wrong_rows(table, present, _rows_of(batch, SALES, list(revisions))):
+            of_period = [date for date in revisions if period in (None, table.partition_of(date))]
+            verification.add_gold(of_period, problem)
+    expected = gold_rows(batch, table, revisions)
+    for row in row_differences(expected, present, table.period_column).limit(_SHOWN).collect():
+        verification.add_gold(
+            [date for date in revisions if table.partition_of(date) == row.period],
+            f"{table.name} {row.period} {row.currency or ''}".rstrip()
+            + f": {row.found} rows{_sums(row.found_lines, row.found_net)} are wrong; {row.wanted} rows"
+            f"{_sums(row.wanted_lines, row.wanted_net)} that silver/sales gives are missing",
+        )
+
+
+def _sums(lines: int | None, net: Decimal | None) -> str:
+    """Lines and net amount of rows, where their table has them."""
+    sums = [f"{lines} lines"] if lines is not None else []
+    sums += [f"net {net}"] if net is not None else []
+    return f" ({', '.join(sums)})" if sums else ""
 
 
 def _check_documents(

@@ -22,6 +22,7 @@ from typing import Any
 from pipeline.cli.notify import send_notices
 from pipeline.cli.observe import publish_metrics
 from pipeline.report.summary import print_error, print_summary
+from pipeline.settings import load_settings
 from scripts.bootstrap.common import inform
 from scripts.submission.bundle import bundle
 from scripts.submission.line import Line, line_in_cluster_mode
@@ -110,8 +111,22 @@ def _plan(request: Request) -> _Plan:
     if config_file is not None:
         arguments += ["--config", str(config_file) if request.target == "standalone" else config_file.name]
     archive = bundle(request.jars()) if request.target == "yarn" else None
-    line = line_in_cluster_mode(request, [*arguments, "--result", result], archive, config_file)
+    files = [] if config_file is None else [config_file, *sql_files(config_file)]
+    line = line_in_cluster_mode(request, [*arguments, "--result", result], archive, files)
     return _Plan(line, result, copy_to, requested)
+
+
+def sql_files(config: Path) -> list[Path]:
+    """The SQL files that a config names. The driver finds them beside it, whatever their folder here."""
+    tables = load_settings(str(config), [], {}).gold.values()
+    files = list(dict.fromkeys(config.parent / table.sql.path for table in tables if table is not None))
+    names = [file.name for file in (config, *files)]
+    for name in names:
+        if names.count(name) > 1:
+            raise SubmissionError(
+                f"--config {config}: gold names several files {name!r}: on a cluster each needs its own name"
+            )
+    return files
 
 
 def _with_report(request: Request, arguments: Sequence[str]) -> list[str]:

@@ -71,7 +71,7 @@ def line_in_client_mode(request: Request) -> Line:
 
 
 def line_in_cluster_mode(
-    request: Request, arguments: Sequence[str], bundle: Path | None, config: Path | None
+    request: Request, arguments: Sequence[str], bundle: Path | None, files: Sequence[Path] = ()
 ) -> Line:
     """Returns the command that runs the driver on a host of the cluster.
 
@@ -79,7 +79,7 @@ def line_in_cluster_mode(
         request: the job, and where it runs.
         arguments: the job's arguments, as the driver gets them.
         bundle: archive of the project and packages, unpacked for the driver; None if it is not needed.
-        config: config file to send to the driver; None for none.
+        files: files to send to the driver's working folder: a config, and the SQL files that it names.
 
     Raises:
         SubmissionError: a setting of the caller is refused.
@@ -90,8 +90,8 @@ def line_in_cluster_mode(
     line = _start(request)
     if bundle is not None:
         line += ["--archives", f"{bundle}#{UNPACKED}"]
-    if config is not None:
-        line += ["--files", str(config)]
+    if files:
+        line += ["--files", ",".join(map(str, files))]
     settings, home = _settings_of_place(request)
     line += ["--jars", ",".join(_jars_in(request, home)), *_settings(settings), *_settings(extras)]
     program = f"local://{home}/jobs/{request.job}.py" if home else str(ROOT / "jobs" / f"{request.job}.py")

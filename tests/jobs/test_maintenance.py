@@ -20,6 +20,7 @@ from jobs.verify_sales import JOB as VERIFY_SALES
 from pipeline.lake.ledger import Ledger
 from pipeline.lake.lock import STALE_SECONDS, LakeLock
 from pipeline.lake.tables import Lake
+from schemas.lake import LakeTables
 from schemas.tables import LEDGER_DATES, LEDGER_DROPS, LEDGER_RUNS, LEDGER_STAGES, RECEIVED_SALES, SALES
 from tests.jobs.shop import DATA_TABLES, Shop, line
 
@@ -44,7 +45,7 @@ def locks(shop: Shop) -> list[Path]:
 
 
 def test_what_nothing_refers_to_goes_and_all_else_stays(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline.steps.maintain, "TABLES", DATA_TABLES)
+    monkeypatch.setattr(LakeTables, "every", DATA_TABLES)
     shop.land(DATE, line("A", f"{DATE}T15:00:00Z"))
     shop.done()
     shop.land(DATE, line("A", f"{DATE}T15:00:00Z"), line("B", f"{DATE}T15:00:00Z"))
@@ -89,7 +90,7 @@ def test_maintenance_and_runs_keep_out_of_each_others_way(shop: Shop) -> None:
 
 
 def test_the_lock_of_a_killed_run_goes_stale(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline.steps.maintain, "TABLES", (SALES,))
+    monkeypatch.setattr(LakeTables, "every", (SALES,))
     shop.land(DATE, line("A", f"{DATE}T15:00:00Z"))
     shop.done()
     held = {"run_id": "of-a-killed-run", "machine": "another", "pid": 1, "started": 0}
@@ -142,7 +143,7 @@ def test_small_files_are_merged_where_they_are_many(shop: Shop, monkeypatch: pyt
     content = shop.content()
     monkeypatch.setattr(pipeline.steps.maintain, "_FEW_LEDGER_FILES", 2)
     tables = (LEDGER_DROPS, LEDGER_STAGES, SALES)  # each takes seconds: of every kind one or two
-    monkeypatch.setattr(pipeline.steps.maintain, "TABLES", tables)
+    monkeypatch.setattr(LakeTables, "every", tables)
     ran = shop.done(job=MAINTAIN_TABLES)
     merged = {table for table, count in ran.result["merged"].items() if count}
     assert merged == {"ledger/drops", "ledger/stages"}
@@ -171,7 +172,7 @@ def test_dates_in_many_small_files_are_merged_and_no_other(
         shop.spark.conf.unset("spark.sql.files.openCostInBytes")
     content = shop.content()
     monkeypatch.setattr(pipeline.steps.maintain, "_FEW_FILES", 4)
-    monkeypatch.setattr(pipeline.steps.maintain, "TABLES", (RECEIVED_SALES,))
+    monkeypatch.setattr(LakeTables, "every", (RECEIVED_SALES,))
     told = shop.done("--dry-run", job=MAINTAIN_TABLES).result["planned"]
     assert [text for text in told if "merged" in text] == [
         "bronze/received_sales: small files of 1 dates would be merged"

@@ -6,12 +6,12 @@ import csv
 
 import pytest
 
-import pipeline.steps.maintain
 from jobs.compare_revisions import JOB as COMPARE_REVISIONS
 from jobs.maintain_tables import JOB as MAINTAIN_TABLES
 from jobs.restore_sales import JOB as RESTORE_SALES
 from jobs.verify_sales import JOB as VERIFY_SALES
 from schemas.gold import DAILY_SALES, INVOICES
+from schemas.lake import LakeTables
 from schemas.tables import CONFLICTS, LEDGER_DATES, RECEIVED_SALES, SALES
 from tests.jobs.shop import Shop, line
 
@@ -125,5 +125,5 @@ def test_revisions_are_compared_and_come_back_as_they_were(
     shop.land(DATE, sold("B"), sold("D"))
     shop.done(*LENIENT)
     assert shop.sales("transaction_id", business_date=DATE) == ["B", "D"]
-    monkeypatch.setattr(pipeline.steps.maintain, "TABLES", (RECEIVED_SALES, SALES))
+    monkeypatch.setattr(LakeTables, "every", (RECEIVED_SALES, SALES))
     check_what_is_gone(shop)

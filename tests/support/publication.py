@@ -17,7 +17,7 @@ from transforms.copies import (
     find_suspect_hashes,
     resolve_copies,
 )
-from transforms.publication import LINE_COLUMNS, ChunkPlan, published_sales, with_chunk
+from transforms.publication import ChunkPlan, line_columns, published_sales, with_chunk
 
 FOUR_RANGES = ("A-G", "H-N", "O-U", "V-Z")
 
@@ -49,7 +49,7 @@ def publish_lines(
         earlier: accepted lines of any dates; those of the business dates that are published are left out.
     """
     # Cut off from how they came about: each plan below would compile all of it again.
-    lines = with_chunk(bronze.select(*LINE_COLUMNS), key, parse_ranges(ranges)).localCheckpoint()
+    lines = with_chunk(bronze.select(*line_columns()), key, parse_ranges(ranges)).localCheckpoint()
     counts = {row.chunk: row["count"] for row in lines.groupBy("chunk").count().collect()}
     plan = ChunkPlan(partition_spans(counts, target_rows))
     dates = sorted(row.business_date for row in lines.select("business_date").distinct().collect())
@@ -60,7 +60,7 @@ def publish_lines(
     hashes = find_suspect_hashes(lines, resent).localCheckpoint()
     universe = filter_hashes(lines, hashes)
     if others is not None:
-        found = filter_hashes(others, hashes).select(*LINE_COLUMNS)
+        found = filter_hashes(others, hashes).select(*line_columns())
         universe = universe.unionByName(found.withColumn("chunk", F.lit(None).cast("string")))
     resolved = resolve_copies(universe).filter(F.col("business_date").isin(dates)).localCheckpoint()
     sales = published_sales(lines, plan, Copies(hashes, resolved))

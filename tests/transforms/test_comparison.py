@@ -98,3 +98,14 @@ def test_an_invoice_of_a_later_revision_is_the_same_while_its_sums_are(spark: Sp
     assert compare(invoice(1, 2), invoice(2, 2), INVOICES.identifier).isEmpty()
     changed = compare(invoice(1, 2), invoice(2, 3), INVOICES.identifier).collect()
     assert [row.changed_columns for row in changed] == [["gross_amount", "lines", "net_amount"]]
+
+
+def test_a_table_without_currency_and_amounts_is_compared_by_its_period(spark: SparkSession) -> None:
+    def customers(count: int) -> DataFrame:
+        return spark.sql(f"select date'2026-11-27' as day, {count} as customers")
+
+    assert compare(customers(1), customers(1), ["day"], "day").isEmpty()
+    changed = compare(customers(1), customers(2), ["day"], "day")
+    assert [(row.day, row.changed_columns) for row in changed.collect()] == [(DAY, ["customers"])]
+    counted = [tuple(row) for row in count_changes(changed).collect()]
+    assert counted == [("changed", None, 1, Decimal(0))]

@@ -26,7 +26,7 @@ from transforms.copies import (
     resolve_copies,
     without_hashes,
 )
-from transforms.publication import LINE_COLUMNS
+from transforms.publication import line_columns
 
 KEY = ("store_id", "transaction_id", "line_number", "sale_date")
 
@@ -100,7 +100,7 @@ HAND_MADE = [
 @pytest.fixture(scope="module")
 def resolved(spark: SparkSession) -> DataFrame:
     # Backwards and in several tasks: no order of rows helps.
-    lines = bronze_frame(spark, HAND_MADE[::-1]).select(*LINE_COLUMNS).repartition(5)
+    lines = bronze_frame(spark, HAND_MADE[::-1]).select(*line_columns()).repartition(5)
     return resolve_copies(lines.withColumn("chunk", F.lit("A-G"))).localCheckpoint()
 
 
@@ -180,7 +180,7 @@ def test_published_date_by_date_the_lines_are_the_same_as_at_once(spark: SparkSe
 def test_equal_ties_keep_one_line(spark: SparkSession) -> None:
     # The same line twice in one file: which of them stays makes no difference.
     lines = bronze_frame(spark, [copy("T", 20, 20), copy("T", 20, 20), copy("T", 20, 20)])
-    resolved = resolve_copies(lines.select(*LINE_COLUMNS).withColumn("chunk", F.lit("A-G")))
+    resolved = resolve_copies(lines.select(*line_columns()).withColumn("chunk", F.lit("A-G")))
     assert values(filter_first_copies(resolved), "copy", "duplicates") == [(1, 2)]
     assert values(find_conflicts(resolved)) == []
 

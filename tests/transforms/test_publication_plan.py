@@ -25,7 +25,7 @@ from tests.support.plans import (
 )
 from tests.support.publication import FOUR_RANGES
 from transforms.copies import Copies, filter_hashes, find_conflicts, find_suspect_hashes, resolve_copies
-from transforms.publication import LINE_COLUMNS, ChunkPlan, published_sales, with_chunk
+from transforms.publication import ChunkPlan, line_columns, published_sales, with_chunk
 
 DAY, LONG_AGO = dt.date(2026, 11, 27), dt.date(2026, 11, 10)
 NAMES = ("Apple", "Honey", "Onion", "Zucchini", "7up")
@@ -66,7 +66,7 @@ def sales_of(bronze: DataFrame, dates: list[dt.date], with_late: bool) -> DataFr
     """Sales of some dates, put together as a publish does (batch.window keeps the same frames)."""
     ranges = parse_ranges(FOUR_RANGES)
     lines = with_chunk(
-        bronze.filter(F.col("business_date").isin(dates)).select(*LINE_COLUMNS), "product_name", ranges
+        bronze.filter(F.col("business_date").isin(dates)).select(*line_columns()), "product_name", ranges
     )
     spans = partition_spans(dict.fromkeys((*FOUR_RANGES, "other"), 20), 10)
     plan = ChunkPlan(spans)
@@ -77,7 +77,7 @@ def sales_of(bronze: DataFrame, dates: list[dt.date], with_late: bool) -> DataFr
     assert hashes.count() == 3
     suspects = filter_hashes(lines, hashes).persist()
     others = bronze.filter((F.col("sale_date") == F.lit(LONG_AGO)) & ~F.col("business_date").isin(dates))
-    earlier = filter_hashes(others, hashes).select(*LINE_COLUMNS)
+    earlier = filter_hashes(others, hashes).select(*line_columns())
     every = suspects.unionByName(earlier.withColumn("chunk", F.lit(None).cast("string")))
     resolved = resolve_copies(every).filter(F.col("business_date").isin(dates)).persist()
     assert (resolved.count(), find_conflicts(resolved).count()) == (4, 2)

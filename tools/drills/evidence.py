@@ -10,12 +10,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipeline.lake.tables import Lake
-from schemas.gold import GOLD_TABLES
 from schemas.partitions import PartitionSpan
 from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES
 from tools.drills.events import Attempt, EventLog, Stage
 
-COMPARED = (RECEIVED_SALES, SALES, CONFLICTS, *GOLD_TABLES)
 # Why an attempt was repeated, in the drill's words.
 LOST, FETCH, FAILED, COPY, UNEXPLAINED = (
     "on the lost executor",
@@ -101,7 +99,8 @@ def _cause(attempt: Attempt, log: EventLog, attempts: list[Attempt]) -> str:
 def digest(spark: SparkSession, lake: str) -> Digest:
     """Lines of each table and two sums over hashes of whole lines; equal if the tables are equal."""
     tables = Lake(spark, lake)
-    return {table.name: _digest(tables.read(table)) for table in COMPARED}
+    compared = (RECEIVED_SALES, SALES, CONFLICTS, *tables.tables.gold)
+    return {table.name: _digest(tables.read(table)) for table in compared}
 
 
 def _digest(rows: DataFrame) -> tuple[int, int, int]:

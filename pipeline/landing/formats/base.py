@@ -19,7 +19,7 @@ from pipeline.landing.unpack import printable
 from pipeline.profiles import DeliveryProfile
 from schemas.drops import ManifestFile
 from schemas.errors import AuditError
-from schemas.landing import RECEIVED_COLUMNS, RECEIVED_NAMES
+from schemas.landing import received_columns, received_names
 from transforms.delivered import FieldForms
 
 __all__ = ["BYTE_ORDER_MARK", "FileStart", "Form", "HeadedFile", "Header", "LeftOut", "Source"]
@@ -199,7 +199,7 @@ class Form(ABC):
         if twice:
             shown = printable(twice[0])
             raise AuditError(f"{where}: column {shown!r} stands twice in the header; each must stand once")
-        for column in RECEIVED_COLUMNS:
+        for column in received_columns():
             name = self.received_names.get(column.name)
             if name is not None and name not in names and not column.may_be_absent:
                 shown = printable(", ".join(names))[:_SHOWN]
@@ -237,7 +237,7 @@ def _file_name() -> Column:
 
 def contract_schema() -> StructType:
     """Columns of the lines that a form hands on."""
-    texts = [StructField(name, StringType()) for name in (*RECEIVED_NAMES, "malformed_text")]
+    texts = [StructField(name, StringType()) for name in (*received_names(), "malformed_text")]
     return StructType(
         [*texts, StructField("drop_date", DateType()), StructField("source_file", StringType())]
     )

@@ -28,7 +28,7 @@ from pipeline.landing.unpack import printable
 from pipeline.profiles import DeliveryProfile
 from schemas.drops import ManifestFile
 from schemas.errors import AuditError
-from schemas.landing import RECEIVED_NAMES
+from schemas.landing import received_names
 from transforms.delimited import MALFORMED, Dialect, is_record, is_unsound, split_record
 from transforms.delivered import FieldForms, in_contract_form
 
@@ -123,7 +123,7 @@ class CsvText(Form):
         split = found.select("value", "drop_date", "source_file", record.alias(_RECORD))
         fields = [
             _absent(name) if at is None else F.col(f"{_RECORD}.c{at}").alias(name)
-            for name, at in zip(RECEIVED_NAMES, positions, strict=True)
+            for name, at in zip(received_names(), positions, strict=True)
         ]
         return split.select(*fields, self._malformed(), "drop_date", "source_file")
 
@@ -148,7 +148,7 @@ class CsvText(Form):
         placed = split.select("*", cells.alias("cells"))
         fields = [
             F.get("cells", F.get("positions", F.lit(number))).alias(name)
-            for number, name in enumerate(RECEIVED_NAMES)
+            for number, name in enumerate(received_names())
         ]
         return placed.select(*fields, self._malformed(), "drop_date", "source_file")
 
@@ -161,7 +161,7 @@ class CsvText(Form):
 
     def _positions(self, columns: Sequence[str]) -> list[int | None]:
         """Where a header has each column of the contract; None for one that it lacks."""
-        names = [self.received_names.get(name) for name in RECEIVED_NAMES]
+        names = [self.received_names.get(name) for name in received_names()]
         return [columns.index(name) if name is not None and name in columns else None for name in names]
 
 

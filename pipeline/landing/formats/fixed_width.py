@@ -13,7 +13,7 @@ from pipeline.landing.records import Recipe
 from pipeline.landing.trailers import RecordTypes
 from pipeline.profiles import DeliveryProfile
 from schemas.drops import ManifestFile
-from schemas.landing import RECEIVED_COLUMNS, RECEIVED_NAMES
+from schemas.landing import received_columns, received_names
 from transforms.delivered import FieldForms, in_contract_form
 
 
@@ -38,7 +38,7 @@ class FixedWidth(Form):
     def lines(self, source: Source, files: Sequence[HeadedFile]) -> DataFrame:
         """Lines of files; one that ends within a number or a time is malformed, since it was cut."""
         found = read_records(source, files, self.recipe, r"\z", self._keeps)
-        fields = [self._field(name).alias(name) for name in RECEIVED_NAMES]
+        fields = [self._field(name).alias(name) for name in received_names()]
         malformed = F.when(self._is_malformed(), F.col("value")).alias("malformed_text")
         return in_contract_form(found.select(*fields, malformed, "drop_date", "source_file"), self.forms)
 
@@ -62,7 +62,8 @@ class FixedWidth(Form):
     def _shortest(self) -> int:
         """Characters that each line has: only blanks of the text at the end may be trimmed away."""
         ends = {name: last for name, (_, last) in self.profile.positions.items()}
-        cut = [ends[c.name] for c in RECEIVED_COLUMNS if c.name in ends and (c.required or c.kind != "text")]
+        columns = received_columns()
+        cut = [ends[c.name] for c in columns if c.name in ends and (c.required or c.kind != "text")]
         return max(cut)
 
     def _field(self, name: str) -> Column:

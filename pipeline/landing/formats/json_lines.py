@@ -15,7 +15,7 @@ from pipeline.landing.records import Recipe, records
 from pipeline.landing.unpack import UNREADABLE, printable
 from pipeline.profiles import DeliveryProfile
 from schemas.errors import AuditError
-from schemas.landing import RECEIVED_COLUMNS, RECEIVED_NAMES, names_of
+from schemas.landing import names_of, received_columns, received_names
 from transforms.delivered import FieldForms, in_contract_form
 
 # Keys are looked for in lines of so many characters.
@@ -97,7 +97,7 @@ class JsonLines(Form):
             F.lit(False),
         )
         malformed = F.when(~is_object, F.col("line")).alias("malformed_text")
-        fields = [self._field(name).alias(name) for name in RECEIVED_NAMES]
+        fields = [self._field(name).alias(name) for name in received_names()]
         read = self._observed(lines.select(*fields, malformed, "drop_date", "source_file", "parsed"))
         return in_contract_form(read.drop("parsed"), self.forms)
 
@@ -128,7 +128,7 @@ class JsonLines(Form):
         ]
 
     def _optional(self) -> list[str]:
-        return [c.name for c in RECEIVED_COLUMNS if not c.required and c.name in self.received_names]
+        return [c.name for c in received_columns() if not c.required and c.name in self.received_names]
 
     def _has_no_key(self, name: str) -> Column:
         return F.try_variant_get("parsed", f"$[0]['{self.received_names[name]}']", "variant").isNull()

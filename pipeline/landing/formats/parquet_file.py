@@ -28,12 +28,12 @@ from pyspark.sql.types import (
 from pipeline.landing.formats.base import FileStart, Form, HeadedFile, Header, Source, origin
 from pipeline.landing.unpack import UNREADABLE, printable
 from schemas.errors import AuditError
-from schemas.landing import RECEIVED_NAMES, names_of
+from schemas.landing import names_of, received_columns, received_names
 from transforms.delivered import in_contract_form
+from transforms.fields import MAX_AMOUNT_DECIMALS
 
 _INSTANT = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"
 _LOCAL = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS"
-_NUMBERS = names_of("quantity", "amount")
 # More decimals than any amount has: a double that is close to an amount is rounded from here.
 _FLOAT_DECIMALS = 9
 
@@ -57,7 +57,7 @@ class ParquetFile(Form):
         schema = self._schema(start)
         rounded = [
             self.received_names[name]
-            for name in _NUMBERS
+            for name in _numbers()
             if self.received_names.get(name) in schema.names
             and pa.types.is_floating(schema.field(self.received_names[name]).type)
         ]
@@ -82,7 +82,7 @@ class ParquetFile(Form):
 
     def _check_type(self, where: str, name: str, received: str, kind: pa.DataType) -> None:
         value = kind.value_type if pa.types.is_dictionary(kind) else kind
-        if pa.types.is_floating(value) and not (self.profile.allow_float_amounts and name in _NUMBERS):
+        if pa.types.is_floating(value) and not (self.profile.allow_float_amounts and name in _numbers()):
             raise AuditError(
                 f"{where}: column {received!r} is {kind}, binary floating point, which cannot hold every "
                 "decimal amount: deliver a decimal, an integer or a string, or set allow_float_amounts: true "
@@ -107,9 +107,9 @@ class ParquetFile(Form):
     def _of_one_schema(self, source: Source, files: Sequence[HeadedFile]) -> DataFrame:
         read = self._scan(source.spark.read.option("basePath", source.root), [file.path for file in files])
         types = {field.name: field.dataType for field in read.schema.fields}
-        texts = [self._text(name, types).alias(name) for name in RECEIVED_NAMES]
+        texts = [self._text(name, types).alias(name) for name in received_names()]
         rows = read.select(*texts, F.lit(None).cast("string").alias("malformed_text"), *origin())
-        rounded = [self._rounded(name, types).alias(name) for name in RECEIVED_NAMES]
+        rounded = [self._rounded(name, types).alias(name) for name in received_names()]
         return rows.select(*rounded, "malformed_text", "drop_date", "source_file")
 
     def _scan(self, reader: DataFrameReader, paths: list[str]) -> DataFrame:
@@ -124,17 +124,25 @@ class ParquetFile(Form):
     def _rounded(self, name: str, types: Mapping[str, DataType]) -> Column:
         """text: an amount that came as floating point, with the decimals of its currency."""
         received = self.received_names.get(name, "")
-        if name not in _NUMBERS or not isinstance(types.get(received), FloatType | DoubleType):
+        if name not in _numbers() or not isinstance(types.get(received), FloatType | DoubleType):
             return F.col(name)
         decimal = F.col(name).try_cast(f"decimal(38,{_FLOAT_DECIMALS})")
         if name not in names_of("amount"):
-            return _without_zeros(F.round(decimal, 3))
+            return _without_zeros(F.round(decimal, _numbers()[name]))
         rounded = F.round(decimal, 3)
         scales = self.forms.currency_scales
         for scale in sorted(set(scales.values())):
             codes = [code for code, its_scale in scales.items() if its_scale == scale]
             rounded = F.when(F.col("currency").isin(codes), F.round(decimal, scale)).otherwise(rounded)
         return _without_zeros(rounded)
+
+
+def _numbers() -> dict[str, int]:
+    """Decimals of each column that holds a decimal number; of an amount, the most that a currency has."""
+    columns = [column for column in received_columns() if column.kind in ("quantity", "amount", "decimal")]
+    return {
+        column.name: column.scale if column.kind == "decimal" else MAX_AMOUNT_DECIMALS for column in columns
+    }
 
 
 def _as_text(value: Column, kind: DataType) -> Column:

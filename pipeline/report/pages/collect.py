@@ -35,7 +35,7 @@ from pipeline.report.pages.facts import (
 from pipeline.steps.context import Batch, Outcome
 from schemas.errors import UsageError
 from schemas.gold import GOLD_TABLES, INVOICES, GoldTable
-from schemas.landing import RECEIVED_NAMES
+from schemas.landing import received_names
 from schemas.states import DateStatus, DropStatus, ValidationStatus
 from schemas.tables import (
     LEDGER_BUILDS,
@@ -286,6 +286,8 @@ class _Reader:
     def _built(self) -> dict[str, list[dt.date]]:
         built: dict[str, set[dt.date]] = {}
         for row in self._own(LEDGER_BUILDS):
+            if row.gold_version is None:  # stale from now on, since the table's declaration changed
+                continue
             built.setdefault(row.table, set()).add(row.business_date)
         return {table: sorted(dates) for table, dates in sorted(built.items())}
 
@@ -372,7 +374,7 @@ class _Reader:
         return HotKey(column, found.top.key if is_shown else None, found.top.lines, found.lines, table.name)
 
     def _chunk_key(self) -> str:
-        keys = [row.chunk_key for row in self._own(LEDGER_DATES) if row.chunk_key in RECEIVED_NAMES]
+        keys = [row.chunk_key for row in self._own(LEDGER_DATES) if row.chunk_key in received_names()]
         return keys[0] if keys else self._batch.settings.chunks.key
 
 

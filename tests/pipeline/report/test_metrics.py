@@ -21,6 +21,7 @@ RESULT: dict[str, Any] = {
     "drops": [{"status": "ingested"}, {"status": "ingested"}, {"status": "blocked"}],
     "dates": [{"status": "done"}, {"status": "failed"}],
     "rejected": {"bad_quantity": 2},
+    "warned": {"no_category": 3},
     "chunks": [
         {
             "chunk": "A-G",
@@ -61,6 +62,7 @@ EXPECTED = {
     ("cymbal_dates", "done"): 1,
     ("cymbal_dates", "failed"): 1,
     ("cymbal_rejected_lines", "bad_quantity"): 2,
+    ("cymbal_warned_lines", "no_category"): 3,
     ("cymbal_lines", "A-G", "received"): 5,
     ("cymbal_lines", "A-G", "published"): 4,
     ("cymbal_lines", "A-G", "duplicates"): 1,

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from scripts.submission.cluster_run import run_on_cluster
+from pipeline.settings import load_settings
+from scripts.submission.cluster_run import run_on_cluster, sql_files
 from scripts.submission.request import ROOT, Request, SubmissionError, read_request
 from tests.support.receiver import receiving
 
@@ -220,6 +221,25 @@ def test_a_config_is_told_by_a_path_that_the_driver_can_open(cluster: Cluster, t
     cluster.leaves(0)
     run_on_cluster(cluster.request(f"--config={config}"))
     assert cluster.arguments[cluster.arguments.index("--config") + 1] == str(config)
+
+
+def test_the_sql_files_of_a_config_go_with_it(tmp_path: Path) -> None:
+    table = "{{sql: {}, period: day, keys: [business_date]}}"
+    (tmp_path / "gold").mkdir()
+    for name in ("gold/a.sql", "b.sql", "a.sql"):
+        (tmp_path / name).write_text("select business_date, count(*) as lines from sales group by 1")
+    config = tmp_path / "mine.yaml"
+    config.write_text(f"gold: {{a: {table.format('gold/a.sql')}, b: {table.format('b.sql')}, c: null}}")
+    assert sql_files(config) == [tmp_path / "gold" / "a.sql", tmp_path / "b.sql"]
+    # There they lie beside the config, so two of one name would be one.
+    sent = tmp_path / "sent"
+    sent.mkdir()
+    for file in (config, *sql_files(config)):
+        (sent / file.name).write_text(file.read_text())
+    assert load_settings(str(sent / "mine.yaml"), [], {}).digest == load_settings(str(config), [], {}).digest
+    config.write_text(f"gold: {{a: {table.format('gold/a.sql')}, b: {table.format('a.sql')}}}")
+    with pytest.raises(SubmissionError, match=r"gold names several files 'a\.sql'"):
+        sql_files(config)
 
 
 def test_print_tells_the_line_and_runs_nothing(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:

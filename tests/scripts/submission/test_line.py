@@ -77,10 +77,10 @@ def test_the_callers_settings_stand_after_the_bundles_own_so_that_they_win() -> 
 def test_yarn_in_cluster_mode_ships_the_bundle_and_the_config_and_runs_its_python() -> None:
     asked = request("yarn", "cluster")
     line = line_in_cluster_mode(
-        asked, ["--config", "mine.yaml"], Path("/b/bundle.tar.gz"), Path("/c/mine.yaml")
+        asked, ["--config", "mine.yaml"], Path("/b/bundle.tar.gz"), [Path("/c/mine.yaml"), Path("/c/a.sql")]
     )
     assert following(line, "--archives") == "/b/bundle.tar.gz#cymbal"
-    assert following(line, "--files") == "/c/mine.yaml"
+    assert following(line, "--files") == "/c/mine.yaml,/c/a.sql"
     assert settings(line)["spark.yarn.appMasterEnv.PYSPARK_PYTHON"] == "./cymbal/bin/python"
     assert following(line, "--deploy-mode") == "cluster"
 
@@ -89,7 +89,7 @@ def test_kubernetes_in_cluster_mode_runs_what_the_image_holds() -> None:
     asked = request(
         "kubernetes", "cluster", CYMBAL_IMAGE="registry/cymbal:1", CYMBAL_STAGING="s3a://b/staging"
     )
-    line = line_in_cluster_mode(asked, [], None, None)
+    line = line_in_cluster_mode(asked, [], None, ())
     found = settings(line)
     assert line.arguments[-1] == "local:///opt/cymbal/jobs/run_batch.py"
     assert all(jar.startswith("local:///opt/cymbal/jars/") for jar in following(line, "--jars").split(","))
@@ -99,7 +99,7 @@ def test_kubernetes_in_cluster_mode_runs_what_the_image_holds() -> None:
 
 
 def test_standalone_in_cluster_mode_goes_through_sparks_own_runner_of_python() -> None:
-    line = line_in_cluster_mode(request("standalone", "cluster"), ["--result", "/r.json"], None, None)
+    line = line_in_cluster_mode(request("standalone", "cluster"), ["--result", "/r.json"], None, ())
     assert following(line, "--class") == "org.apache.spark.deploy.PythonRunner"
     # Its arguments: the program, further Python files (none), the job's own.
     assert line.arguments[-4:] == [str(ROOT / "jobs" / "run_batch.py"), "", "--result", "/r.json"]
@@ -113,7 +113,7 @@ def test_the_callers_java_options_stand_beside_what_a_driver_on_a_worker_needs()
     asked = request(
         "standalone", "cluster", CYMBAL_SPARK_ARGS="--conf spark.driver.extraJavaOptions=-Dmine=1"
     )
-    options = settings(line_in_cluster_mode(asked, [], None, None))["spark.driver.extraJavaOptions"].split()
+    options = settings(line_in_cluster_mode(asked, [], None, ()))["spark.driver.extraJavaOptions"].split()
     assert "-Dmine=1" in options
     assert "--add-opens=java.base/sun.util.calendar=ALL-UNNAMED" in options
 
@@ -189,13 +189,13 @@ def test_no_archive_of_classes_is_left_behind_by_another_class_path(
 @pytest.mark.parametrize("place", ["standalone", "yarn", "kubernetes"])
 def test_a_driver_on_a_cluster_never_sees_who_gets_messages(place: str) -> None:
     given = request(place, "cluster", CYMBAL_NOTIFY="slack://SECRET", CYMBAL_STAGING="hdfs:///staging")
-    line = line_in_cluster_mode(given, [], None, None)
+    line = line_in_cluster_mode(given, [], None, ())
     assert "SECRET" not in line.describe()
     assert line.environment(given.environment)["CYMBAL_NOTIFY"] == "submitter"
     name = {"yarn": "spark.yarn.appMasterEnv", "kubernetes": "spark.kubernetes.driverEnv"}.get(place)
     if name is not None:
         assert settings(line)[f"{name}.CYMBAL_NOTIFY"] == "submitter"
-    silent = line_in_cluster_mode(request(place, "cluster", CYMBAL_STAGING="hdfs:///s"), [], None, None)
+    silent = line_in_cluster_mode(request(place, "cluster", CYMBAL_STAGING="hdfs:///s"), [], None, ())
     assert "CYMBAL_NOTIFY" not in silent.describe()
 
 

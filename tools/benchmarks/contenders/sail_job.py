@@ -19,15 +19,16 @@ from pysail.spark import SparkConnectServer
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from schemas.gold import DAILY_SALES, INVOICES
+from schemas.gold import DAILY_SALES, INVOICES, SALES_VIEW
 from schemas.ranges import parse_ranges
 from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES, Table
 from tools.benchmarks.contenders.shared import CHUNKS, COLUMNS, CURRENCY_SCALES, FIRST_REVISION, landed_files
 from transforms.copies import filter_first_copies, find_conflicts, resolve_copies
+from transforms.gold import with_sales_revision
 from transforms.ingest_counts import filter_accepted
-from transforms.publication import LINE_COLUMNS, with_chunk, with_prices
+from transforms.publication import line_columns, with_chunk, with_prices
 from transforms.received import ValidationConfig, validate_received
-from transforms.totals import daily_sales, invoices
+from transforms.sums import expand_exact_sums
 
 _RECEIVED = ", ".join(f"{name} string" for name in (*COLUMNS, "malformed_text", "drop_date", "source_file"))
 _BLOCK_BYTES = 8 << 20
@@ -56,7 +57,7 @@ def _run(spark: SparkSession, landing: str, lake: str, partitions: int) -> None:
         lake,
         RECEIVED_SALES,
     )
-    accepted = filter_accepted(_read(spark, lake, RECEIVED_SALES)).select(*LINE_COLUMNS)
+    accepted = filter_accepted(_read(spark, lake, RECEIVED_SALES)).select(*line_columns())
     lines = with_chunk(accepted, "product_name", parse_ranges(list(CHUNKS)))
     resolved = resolve_copies(lines)
     _write(find_conflicts(resolved), lake, CONFLICTS)
@@ -64,8 +65,11 @@ def _run(spark: SparkSession, landing: str, lake: str, partitions: int) -> None:
     sales = _read(spark, lake, SALES)
     dates = [row.business_date for row in sales.select("business_date").distinct().collect()]
     revisions = dict.fromkeys(dates, FIRST_REVISION)
-    _write(daily_sales(sales, revisions), lake, DAILY_SALES)
-    _write(invoices(sales, revisions), lake, INVOICES)
+    # Over Spark Connect the view must live until its rows are read.
+    sales.createOrReplaceTempView(SALES_VIEW)
+    for table in (DAILY_SALES, INVOICES):
+        rows = with_sales_revision(spark.sql(expand_exact_sums(table.query)), revisions)
+        _write(rows.select(*table.columns), lake, table)
 
 
 def _received(spark: SparkSession, landing: str, partitions: int) -> DataFrame:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from collections.abc import Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipeline.lake.frames import local_frame
-from schemas.gold import DAILY_SALES, INVOICES
+from schemas.gold import DAILY_SALES, INVOICES, WEEKLY_PRODUCT_SALES, GoldTable
 from schemas.tables import RECEIVED_SALES, SALES
 from tests.support.lines import accepted_line, bronze_frame
 from tests.support.tables import values
+from transforms.gold import gold_rows
 from transforms.ingest_counts import count_ingested, count_reject_reasons
-from transforms.totals import daily_sales, invoices, weekly_product_sales
 from transforms.verification import find_repeated_keys, find_reused_numbers, row_differences
 
 DAY, NEXT = dt.date(2026, 11, 27), dt.date(2026, 11, 28)
@@ -37,6 +39,10 @@ def sales_frame(spark: SparkSession, lines: list[dict[str, Any]]) -> DataFrame:
     return local_frame(spark, SALES.schema, lines)
 
 
+def rows_of(table: GoldTable, sales: DataFrame, revisions: Mapping[dt.date, int]) -> DataFrame:
+    return gold_rows(table, {"sales": sales}, revisions)
+
+
 def numbers(text: str) -> tuple[Any, ...]:
     lines, *amounts = text.split()
     return (int(lines), *map(Decimal, amounts))
@@ -54,7 +60,7 @@ def test_weekly_sales_by_product_and_currency(spark: SparkSession) -> None:
         sale("500", currency="JPY"),
     ]
     week, after = dt.date(2026, 11, 23), monday
-    found = values(weekly_product_sales(sales_frame(spark, lines), {}))
+    found = values(rows_of(WEEKLY_PRODUCT_SALES, sales_frame(spark, lines), {}))
     assert found == sorted(
         [
             (week, "P-1", "Apple", "USD", *numbers("3 3 6.100 0.500 5.600 -3.500")),
@@ -83,7 +89,7 @@ def test_daily_sales_by_store_category_and_currency(spark: SparkSession) -> None
         sale("0.005", "0.001", currency="KWD"),
         sale("3.00", drop_date=NEXT),
     ]
-    frame = daily_sales(sales_frame(spark, lines), REVISIONS)
+    frame = rows_of(DAILY_SALES, sales_frame(spark, lines), REVISIONS)
     assert frame.schema.simpleString() == DAILY_SALES.schema.simpleString()
     expected = {
         # lines, units, gross, discount, net, returns
@@ -109,7 +115,7 @@ def test_one_invoice_a_customer_day_and_currency_and_none_for_walk_ins(spark: Sp
         sale("99.00", customer_id=None),
         refund("-99.00", drop_date=NEXT),
     ]
-    frame = invoices(sales_frame(spark, lines), REVISIONS)
+    frame = rows_of(INVOICES, sales_frame(spark, lines), REVISIONS)
     assert frame.schema.simpleString() == INVOICES.schema.simpleString()
     expected = {
         ("2026-11-27", "C-7", "USD"): ("3 3 8 1 7 -4", 1),
@@ -127,7 +133,7 @@ def test_one_invoice_a_customer_day_and_currency_and_none_for_walk_ins(spark: Sp
 
 def test_sums_are_never_rounded(spark: SparkSession) -> None:
     most = "999999999999999.999"
-    frame = daily_sales(sales_frame(spark, [sale(most)] * 2000), REVISIONS)
+    frame = rows_of(DAILY_SALES, sales_frame(spark, [sale(most)] * 2000), REVISIONS)
     assert values(frame, "gross_amount", "net_amount") == [(Decimal(most) * 2000, Decimal(most) * 2000)]
 
 
@@ -205,7 +211,8 @@ def test_gold_that_is_not_what_the_sales_give_is_found(spark: SparkSession) -> N
             sale("9", customer_id=None),
         ],
     )
-    for build in (daily_sales, invoices):
+    for table in (DAILY_SALES, INVOICES):
+        build = partial(rows_of, table)
         wanted = build(sales, REVISIONS)
         assert values(row_differences(wanted, build(sales.repartition(3), REVISIONS))) == []
         # A line less; the same lines for another customer and store; the revision of another time.

@@ -1,0 +1,15 @@
+-- Totals by week, product and currency; weeks start on Monday. Amounts of different currencies are never added.
+select
+    cast(date_trunc('week', business_date) as date) as week,
+    product_id,
+    product_name,
+    currency,
+    count(*) as lines,
+    exact_sum(quantity) as units,
+    exact_sum(gross_amount) as gross_amount,
+    exact_sum(discount_amount) as discount_amount,
+    -- The net amount of each line is exactly gross minus discount, so the same is true for the sums.
+    cast(exact_sum(gross_amount) - exact_sum(discount_amount) as decimal(38, 3)) as net_amount,
+    exact_sum(net_amount, line_type = 'RETURN') as returns_amount
+from sales
+group by cast(date_trunc('week', business_date) as date), product_id, product_name, currency

@@ -1,0 +1,126 @@
+"""Selects the rows of gold tables with their SQL, and checks rows before they are committed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from schemas.gold import REVISION, SALES_VIEW, GoldTable, Period
+from transforms.sums import expand_exact_sums
+
+
+def select_rows(query: str, sources: Mapping[str, DataFrame]) -> DataFrame:
+    """Selects with the SQL of a gold table.
+
+    Args:
+        query: SQL; it may call ``exact_sum``.
+        sources: the frames that it selects from, by name; one of them is ``sales``.
+
+    Returns:
+        The columns that it selects.
+
+    Raises:
+        AnalysisException: the SQL does not fit the frames.
+    """
+    # Spark resolves the names at once, so the views need not outlive the call.
+    spark = sources[SALES_VIEW].sparkSession
+    try:
+        for name, frame in sources.items():
+            frame.createOrReplaceTempView(name)
+        return spark.sql(expand_exact_sums(query))
+    finally:
+        for name in sources:
+            spark.catalog.dropTempView(name)
+
+
+def gold_rows(
+    table: GoldTable, sources: Mapping[str, DataFrame], revisions: Mapping[dt.date, int]
+) -> DataFrame:
+    """Computes the rows of a gold table.
+
+    Args:
+        table: the gold table.
+        sources: ``silver/sales``, and gold tables, of whole periods, by the names in ``table.sources``.
+        revisions: revision of each business date in them.
+
+    Returns:
+        The columns of the table.
+    """
+    rows = select_rows(table.query, sources)
+    if table.has_revision:
+        rows = with_sales_revision(rows, revisions)
+    return rows.select(*table.columns)
+
+
+def with_sales_revision(totals: DataFrame, revisions: Mapping[dt.date, int]) -> DataFrame:
+    """Adds ``sales_revision`` int: the revision of the row's business date; null if there is none."""
+    by_revision: dict[int, list[dt.date]] = defaultdict(list)
+    for date, revision in revisions.items():
+        by_revision[revision].append(date)
+    column = F.lit(None).cast("int")
+    for revision, dates in sorted(by_revision.items()):
+        column = F.when(F.col("business_date").isin(dates), F.lit(revision)).otherwise(column)
+    return totals.withColumn(REVISION, column)
+
+
+def find_repeated_rows(table: GoldTable, rows: DataFrame) -> DataFrame:
+    """Finds keys of a gold table that several rows have.
+
+    Args:
+        table: the gold table.
+        rows: its rows.
+
+    Returns:
+        One row per key: the period column and the grain; ``copies`` bigint, more than 1.
+    """
+    key = [table.period_column, *table.grain]
+    return rows.groupBy(*key).agg(F.count(F.lit(1)).alias("copies")).filter(F.col("copies") > 1)
+
+
+def find_unreconciled(table: GoldTable, rows: DataFrame, sales: DataFrame) -> DataFrame:
+    """Finds periods whose reconciled sums differ from those of the published lines.
+
+    Args:
+        table: the gold table.
+        rows: its rows, of whole periods.
+        sales: ``silver/sales`` of the same periods.
+
+    Returns:
+        One row per (period, currency) that differs: period date, currency text (null if the table has no such
+        column), ``<column>_found`` and ``<column>_wanted`` decimal for each column of ``table.reconcile``.
+    """
+    has_currency = "currency" in table.columns
+    found = _sums_by_period(table, rows, F.col(table.period_column), has_currency, "found")
+    wanted = _sums_by_period(table, sales, period_of(table.period), has_currency, "wanted")
+    # A side without rows counts as 0: a period may have no sales and no rows.
+    sums = [f"{column}_{side}" for column in table.reconcile for side in ("found", "wanted")]
+    both = found.unionByName(wanted, allowMissingColumns=True).groupBy("period", "currency")
+    totals = both.agg(*[F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in sums])
+    differs = F.lit(False)
+    for column in table.reconcile:
+        differs = differs | (F.col(f"{column}_found") != F.col(f"{column}_wanted"))
+    return totals.filter(differs)
+
+
+def period_of(period: Period) -> Column:
+    """date: first date of the period that holds a line's business date."""
+    if period is Period.DAY:
+        return F.col("business_date")
+    return F.date_trunc(period.value, "business_date").cast("date")
+
+
+def count_currencies(sales: DataFrame) -> DataFrame:
+    """One row: ``currencies`` bigint, how many currencies the lines have."""
+    return sales.agg(F.count_distinct("currency").alias("currencies"))
+
+
+def _sums_by_period(
+    table: GoldTable, rows: DataFrame, period: Column, has_currency: bool, side: str
+) -> DataFrame:
+    currency = F.col("currency") if has_currency else F.lit(None).cast("string")
+    sums: Sequence[Column] = [F.sum(column).alias(f"{column}_{side}") for column in table.reconcile]
+    return rows.groupBy(period.alias("period"), currency.alias("currency")).agg(*sums)
