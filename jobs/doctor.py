@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import click
 from rich.markup import escape
 
 from pipeline.cli.job import Job
@@ -17,10 +18,11 @@ from pipeline.steps.doctor import examine
 _STYLES = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 
-def run(batch: Batch, _: Options) -> dict[str, Any]:
+def run(batch: Batch, options: Options) -> dict[str, Any]:
     """Runs all checks of the place and prints their findings."""
     checks = [finding.as_json() for finding in examine(batch)]
-    _print_findings(checks)
+    if not options.extra["json"]:
+        _print_findings(checks)
     return {"checks": checks}
 
 
@@ -45,6 +47,7 @@ JOB = Job(
     "doctor",
     "Checks a place before a run and says how to fix each problem. Exit code 0: ready; 2: a problem.",
     run,
+    [click.option("--json", is_flag=True, help="Print the result as one JSON object, for monitoring.")],
     records_runs=False,
     needs_settled_lake=False,
     can_be_unchanged=False,

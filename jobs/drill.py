@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table as Grid
 
 from pipeline.cli.job import Job
-from pipeline.cli.options import Options
+from pipeline.cli.options import Options, var_folder
 from pipeline.report.streams import output
 from pipeline.steps.context import Batch
 from schemas.errors import UsageError
@@ -128,7 +128,9 @@ JOB = Job(
             help="Fault to run; repeatable; default: all.",
         ),
         click.option("--scratch", help="Folder or URI that driver and workers share; default: --reports."),
-        click.option("--reports", default="var/drill", help="Local folder for event logs and evidence."),
+        click.option(
+            "--reports", default=lambda: var_folder("drill"), help="Local folder for event logs and evidence."
+        ),
         click.option(
             "--stop-seconds", type=click.IntRange(min=1), default=90, help="Seconds that a worker hangs."
         ),

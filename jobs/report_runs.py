@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from pipeline.cli.job import Job
-from pipeline.cli.options import Options
+from pipeline.cli.options import Options, var_folder
 from pipeline.cli.page import without_packages
 from pipeline.lake.attempt_log import read_attempts
 from pipeline.lake.files import FileStore
@@ -74,7 +74,7 @@ JOB = Job(
     run,
     [
         click.option("--run", help="Id of the run to show; default: all runs, as a site."),
-        click.option("--out", default="var/report", help="Folder or URI of the pages."),
+        click.option("--out", default=lambda: var_folder("report"), help="Folder or URI of the pages."),
         click.option("--events", help="Folder or URI of Spark's event logs; default: CYMBAL_EVENTS."),
     ],
     records_runs=False,

@@ -123,6 +123,11 @@ class BusinessDay(_Group):
     starts_at: TimeOfDay
     store_timezones: dict[str, TimeZone]
 
+    @property
+    def zones(self) -> list[str]:
+        """All zones that lines are dated in."""
+        return [self.timezone, *self.store_timezones.values()]
+
     @field_validator("store_timezones", mode="before")
     @classmethod
     def _are_named_by_text(cls, zones: Any) -> Any:

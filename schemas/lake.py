@@ -54,9 +54,14 @@ class LakeTables:
         return (RECEIVED_SALES, SALES, *self.gold, DOCUMENTS)
 
     @property
+    def replaced(self) -> tuple[Table, ...]:
+        """Tables whose dates the batch replaces. To the others it only appends."""
+        return (RECEIVED_SALES, REFUSED_SALES, SALES, CONFLICTS, *self.gold)
+
+    @property
     def data(self) -> tuple[Table, ...]:
         """Tables that the batch publishes, or publishes from."""
-        return (RECEIVED_SALES, REFUSED_SALES, SALES, CONFLICTS, *self.gold, DOCUMENTS, DOCUMENT_LINES)
+        return (*self.replaced, DOCUMENTS, DOCUMENT_LINES)
 
     @property
     def every(self) -> tuple[Table, ...]:

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Runs an Airflow command with this checkout's DAGs, for example: scripts/airflow.sh standalone
 # The first call installs Airflow into its own environment in var/airflow. The project's .venv does not change.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # sh lacks what follows
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
-source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/environment.sh"
 
 venv=$root/var/airflow/venv
 lock=$root/deploy/airflow/requirements.lock

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Runs Spark's History Server on the event logs that runs with CYMBAL_EVENTS=FOLDER wrote:
 # scripts/history.sh [FOLDER] [PORT]. Ctrl-C stops it.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # sh lacks what follows
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
-source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/environment.sh"
 
-folder=${1:-${CYMBAL_EVENTS:-$root/var/events}}
+folder=${1:-${CYMBAL_EVENTS:-$CYMBAL_VAR/events}}
 port=${2:-18080}
 [[ $# -le 2 && $folder != -* ]] || fail "usage: scripts/history.sh [FOLDER or URI of event logs] [PORT]"
 [[ $port =~ ^[1-9][0-9]{0,4}$ ]] || fail "port $port: a number from 1 to 65535 is needed, for example 18080"

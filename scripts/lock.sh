@@ -2,7 +2,8 @@
 # Writes the lock files from the pins in pyproject.toml. Needs uv on PATH (pip install uv).
 # Each lock file serves Python 3.11 and newer on Linux and macOS, and holds the hashes of all packages.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+unset CDPATH
+cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/.."
 
 compile() { # compile OUTPUT ARGUMENTS...
     local output=$1

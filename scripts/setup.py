@@ -13,19 +13,18 @@ import sys
 from collections.abc import Sequence
 
 from scripts.bootstrap import environment, jars, java
-from scripts.bootstrap.common import EXIT_CANNOT_SUPPLY, SetupError, one_at_a_time, refuse, say
+from scripts.bootstrap.common import EXIT_CANNOT_SUPPLY, ROOT, SetupError, one_at_a_time, refuse, say
+from scripts.bootstrap.native import runs_native_code
 
 USAGE = "usage: setup.py [--dev] [--report] [--with SET]..."
 
 
-def is_ready(*, dev: bool, report: bool, sets: Sequence[str]) -> bool:
+def is_ready(*, dev: bool, sets: Sequence[str]) -> bool:
     """Says whether set-up has nothing to do; takes some milliseconds."""
-    if report and not environment.has_report():
-        return False
     return environment.is_installed(dev=dev) and java.is_chosen() and all(map(jars.are_fetched, sets))
 
 
-def set_up(*, dev: bool, report: bool, sets: Sequence[str]) -> None:
+def set_up(*, dev: bool, sets: Sequence[str]) -> None:
     """Does the steps that are not done. Waits while another set-up runs in this checkout.
 
     Raises:
@@ -40,15 +39,17 @@ def set_up(*, dev: bool, report: bool, sets: Sequence[str]) -> None:
         for name in sets:
             if not jars.are_fetched(name):
                 jars.fetch(name)
-        if report and not environment.has_report():
-            _try_to_install_report()
 
 
 def _try_to_install_report() -> None:
     try:
-        environment.install_report()
+        with one_at_a_time():
+            if not environment.has_report():
+                environment.install_report()
     except SetupError as error:
         say(f"the HTML page of the run is left out: {error}")
+    except OSError as error:
+        say(f"the HTML page of the run is left out: {error.strerror}: {error.filename}")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -64,13 +65,29 @@ def main(arguments: Sequence[str]) -> int:
         report |= argument == "--report"
         sets += [set_name] if set_name is not None else []
     try:
-        if not is_ready(dev=dev, report=report, sets=sets):
-            set_up(dev=dev, report=report, sets=sets)
+        refuse_noexec()
+        if not is_ready(dev=dev, sets=sets):
+            set_up(dev=dev, sets=sets)
     except SetupError as error:
         return refuse(error)
     except OSError as error:
-        return refuse(f"set-up cannot write: {error.strerror}: {error.filename}")
+        return refuse(
+            f"this checkout cannot be set up: {error.strerror}: {error.filename}: let one who may write to "
+            f"{ROOT} run the same command once"
+        )
+    if report and not environment.has_report():
+        _try_to_install_report()
     return 0
+
+
+def refuse_noexec() -> None:
+    """Checks that the packages' native code can be loaded from the checkout's file system.
+
+    Raises:
+        SetupError: it is mounted noexec.
+    """
+    if not runs_native_code(environment.RUN_LOCK):
+        raise SetupError(f"{ROOT} is on a file system mounted noexec: move the checkout to one that is not")
 
 
 if __name__ == "__main__":

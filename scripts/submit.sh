@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Sets up the checkout if needed, then runs a job with spark-submit. The exit code is the job's.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # sh lacks what follows
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
-source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/environment.sh"
 
 known_sets() {
     sed -n 's/^set = "\(.*\)"$/\1/p' "$root/configs/jars.toml" | sort -u | tr '\n' ' '
@@ -33,7 +34,9 @@ environment:
   CYMBAL_CORES         cores of the local place (default: all)
   CYMBAL_SPARK_ARGS    more arguments for spark-submit, for example --conf key=value
   SPARK_CONF_DIR       folder whose spark-defaults.conf holds secrets, which must not be on a command line
-  CYMBAL_LOG_FILE      file for Spark's own log (default: var/log/spark-TIME-PID.log)
+  CYMBAL_VAR           folder of what runs write besides the lake (default: var of the checkout; where that cannot be
+                       written to, cymbal-sales-UID in the temporary folder)
+  CYMBAL_LOG_FILE      file for Spark's own log (default: log/spark-TIME-PID.log in CYMBAL_VAR)
   CYMBAL_LOG_FORMAT    text, or json: Spark's log and the job's messages, one JSON object per line
   CYMBAL_EVENTS        folder or URI for Spark's event logs, which scripts/history.sh shows
   CYMBAL_LINEAGE       http(s)://HOST:PORT or a file, for OpenLineage events
@@ -51,7 +54,7 @@ USAGE
 
 refuse() { # refuse KIND GIVEN KNOWN...
     find_python
-    PYTHONPATH=$root "$python" -P -S -m scripts.bootstrap.nearest "$@"
+    PYTHONPATH=$root "$python" -P -S -m scripts.bootstrap.nearest "$@" || :
     exit 2
 }
 
@@ -112,10 +115,10 @@ pages=() # what an HTML page needs is installed where one is asked for
 set_up ${pages[@]+"${pages[@]}"} ${with[@]+"${with[@]}"}
 
 if [[ -z $job ]]; then
-    "$python" -P -m scripts.sample_drops --out "$root/var/sample/landing"
+    "$python" -P -m scripts.sample_drops --out "$CYMBAL_VAR/sample/landing"
     job=run_batch
-    set -- --landing "$root/var/sample/landing" --lake "$root/var/sample/lake" --config "$root/configs/sample.yaml" \
-        --report "$root/var/sample/report"
+    set -- --landing "$CYMBAL_VAR/sample/landing" --lake "$CYMBAL_VAR/sample/lake" --config "$root/configs/sample.yaml" \
+        --report "$CYMBAL_VAR/sample/report"
 fi
 
 # --- the job

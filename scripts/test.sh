@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # Sets up the checkout with the test dependencies, then runs pytest with the given arguments.
-# Each of these six arguments runs one further suite and nothing else:
+# Each of these seven arguments runs one further suite and nothing else:
 # --cluster: recovery on a real cluster of processes on this machine, the drill and the crash loop
 # --places: S3, HDFS, YARN, a driver on a worker, the Kubernetes API and archives; starts its own servers
 # --model: random sequences of events for CYMBAL_MODEL_MINUTES (60), starting with seed CYMBAL_MODEL_SEED (1)
 # --browser: the HTML pages of runs in this machine's Chromium; skipped where there is none
+# --hosts: a sample under hardened and odd hosts, in namespaces of its own; without root, those are skipped
 # --lakes: lakes that version 0.1.0 left in a broken state, each migrated and repaired
 # --airflow: the DAGs in a real Airflow, which the first call installs
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # sh lacks what follows
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
-source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/environment.sh"
 
 sets=()
 [[ " $* " != *" --places "* ]] || sets=(--with s3 --with minicluster)
@@ -33,6 +35,8 @@ for argument in "$@"; do
         arguments+=(-m lakes --override-ini "testpaths=tests/jobs")
     elif [[ $argument == --browser ]]; then
         arguments+=(-m browser --override-ini "testpaths=tests/browser")
+    elif [[ $argument == --hosts ]]; then
+        arguments+=(-m hosts --override-ini "testpaths=tests/hosts")
     elif [[ $argument == --places ]]; then
         arguments+=(-m places --override-ini "testpaths=tests/places")
     else

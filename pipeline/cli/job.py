@@ -34,11 +34,13 @@ from pipeline.lake.lock import LakeLock
 from pipeline.lake.progress_file import write_progress
 from pipeline.lake.session import open_session, overridden_settings
 from pipeline.lake.tables import Lake
+from pipeline.lake.zones import check_zones
 from pipeline.planning.notices import RunLinks
 from pipeline.planning.pinned import SettingsRecord, Wishes
 from pipeline.planning.recovery import is_lost_to_memory, is_lost_worker
 from pipeline.report.progress import Progress
-from pipeline.report.summary import print_error, print_summary
+from pipeline.report.streams import drop_unwritten, protect_streams
+from pipeline.report.summary import print_error, print_json, print_summary
 from pipeline.report.tracker import Tracker
 from pipeline.settings import Settings, load_settings
 from pipeline.steps.context import Batch, DateRange, Outcome
@@ -96,7 +98,14 @@ class Job:
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
         """Runs the job with the process's arguments and ends the process with its exit code."""
-        sys.exit(self.run(sys.argv[1:] if arguments is None else arguments))
+        protect_streams()
+        try:
+            code = self.run(sys.argv[1:] if arguments is None else arguments)
+        except Exception as error:
+            print_error(f"{self.name}: {explain(error)}{_keep_trace(os.environ.get('CYMBAL_LOG_FILE'))}")
+            code = ExitCode.UNEXPECTED
+        drop_unwritten()
+        sys.exit(code)
 
     def run(self, arguments: Sequence[str]) -> int:
         """Runs the job.
@@ -177,6 +186,8 @@ class _Run:
                 settings = settings_of(self._options)
                 self._notifier.events = settings.notify.events
                 self._batch = self._open(settings)
+                if self._job.needs_settled_lake or self._job.records_runs:
+                    check_zones(self._batch.spark, settings.business_day.zones)
                 self._begin(self._batch, settings)
                 self._sections = self._job.body(self._batch, self._options) or {}
             except Exception as error:
@@ -192,11 +203,18 @@ class _Run:
             self._outcome.run_again = _command_line(self._job.name, self._arguments)
         page = self._write_page()
         result = result_of(self._run_id, self._job.name, status, self._outcome, self._sections, page)
+        # First of all outputs: an orchestrator decides by it, whatever becomes of the terminal.
+        result["exit_code"] = int(self._write_result(result, code))
         took = clock.now() - self._started
-        print_summary(result, self._batch.lake.root if self._batch else None, took)
+        if self._options.extra.get("json"):
+            print_json(result)
+        else:
+            print_summary(result, self._batch.lake.root if self._batch else None, took)
         publish_metrics(result, took)
         result["notices"] = self._notify(result)
-        return self._write_result(result, code)
+        if result["notices"]:
+            self._write_result(result, code)
+        return int(result["exit_code"])
 
     def _notify(self, result: dict[str, Any]) -> list[dict[str, str]]:
         """Sends messages about the run; whatever happens to them, its exit code stays."""
@@ -286,7 +304,7 @@ class _Run:
         declared = resolve_declared(batch.spark, batch.settings.gold)
         batch.lake.tables = LakeTables((*GOLD_TABLES, *declared))
         if self._job.needs_settled_lake:
-            batch.lake.check_schemas()
+            batch.lake.check_schemas(to_write=writes)
             check_declared(batch)
 
     def _set_contract(self, batch: Batch, ledger: Ledger) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -93,6 +95,11 @@ def parse(name: str, text: str, command: Function, arguments: Sequence[str], kin
     if not isinstance(read, kind):
         raise click.exceptions.Exit(0)
     return read
+
+
+def var_folder(name: str) -> str:
+    """Returns a folder of what runs write besides the lake: below ``CYMBAL_VAR``, which submit.sh sets."""
+    return str(Path(os.environ.get("CYMBAL_VAR") or "var") / name)
 
 
 def value_or_code(name: str, action: Callable[[], Value]) -> Value | int:

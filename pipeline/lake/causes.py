@@ -29,6 +29,13 @@ def cause_of(error: Exception) -> str:
     return first_cause(text or type(error).__name__)
 
 
+def delta_message(error: Exception) -> str:
+    """Returns the message of an error of Delta in one line, with all that it lists, and without its stack."""
+    text, _, _ = str(error).partition("\n\tat ")
+    message = text[max(text.find("[DELTA_"), 0) :]
+    return " ".join(message.split())
+
+
 def explain(error: Exception) -> str:
     """Returns the cause of an error and, if known, the remedy, in one line."""
     text = str(error)

@@ -18,17 +18,39 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from py4j.protocol import Py4JJavaError
-from pyspark.errors import AnalysisException
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from pipeline.lake.causes import cause_of
+from pipeline.lake.causes import cause_of, delta_message
 from pipeline.lake.files import FileStore
-from pipeline.lake.frames import local_frame
+from pipeline.lake.frames import local_frame, read_rows
 from schemas.errors import TryAgainError, UsageError
 from schemas.tables import Table
 
 # Above this number of files, a query that reads several at once is faster than reading one after another.
 MOST_FILES = 256
+# From this writer version of the protocol on, a table names its features. Up to the other one it has none
+# that a file written without Spark would break.
+_NAMED_FEATURES, _PLAIN_WRITER = 7, 2
+# Table features that do not change what a data file holds, for a writer of whole files, and for a reader.
+_PLAIN_WRITER_FEATURES = {
+    "appendOnly",
+    "invariants",
+    "deletionVectors",
+    "checkpointProtection",
+    "domainMetadata",
+    "inCommitTimestamp",
+    "v2Checkpoint",
+    "vacuumProtocolCheck",
+}
+_READABLE_FEATURES = {
+    "columnMapping",
+    "deletionVectors",
+    "timestampNtz",
+    "v2Checkpoint",
+    "vacuumProtocolCheck",
+}
+_STORED_NAME = "delta.columnMapping.physicalName"
 # Whether the checksum of a commit lists the table's files.
 _LISTS_FILES = "spark.databricks.delta.allFilesInCrc.enabled"
 
@@ -100,6 +122,9 @@ class DeltaLog:
 
     def append(self, rows: pa.Table) -> None:
         """Appends rows as one file, in one commit."""
+        if not self.features() <= _PLAIN_WRITER_FEATURES:
+            self._append_by_command(rows)
+            return
         buffer = io.BytesIO()
         pq.write_table(rows, buffer)
         name = f"part-00000-{uuid.uuid4()}-c000.snappy.parquet"
@@ -114,6 +139,33 @@ class DeltaLog:
         }
         transaction = self._log.startTransaction(self._none, self._none)
         transaction.commit(self._to_sequence([self._action("add", added)]), self._write("Append"))
+
+    def _append_by_command(self, rows: pa.Table) -> None:
+        """Appends rows by Spark's own writer, which knows every feature that others turned on."""
+        frame = self._spark.createDataFrame(rows, self._table.schema)
+        frame.write.format("delta").mode("append").save(self._path)
+
+    def features(self) -> set[str]:
+        """Returns the table features that writers must know, also those of an older, numbered protocol."""
+        protocol = json.loads(self.snapshot().protocol().json())["protocol"]
+        version = int(protocol["minWriterVersion"])
+        if version >= _NAMED_FEATURES:
+            return set(protocol.get("writerFeatures", []))
+        if version <= _PLAIN_WRITER:
+            return set()
+        return {"columnMapping"} if self.maps_names() else {f"writer version {version}"}
+
+    def maps_names(self) -> bool:
+        """Whether columns have other names in data files than in the table."""
+        return bool(self._names(self.snapshot()))
+
+    def check_features(self) -> str | None:
+        """Returns why Delta cannot write to the table: a feature that it does not know; None if it can."""
+        try:
+            self._log.protocolWrite(self.snapshot().protocol())
+        except (Py4JJavaError, PySparkException) as error:
+            return delta_message(error)
+        return None
 
     def note(self, metadata: str, application: str, number: int) -> int:
         """Makes a commit that changes no row. It carries only metadata and a transaction number.
@@ -166,7 +218,7 @@ class DeltaLog:
         transaction.trackReadPredicates(self._to_sequence([self._condition(dates)]), True, True)
         removed = self._files_of(transaction.snapshot(), dates)
         added = self._to_list(transaction.writeFiles(rows._jdf))
-        column = self._table.partition_by[0]
+        column = self._stored_name(transaction.snapshot(), self._table.partition_by[0])
         other_dates = {str(file.partitionValues().apply(column)) for file in added} - _as_text(dates)
         if other_dates:
             raise ValueError(
@@ -241,7 +293,7 @@ class DeltaLog:
         all_files = self._checksum_files(snapshot)
         if all_files is None or version not in (None, int(snapshot.version())):
             return None
-        files = self._filter_files(all_files, dates)
+        files = self._filter_files(snapshot, all_files, dates)
         if not files:
             return local_frame(self._spark, self._table.schema)
         frame = self._log.createDataFrame(snapshot, self._to_sequence(files), False, self._none)
@@ -263,7 +315,7 @@ class DeltaLog:
         """Returns the files of some dates: from the checksum, or else by Delta's query over the log."""
         all_files = self._checksum_files(snapshot)
         if all_files is not None:
-            return self._filter_files(all_files, dates)
+            return self._filter_files(snapshot, all_files, dates)
         conditions = self._to_sequence([self._condition(dates)])
         return self._to_list(snapshot.filesForScan(conditions, False).files())
 
@@ -272,8 +324,9 @@ class DeltaLog:
         text = date_condition(self._table.partition_by[0], dates)
         return session.sessionState().sqlParser().parseExpression(text)
 
-    def _filter_files(self, files: Any, dates: Collection[dt.date]) -> list[Any]:
-        column, wanted_dates = self._table.partition_by[0], _as_text(dates)
+    def _filter_files(self, snapshot: Any, files: Any, dates: Collection[dt.date]) -> list[Any]:
+        column = self._stored_name(snapshot, self._table.partition_by[0])
+        wanted_dates = _as_text(dates)
         return [
             files.apply(position)
             for position, file in enumerate(self._describe(files))
@@ -334,16 +387,34 @@ class DeltaLog:
             The rows by column name. A row lacks the columns that were added after its file was written. None
             if there are more than ``MOST_FILES`` files, or if the checksum does not list them.
         """
-        files = self._checksum_files(self.snapshot())
-        if files is None or files.size() > MOST_FILES:
+        snapshot = self.snapshot()
+        files = self._checksum_files(snapshot)
+        if files is None or files.size() > MOST_FILES or not self._can_read_files(snapshot):
             return None
         rows: list[dict[str, Any]] = []
         for position in range(files.size()):
             added = files.apply(position)
+            if added.deletionVector() is not None:  # some of its rows are deleted
+                return None
             path = self._delta.util.DeltaFileOperations.absolutePath(self._path, added.path()).toString()
-            content = pa.BufferReader(self._files.read(path, added.size()))
-            rows += pq.read_table(content, use_threads=False).to_pylist()
+            rows += read_rows(self._files.read(path, added.size()), self._table.schema, self._names(snapshot))
         return rows
+
+    def _can_read_files(self, snapshot: Any) -> bool:
+        """Whether the table's Parquet files hold its rows as they are, whatever others turned on."""
+        protocol = json.loads(snapshot.protocol().json())["protocol"]
+        return set(protocol.get("readerFeatures", [])) <= _READABLE_FEATURES
+
+    def _names(self, snapshot: Any) -> dict[str, str]:
+        """Returns the name of each column by its name in data files, if column mapping changes it."""
+        fields = json.loads(snapshot.schema().json())["fields"]
+        names = {field["name"]: field["metadata"].get(_STORED_NAME) for field in fields}
+        return {stored: name for name, stored in names.items() if stored is not None}
+
+    def _stored_name(self, snapshot: Any, column: str) -> str:
+        """Returns the name of a column in the table's log and files."""
+        names = {name: stored for stored, name in self._names(snapshot).items()}
+        return names.get(column, column)
 
     def commit_metadata(self, version: int) -> str | None:
         """Returns the userMetadata of a version; None if it has none, or if its commit is gone."""

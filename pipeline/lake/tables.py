@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import delta.exceptions as delta_errors  # registers converters, so import it before Delta raises an error
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, StructType
 
+from pipeline.lake.causes import delta_message
 from pipeline.lake.delta_log import DeltaLog, date_condition
 from pipeline.lake.files import FileStore, Usage
+from pipeline.lake.foreign import FOREIGN_FEATURES, Obstacle, find_obstacles, sql_name
 from pipeline.lake.frames import local_frame, local_table
 from schemas.errors import TryAgainError, UsageError
 from schemas.gold import PERIOD_PROPERTY, QUERY_PROPERTY, GoldTable
@@ -55,12 +59,14 @@ class Difference:
         missing: columns and fields that the table lacks; ``migrate_tables`` can add each of them.
         problem: message about a difference that cannot be migrated; None if there is none.
         version: schema version that the table's properties state.
+        obstacles: what others set on the table that keeps the batch from writing to it.
     """
 
     table: Table
     missing: tuple[str, ...]
     problem: str | None
     version: int
+    obstacles: tuple[Obstacle, ...] = ()
 
     @property
     def is_older(self) -> bool:
@@ -118,12 +124,15 @@ class Lake:
         except OSError as error:
             raise UsageError(f"lake {self.root}: cannot be written to: {error}") from None
 
-    def check_schemas(self) -> None:
+    def check_schemas(self, *, to_write: bool = False) -> None:
         """Compares each existing table with its contract.
 
+        Args:
+            to_write: whether to look for what keeps the batch from writing to a table, too.
+
         Raises:
-            UsageError: the lake cannot be read, or a table is older, newer or foreign. The message
-                says what to do.
+            UsageError: the lake cannot be read, a table is older, newer or foreign, or cannot be written to.
+                The message says what to do.
         """
         try:
             differences = self.differences()
@@ -142,6 +151,9 @@ class Lake:
                     f"table {self.path(difference.table)} was made by an older version (schema version "
                     f"{difference.version}, this version has {SCHEMA_VERSION}): run migrate_tables"
                 )
+        obstacles = [obstacle for difference in differences for obstacle in difference.obstacles]
+        if to_write and obstacles:
+            raise UsageError("; ".join(obstacle.describe() for obstacle in obstacles))
 
     def check_checksums(self) -> None:
         """Checks for each bronze, silver and gold table that its checksum lists the same files as its log.
@@ -163,6 +175,26 @@ class Lake:
         schema = _merge(self._schema(table), table.schema)
         properties = {SCHEMA_VERSION_PROPERTY: str(SCHEMA_VERSION)}
         self._guarded(lambda: self._log(table).update_definition(schema.json(), properties), table)
+
+    def foreign_statements(self, difference: Difference) -> list[str]:
+        """Returns the SQL that removes what others set on a table, and the features that they turned on."""
+        features = self._log(difference.table).features()
+        name = sql_name(self.path(difference.table))
+        return [
+            *(obstacle.statement for obstacle in difference.obstacles if obstacle.remedy),
+            *(
+                f"ALTER TABLE {name} DROP FEATURE {feature}"
+                for feature in FOREIGN_FEATURES
+                if feature in features
+            ),
+        ]
+
+    def drop_foreign(self, table: Table, statements: Iterable[str]) -> None:
+        """Runs the SQL of :meth:`foreign_statements`; the table's rows do not change."""
+        if not table.partition_by and self._log(table).maps_names():
+            self.rewrite(table, self.rows(table))  # files that only this batch can read get their right names
+        for statement in statements:
+            self._guarded(lambda statement=statement: self._spark.sql(statement).collect(), table)
 
     @property
     def files(self) -> FileStore:
@@ -387,7 +419,7 @@ class Lake:
 
     def _vacuum_statement(self, table: Table, retain_hours: float) -> str:
         self._spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
-        return f"VACUUM delta.`{self.path(table)}` RETAIN {retain_hours:f} HOURS"
+        return f"VACUUM {sql_name(self.path(table))} RETAIN {retain_hours:f} HOURS"
 
     def usage(self, table: Table) -> Usage:
         """Returns the size of a table's data files, including those of old versions."""
@@ -429,7 +461,9 @@ class Lake:
         real_dates = [date for date in dates if date is not None]
         condition = f" WHERE {date_condition(table.partition_by[0], real_dates)}" if real_dates else ""
         self._before_commit()
-        metrics = self._spark.sql(f"OPTIMIZE delta.`{self.path(table)}`{condition}").select("metrics").first()
+        metrics = (
+            self._spark.sql(f"OPTIMIZE {sql_name(self.path(table))}{condition}").select("metrics").first()
+        )
         return 0 if metrics is None else int(metrics.metrics.numFilesRemoved)
 
     def checkpoint(self, table: Table) -> None:
@@ -478,9 +512,16 @@ class Lake:
         return definition
 
     def _difference(self, table: Table) -> Difference:
-        snapshot = self._snapshot(table)
+        try:
+            snapshot = self._snapshot(table)
+        except (
+            Py4JJavaError,
+            PySparkException,
+        ) as error:  # a feature that this version of Delta does not know
+            return Difference(table, (), f"table {self.path(table)}: {delta_message(error)}", SCHEMA_VERSION)
         actual = StructType.fromJson(json.loads(snapshot.schema().json()))
-        version = int(self._properties_of(table).get(SCHEMA_VERSION_PROPERTY, "1"))
+        properties = self._properties_of(table)
+        version = int(properties.get(SCHEMA_VERSION_PROPERTY, "1"))
         if version > SCHEMA_VERSION:
             newer = (
                 f"table {self.path(table)} has schema version {version}, this version of the batch knows "
@@ -495,7 +536,18 @@ class Lake:
             mismatch = f"no column {foreign[0]}"
         text = f"table {self.path(table)} does not match its contract: {mismatch}"
         problem = None if mismatch is None else text
-        return Difference(table, tuple(missing), problem, version)
+        obstacles = self._obstacles(table, properties, actual)
+        return Difference(table, tuple(missing), problem, version, obstacles)
+
+    def _obstacles(
+        self, table: Table, properties: Mapping[str, str], actual: StructType
+    ) -> tuple[Obstacle, ...]:
+        path, only_appends = self.path(table), table not in self.tables.replaced
+        found = find_obstacles(table, path, properties, actual, only_appends=only_appends)
+        unknown = self._log(table).check_features()
+        if unknown is not None:
+            found.append(Obstacle(path, "a feature of its protocol", unknown, ""))
+        return tuple(found)
 
     def _difference_of_declared(
         self,

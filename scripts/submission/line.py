@@ -13,8 +13,11 @@ from pathlib import Path
 from scripts.submission.class_archive import archive_options
 from scripts.submission.compiler import compiler_options
 from scripts.submission.extras import extra_settings
+from scripts.submission.java_options import VARIABLES as JAVA_VARIABLES
+from scripts.submission.java_options import caller_options
 from scripts.submission.request import ROOT, Request, SubmissionError
 from scripts.submission.secrets import refuse_secrets
+from scripts.submission.temporary import temporary_folder
 
 # The project's folder in the image of the Dockerfile.
 IMAGE_HOME = "/opt/cymbal"
@@ -53,11 +56,12 @@ def line_in_client_mode(request: Request) -> Line:
         SubmissionError: a setting of the caller is refused.
     """
     arguments = [*_start(request), "--jars", ",".join(map(str, request.jars()))]
-    variables = _variables_of_driver(request)
-    tool_options = request.environment.get("JAVA_TOOL_OPTIONS")
-    if tool_options:  # as an argument: Java prints a notice if it reads the variable
-        arguments += ["--driver-java-options", tool_options]
-        variables["JAVA_TOOL_OPTIONS"] = None
+    own_options, settings = temporary_folder(request, caller_options(request))
+    if own_options:
+        arguments += ["--driver-java-options", shlex.join(own_options)]
+    variables = _variables_of_driver(request) | dict.fromkeys(
+        name for name in JAVA_VARIABLES if name in request.environment
+    )
     if request.target in ("local", "standalone"):
         # Spark loads packages in a child class loader. From the class path, Delta could not see a catalog's
         # connector among them. With packages, Delta therefore comes only from --jars, as they do.
@@ -65,7 +69,7 @@ def line_in_client_mode(request: Request) -> Line:
             arguments += ["--driver-class-path", ":".join(map(str, request.jars()))]
         options = f"{archive_options(request)} {compiler_options(request)}".strip()
         arguments += _settings({"spark.driver.defaultJavaOptions": options})
-    arguments += _settings(extra_settings(request.environment) | _settings_of_pods(request))
+    arguments += _settings(settings | extra_settings(request.environment) | _settings_of_pods(request))
     arguments += [*_caller_arguments(request), str(ROOT / "jobs" / f"{request.job}.py"), *request.arguments]
     return Line(arguments, variables)
 
@@ -190,7 +194,7 @@ def _variables(request: Request) -> dict[str, str | None]:
     """Returns the variables of spark-submit. Its log goes to a file: the terminal is for the job."""
     log = f"spark-{datetime.now():%Y%m%dT%H%M%S}-{request.environment.get('CYMBAL_PID', '0')}.log"  # noqa: DTZ005
     return {
-        "CYMBAL_LOG_FILE": request.environment.get("CYMBAL_LOG_FILE", str(ROOT / "var" / "log" / log)),
+        "CYMBAL_LOG_FILE": request.environment.get("CYMBAL_LOG_FILE", str(request.var / "log" / log)),
         "LOG4J_CONFIGURATION_FILE": str(ROOT / "configs" / LOG_CONFIGURATIONS[_log_format(request)]),
         **(_notify_marker(request) if request.is_on_cluster else {}),
     }
@@ -209,10 +213,11 @@ def _log_format(request: Request) -> str:
 def _variables_of_driver(request: Request) -> dict[str, str | None]:
     python = str(ROOT / ".venv" / "bin" / "python")
     # In other places the executors have no .venv of this checkout, and the jobs need no Python there.
-    executor_python = python if request.target in ("local", "standalone") else "python3"
+    here = request.target in ("local", "standalone")
+    executor_python = python if here else request.environment.get("PYSPARK_PYTHON", "python3")
     variables: dict[str, str | None] = {
         **_variables(request),
-        "PYSPARK_PYTHON": request.environment.get("PYSPARK_PYTHON", executor_python),
+        "PYSPARK_PYTHON": executor_python,
         "PYSPARK_DRIVER_PYTHON": python,
         "PYTHONPATH": str(ROOT),
         "JAVA_HOME": request.environment["JAVA_HOME"],
@@ -232,6 +237,6 @@ def _caller_arguments(request: Request) -> list[str]:
     try:
         words = shlex.split(text)
     except ValueError:
-        raise SubmissionError(f"CYMBAL_SPARK_ARGS={text}: its quotes do not match") from None
+        raise SubmissionError("CYMBAL_SPARK_ARGS: its quotes do not match") from None
     refuse_secrets(words)
     return words

@@ -48,6 +48,11 @@ class Request:
         return self.deploy_mode == CLUSTER
 
     @property
+    def var(self) -> Path:
+        """The folder of what a run writes besides the lake; scripts/environment.sh chooses it."""
+        return Path(self.environment.get("CYMBAL_VAR") or ROOT / "var")
+
+    @property
     def settings_file(self) -> Path:
         """The place's file of Spark settings."""
         return ROOT / "configs" / "places" / f"{self.target}.conf"

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import namedtuple
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from py4j.protocol import Py4JError
+from pyspark.sql import SparkSession
 
 import pipeline.clock
 import pipeline.steps.doctor
 from jobs.doctor import JOB as DOCTOR
 from pipeline.lake.files import FileStore
+from pipeline.steps.host_checks import check_native_libraries, read_place
+from scripts.submission.request import ROOT, read_properties
 from tests.jobs.shop import Ran, Shop, line
 
 DATE = "2026-03-02"
@@ -31,7 +37,8 @@ def test_a_sound_place(shop: Shop) -> None:
     ran = shop.done(job=DOCTOR)
     assert set(states(ran).values()) == {"ok"}
     assert set(states(ran)) == {
-        "Java", "Spark", "Delta", "settings", "retries", "Python of executors", "time zone",
+        "environment", "files of runs", "Java", "native libraries", "Spark", "Delta", "settings",
+        "settings of the user", "retries", "Python of executors", "time zone",
         "landing", "lake", "catalog", "clock", "disk", "log store",
     }  # fmt: skip
     assert found(ran, "landing")["said"].endswith(f"1 drops, {DATE} to {DATE}")
@@ -144,3 +151,86 @@ def test_a_master_that_never_retries(shop: Shop, master: str, state: str) -> Non
 def test_executors_without_python(shop: Shop) -> None:
     state, said, _ = pipeline.steps.doctor._python(Asked(shop.spark, "yarn"))  # type: ignore[arg-type]
     assert (state, said) == ("warning", "no python-of-nowhere on the executors")
+
+
+def test_a_zone_that_java_lacks(shop: Shop) -> None:
+    ran = shop.run("--set", "business_day.store_timezones={'S77': Factory}", job=DOCTOR)
+    assert ran.code == 2
+    assert "time zone: time zone Factory: Java does not know it" in ran.error
+
+
+def test_variables_of_other_programs_are_named(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CYMBAL_LEFT_OUT", "PYTHONOPTIMIZE SPARK_HOME")
+    monkeypatch.setenv("CYMBAL_VAR", str(shop.folder / "var"))
+    ran = shop.done(job=DOCTOR)
+    assert found(ran, "environment")["said"] == "left out: PYTHONOPTIMIZE, SPARK_HOME"
+    assert found(ran, "files of runs")["said"] == str(shop.folder / "var")
+
+
+def test_files_of_runs_that_cannot_be_written(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.landing.mkdir(exist_ok=True)
+    (shop.folder / "file").touch()
+    monkeypatch.setenv("CYMBAL_VAR", str(shop.folder / "file"))
+    ran = shop.run(job=DOCTOR)
+    assert ran.code == 2
+    assert f"files of runs: {shop.folder / 'file'} cannot be written to: set CYMBAL_VAR" in ran.error
+
+
+def test_native_code_that_java_cannot_load(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise Py4JError("UnsatisfiedLinkError: failed to map segment from shared object")
+
+    jvm = SimpleNamespace(
+        java=spark._jvm.java,  # type: ignore[union-attr]
+        org=SimpleNamespace(
+            xerial=SimpleNamespace(
+                snappy=SimpleNamespace(Snappy=SimpleNamespace(getNativeLibraryVersion=refuse))
+            )
+        ),
+        com=spark._jvm.com,  # type: ignore[union-attr]
+    )
+    batch: Any = SimpleNamespace(spark=SimpleNamespace(_jvm=jvm))
+    state, said, advice = check_native_libraries(batch)
+    assert (state, said) == ("problem", "Java cannot load Snappy from /tmp")
+    assert "java.io.tmpdir" in advice
+
+
+def test_monitoring_reads_one_json_object(shop: Shop) -> None:
+    shop.land(DATE, line("A", f"{DATE}T15:00:00Z"))
+    ran = shop.run("--json", job=DOCTOR)
+    told = json.loads(ran.stdout)
+    assert (told["job"], told["exit_code"], told["error"]) == ("doctor", 0, None)
+    assert told["checks"] == ran.result["checks"]
+    assert set(told["checks"][0]) == {"check", "state", "said", "advice"}
+    shutil.rmtree(shop.landing)
+    ran = shop.run("--json", job=DOCTOR)
+    assert json.loads(ran.stdout)["exit_code"] == 2
+    assert ran.error.startswith("error: doctor: landing: ")
+
+
+def test_settings_that_are_not_the_places_are_named_with_what_they_do(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (shop.folder / "spark-defaults.conf").write_text("spark.sql.warehouse.dir  s3a://a-secret\n# spark.a b\n")
+    monkeypatch.setenv("SPARK_CONF_DIR", str(shop.folder))
+    monkeypatch.setenv("CYMBAL_SPARK_ARGS", "--conf spark.ui.enabled=false --conf spark.not.set=1")
+    said = found(shop.done(job=DOCTOR), "settings of the user")["said"]
+    # The tests' own session has other values than the local place.
+    assert "spark.sql.shuffle.partitions is 2, not 8 (Each task costs some milliseconds" in said
+    assert said.endswith("; further: spark.sql.warehouse.dir")
+    assert "a-secret" not in said
+
+
+def test_every_setting_of_a_place_has_its_value_and_a_reason() -> None:
+    for place in ("local", "standalone", "yarn", "kubernetes"):
+        settings = read_place(ROOT / "configs" / "places" / f"{place}.conf")
+        assert settings.keys() == read_properties(ROOT / "configs" / "places" / f"{place}.conf").keys()
+        assert all(reason for _, reason in settings.values())
+    assert settings["spark.authenticate"][0] == "true"
+    assert settings["spark.network.crypto.enabled"][1] == settings["spark.authenticate"][1]
+
+
+@pytest.mark.parametrize("place", ["local", "standalone", "yarn", "kubernetes"])
+def test_the_pages_of_a_driver_are_off_and_kill_nothing(place: str) -> None:
+    settings = read_properties(ROOT / "configs" / "places" / f"{place}.conf")
+    assert (settings["spark.ui.enabled"], settings["spark.ui.killEnabled"]) == ("false", "false")

@@ -17,6 +17,9 @@ from jobs.status import JOB as STATUS
 from pipeline.cli.notify import send_notices
 from pipeline.lake.lock import LakeLock
 from pipeline.lake.tables import Lake
+from pipeline.planning.notices import Notice
+from pipeline.report.notify import Sender
+from schemas.states import NoticeKind
 from tests.jobs.shop import Shop, line
 from tests.support.receiver import Receiver, receiving
 
@@ -186,3 +189,12 @@ def test_an_address_in_the_config_by_mistake_is_not_repeated(shop: Shop) -> None
     assert SECRET not in ran.stdout + ran.stderr
     ran = shop.run("--set", f"notify.urls=[slack://{SECRET}]")
     assert (ran.code, SECRET in ran.stderr) == (2, False)
+
+
+def test_a_receiver_of_html_gets_delivered_text_escaped(receiver: Receiver) -> None:
+    sender = Sender([f"{receiver.address}?format=html"])
+    sender.send(Notice(NoticeKind.FAILED, "run_batch failed", "column <img src=x onerror=alert()> unknown"))
+    assert sender.wait() == (True, [])
+    (message,) = receiver.take()
+    assert "<img" not in message["message"]
+    assert "&lt;img" in message["message"]

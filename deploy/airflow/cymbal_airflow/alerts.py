@@ -35,7 +35,7 @@ def failure_notifiers(times: Times) -> list[SmtpNotifier]:
     """Returns the mail for a task that failed after its last retry; empty if no address is set."""
     if not times.alert_email:
         return []
-    return [SmtpNotifier(to=times.alert_email, subject=_FAILED, html_content="{{ exception }}")]
+    return [SmtpNotifier(to=times.alert_email, subject=_FAILED, html_content="{{ exception | e }}")]
 
 
 def tell_late(**arguments: Any) -> None:

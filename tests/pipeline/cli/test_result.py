@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import pipeline.cli.job
+from jobs.run_batch import JOB as RUN_BATCH
 from pipeline.lake.tables import Lake
 from tests.jobs.shop import Shop, line
 
@@ -54,3 +56,33 @@ def test_a_result_that_cannot_be_removed_ends_the_run_before_any_work(
     assert ran.code == 2
     assert f"--result {result}: Operation not permitted" in ran.error
     assert not shop.lake.exists()
+
+
+def test_the_result_is_written_before_anything_is_printed(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = shop.folder / "first.json"
+    shop.land("2026-03-02", line())
+    found: list[int] = []
+    monkeypatch.setattr(
+        pipeline.cli.job,
+        "print_summary",
+        lambda *_: found.append(json.loads(result.read_text())["exit_code"]),
+    )
+    assert shop.run("--result", str(result), "--dry-run").code == 0
+    assert found == [0]
+
+
+def test_an_error_that_nobody_expects_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(pipeline.cli.job, "value_or_code", fail)
+    monkeypatch.delenv("CYMBAL_LOG_FILE", raising=False)
+    monkeypatch.setattr(pipeline.cli.job, "protect_streams", lambda: None)
+    with pytest.raises(SystemExit) as ended:
+        RUN_BATCH.main([])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "error: run_batch: division by zero\n"

@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from jobs.publish_sales import JOB as PUBLISH_SALES
 from jobs.run_batch import JOB as RUN_BATCH
 from pipeline.lake.causes import explain
-from tests.jobs.shop import Shop
+from tests.jobs.shop import Shop, line
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -153,3 +153,14 @@ def test_submit_refuses_in_one_line(spark: SparkSession, arguments: list[str], p
     (error,) = [text for text in finished.stdout.splitlines() if text]
     assert error.startswith("error: ")
     assert all(part in error for part in parts), error
+
+
+@pytest.mark.parametrize(
+    "setting", ["business_day.timezone=Factory", "business_day.store_timezones={'S77': Factory}"]
+)
+def test_a_zone_that_java_lacks_ends_a_run_before_any_work(shop: Shop, setting: str) -> None:
+    shop.land("2026-03-02", line("A", "2026-03-02T15:00:00Z"))
+    ran = shop.run("--set", setting)
+    assert ran.code == 2
+    assert "time zone Factory: Java does not know it" in ran.error
+    assert not shop.lake.exists()

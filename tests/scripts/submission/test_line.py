@@ -60,8 +60,8 @@ def test_the_printed_line_is_one_that_a_shell_takes_as_it_is() -> None:
 
 
 def test_java_options_of_the_environment_are_handed_on_and_taken_from_it() -> None:
-    line = line_in_client_mode(request(JAVA_TOOL_OPTIONS="-Dmine=1"))
-    assert following(line, "--driver-java-options") == "-Dmine=1"
+    line = line_in_client_mode(request(JAVA_TOOL_OPTIONS="-Duser.mine=1"))
+    assert following(line, "--driver-java-options") == "-Duser.mine=1"
     assert "-u JAVA_TOOL_OPTIONS" in line.describe()
     assert line.environment({"JAVA_TOOL_OPTIONS": "-Dmine=1", "HOME": "/me"})["HOME"] == "/me"
     assert "JAVA_TOOL_OPTIONS" not in line.environment({"JAVA_TOOL_OPTIONS": "-Dmine=1"})
@@ -111,10 +111,10 @@ def test_standalone_in_cluster_mode_goes_through_sparks_own_runner_of_python() -
 
 def test_the_callers_java_options_stand_beside_what_a_driver_on_a_worker_needs() -> None:
     asked = request(
-        "standalone", "cluster", CYMBAL_SPARK_ARGS="--conf spark.driver.extraJavaOptions=-Dmine=1"
+        "standalone", "cluster", CYMBAL_SPARK_ARGS="--conf spark.driver.extraJavaOptions=-Duser.mine=1"
     )
     options = settings(line_in_cluster_mode(asked, [], None, ()))["spark.driver.extraJavaOptions"].split()
-    assert "-Dmine=1" in options
+    assert "-Duser.mine=1" in options
     assert "--add-opens=java.base/sun.util.calendar=ALL-UNNAMED" in options
 
 
@@ -123,14 +123,20 @@ def test_the_callers_java_options_stand_beside_what_a_driver_on_a_worker_needs()
     [
         "spark.hadoop.fs.s3a.secret.key",
         "spark.hadoop.fs.s3a.access.key",
+        "spark.hadoop.fs.s3a.encryption.key",
+        "spark.hadoop.fs.azure.account.key.me.dfs.core.windows.net",
+        "spark.hadoop.a.setting.of.a.house",
         "spark.ssl.keyPassword",
         "spark.my.token",
+        "spark.sql.catalog.unity.token",
+        "spark.executorEnv.DATABASE",
+        "spark.openlineage.transport.auth.apiKey.token",
     ],
 )
 @pytest.mark.parametrize("form", ["--conf {}=hidden", "--conf={}=hidden", "-c {}=hidden"])
 def test_a_secret_on_the_command_line_is_refused_by_name_and_not_told(name: str, form: str) -> None:
     with pytest.raises(SubmissionError, match=name) as refused:
-        line_in_client_mode(request(CYMBAL_SPARK_ARGS=f"--conf spark.a=b {form.format(name)}"))
+        line_in_client_mode(request(CYMBAL_SPARK_ARGS=f"--conf spark.app.name=b {form.format(name)}"))
     assert "hidden" not in str(refused.value)
     assert "SPARK_CONF_DIR" in str(refused.value)
 
@@ -142,11 +148,42 @@ def test_a_secret_on_the_command_line_is_refused_by_name_and_not_told(name: str,
         "spark.kubernetes.driver.secretKeyRef.AWS_SECRET_ACCESS_KEY=keys:secret",
         "spark.kubernetes.authenticate.oauthTokenFile=/run/token",
         "spark.sql.shuffle.partitions=8",
+        "spark.hadoop.fs.s3a.endpoint=http://127.0.0.1:7070",
+        "spark.hadoop.fs.s3a.aws.credentials.provider=a.Class",
+        "spark.hadoop.hive.metastore.uris=thrift://host:9083",
+        "spark.sql.catalog.unity.uri=http://host",
+        "spark.executorEnv.TZ=UTC",
+        "spark.executor.extraJavaOptions=-XX:+UseG1GC -Duser.language=en",
     ],
 )
 def test_what_only_names_a_secret_is_none(setting: str) -> None:
     name, _, value = setting.partition("=")
-    assert settings(line_in_client_mode(request(CYMBAL_SPARK_ARGS=f"--conf {setting}")))[name] == value
+    assert settings(line_in_client_mode(request(CYMBAL_SPARK_ARGS=f"--conf '{setting}'")))[name] == value
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--driver-java-options -Djavax.net.ssl.keyStorePassword=hidden",
+        "--driver-java-options=-Dof.a.house=hidden",
+        "--conf 'spark.driver.extraJavaOptions=-Xss1m -DkeyStorePassword=hidden'",
+        "--conf spark.sql.catalog.pg.url=jdbc:postgresql://host/db?user=me&password=hidden",
+        "--conf spark.eventLog.dir=s3a://me:hidden@bucket",
+        "--repositories https://me:hidden@repository",
+        "https://me:hidden@repository",
+    ],
+)
+def test_a_secret_in_a_value_is_refused_and_not_told(words: str) -> None:
+    with pytest.raises(SubmissionError, match="SPARK_CONF_DIR") as refused:
+        line_in_client_mode(request(CYMBAL_SPARK_ARGS=words))
+    assert "hidden" not in str(refused.value)
+
+
+def test_options_of_spark_submit_are_handed_on() -> None:
+    own = (
+        "--driver-memory 1g --executor-cores=2 --packages a:b:1 --principal me@REALM --keytab /etc/me.keytab"
+    )
+    assert shlex.split(own)[0] in line_in_client_mode(request(CYMBAL_SPARK_ARGS=own)).arguments
 
 
 def test_defaults_of_the_users_own_folder_are_loaded_beside_the_places() -> None:
@@ -181,9 +218,10 @@ def test_no_archive_of_classes_is_left_behind_by_another_class_path(
     variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(class_archive, "ROOT", tmp_path)  # where no archive is yet
-    option = "spark.driver.defaultJavaOptions"
-    assert "-XX:ArchiveClassesAtExit" in settings(line_in_client_mode(request()))[option]
-    assert "-XX:ArchiveClassesAtExit" not in settings(line_in_client_mode(request(**variables)))[option]
+    option, var = "spark.driver.defaultJavaOptions", {"CYMBAL_VAR": str(tmp_path)}
+    assert "-XX:ArchiveClassesAtExit" in settings(line_in_client_mode(request(**var)))[option]
+    others = settings(line_in_client_mode(request(**variables, **var)))
+    assert "-XX:ArchiveClassesAtExit" not in others[option]
 
 
 @pytest.mark.parametrize("place", ["standalone", "yarn", "kubernetes"])
