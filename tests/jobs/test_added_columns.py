@@ -7,10 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parent / "added_columns.py"
 ROOT = Path(__file__).resolve().parents[2]
 
 
+# The default suite takes a column of each kind the same way from a config: tests/jobs/test_own_contract.py.
+@pytest.mark.slow
 def test_a_column_of_each_kind_is_received_checked_hashed_published_compared_and_replayed(
     tmp_path: Path,
 ) -> None:
