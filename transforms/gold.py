@@ -1,4 +1,4 @@
-"""Selects the rows of gold tables with their SQL, and checks rows before they are committed."""
+"""Completes the rows of gold tables, and checks them before they are committed."""
 
 from __future__ import annotations
 
@@ -9,51 +9,7 @@ from collections.abc import Mapping, Sequence
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from schemas.gold import REVISION, SALES_VIEW, GoldTable, Period
-from transforms.sums import expand_exact_sums
-
-
-def select_rows(query: str, sources: Mapping[str, DataFrame]) -> DataFrame:
-    """Selects with the SQL of a gold table.
-
-    Args:
-        query: SQL; it may call ``exact_sum``.
-        sources: the frames that it selects from, by name; one of them is ``sales``.
-
-    Returns:
-        The columns that it selects.
-
-    Raises:
-        AnalysisException: the SQL does not fit the frames.
-    """
-    # Spark resolves the names at once, so the views need not outlive the call.
-    spark = sources[SALES_VIEW].sparkSession
-    try:
-        for name, frame in sources.items():
-            frame.createOrReplaceTempView(name)
-        return spark.sql(expand_exact_sums(query))
-    finally:
-        for name in sources:
-            spark.catalog.dropTempView(name)
-
-
-def gold_rows(
-    table: GoldTable, sources: Mapping[str, DataFrame], revisions: Mapping[dt.date, int]
-) -> DataFrame:
-    """Computes the rows of a gold table.
-
-    Args:
-        table: the gold table.
-        sources: ``silver/sales``, and gold tables, of whole periods, by the names in ``table.sources``.
-        revisions: revision of each business date in them.
-
-    Returns:
-        The columns of the table.
-    """
-    rows = select_rows(table.query, sources)
-    if table.has_revision:
-        rows = with_sales_revision(rows, revisions)
-    return rows.select(*table.columns)
+from schemas.gold import REVISION, GoldTable, Period
 
 
 def with_sales_revision(totals: DataFrame, revisions: Mapping[dt.date, int]) -> DataFrame:

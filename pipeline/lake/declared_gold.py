@@ -25,11 +25,11 @@ from pyspark.sql.types import (
 from pipeline.gold_config import BUILT_IN_SOURCES, DeclaredGold, DeclaredTables
 from pipeline.lake.causes import cause_of
 from pipeline.lake.frames import local_frame
+from pipeline.lake.gold_sql import select_rows
 from schemas.errors import UsageError
 from schemas.gold import GOLD, SALES_VIEW, GoldTable
 from schemas.states import Stage
 from schemas.tables import SALES
-from transforms.gold import select_rows
 
 # Expressions that give other values at another time or to another user, or that run code from elsewhere.
 _UNSTABLE = re.compile(

@@ -12,12 +12,12 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
 from pipeline.lake.causes import cause_of
+from pipeline.lake.gold_sql import gold_rows_of
 from pipeline.lake.tables import filter_dates
 from pipeline.steps.context import Batch
 from schemas.errors import AuditError
 from schemas.gold import SALES_VIEW, GoldTable
 from schemas.tables import SALES
-from transforms import gold
 from transforms.gold import count_currencies, find_repeated_rows, find_unreconciled
 
 Revisions = Mapping[dt.date, int]
@@ -43,7 +43,7 @@ def gold_rows(
         The columns of the table.
     """
     parts = [dict(revisions)] if table.is_separable else by_period(table, revisions)
-    rows = [gold.gold_rows(table, _sources(batch, table, part, sales_version), part) for part in parts]
+    rows = [gold_rows_of(table, _sources(batch, table, part, sales_version), part) for part in parts]
     return reduce(DataFrame.unionByName, rows)
 
 
@@ -67,7 +67,7 @@ def rows_of_lines(
         lines = filter_dates(sales, "business_date", part)
         sources = [source for source in tables if source.view in table.sources]
         frames = {source.view: rows_of_lines(tables, source, lines, part) for source in sources}
-        rows.append(gold.gold_rows(table, {SALES_VIEW: lines, **frames}, part))
+        rows.append(gold_rows_of(table, {SALES_VIEW: lines, **frames}, part))
     return reduce(DataFrame.unionByName, rows)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from pyspark.sql import functions as F
 
+from pipeline.lake.gold_sql import gold_rows_of
 from pipeline.planning.billing import lost_numbers
 from pipeline.steps.context import Batch
 from pipeline.steps.issue import last_numbers, unissued_lines
@@ -15,7 +16,6 @@ from schemas.billing import DOCUMENT_LINES, DOCUMENTS
 from schemas.gold import INVOICES, SALES_VIEW
 from schemas.tables import SALES
 from transforms.documents import document_differences, find_wrong_numbers, unbilled_changes
-from transforms.gold import gold_rows
 
 _SHOWN = 20
 
@@ -91,7 +91,7 @@ def _unpublished(batch: Batch, published: Mapping[dt.date, int]) -> Iterator[str
 
 
 def _wrong_sums(batch: Batch, revisions: Mapping[dt.date, int]) -> Iterator[str]:
-    statements = gold_rows(INVOICES, {SALES_VIEW: batch.lake.read_dates(SALES, revisions)}, revisions)
+    statements = gold_rows_of(INVOICES, {SALES_VIEW: batch.lake.read_dates(SALES, revisions)}, revisions)
     documents = batch.lake.read_dates(DOCUMENTS, revisions)
     differing = unbilled_changes(statements, documents).orderBy("business_date", "customer_id", "currency")
     for row in differing.limit(_SHOWN).collect():

@@ -13,11 +13,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipeline.lake.frames import local_frame
+from pipeline.lake.gold_sql import gold_rows_of
 from schemas.gold import DAILY_SALES, INVOICES, WEEKLY_PRODUCT_SALES, GoldTable
 from schemas.tables import RECEIVED_SALES, SALES
 from tests.support.lines import accepted_line, bronze_frame
 from tests.support.tables import values
-from transforms.gold import gold_rows
 from transforms.ingest_counts import count_ingested, count_reject_reasons
 from transforms.verification import find_repeated_keys, find_reused_numbers, row_differences
 
@@ -40,7 +40,7 @@ def sales_frame(spark: SparkSession, lines: list[dict[str, Any]]) -> DataFrame:
 
 
 def rows_of(table: GoldTable, sales: DataFrame, revisions: Mapping[dt.date, int]) -> DataFrame:
-    return gold_rows(table, {"sales": sales}, revisions)
+    return gold_rows_of(table, {"sales": sales}, revisions)
 
 
 def numbers(text: str) -> tuple[Any, ...]:
