@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import codecs
 import fnmatch
+import io
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -22,7 +24,28 @@ COMPRESSIONS = (".gz", ".bz2", ".zst", ".zip")
 CONTRACT_ENDINGS: dict[str, FormatName] = {".csv": "csv", ".json": "jsonl", ".parquet": "parquet"}
 _NAMED_DELIMITERS = {"tab": "\t", "pipe": "|", "comma": ",", "semicolon": ";"}
 _NO_DELIMITER = "\r\n\"'\\"
-_TIMESTAMP_LETTERS = frozenset("yuMdHhmsSaXxZVEL")
+_NO_COLUMN_NAME = "'\"\\"
+# What Spark parses of Java's pattern letters, and how often each may stand in a row. It refuses others, some
+# of them only when it reads the first line.
+_TIMESTAMP_LETTERS = {
+    "y": (4, 2, 1),
+    "M": (1, 2, 3, 4),
+    "d": (1, 2),
+    "H": (1, 2),
+    "h": (1, 2),
+    "m": (1, 2),
+    "s": (1, 2),
+    "S": range(1, 10),
+    "a": (1,),
+    "X": range(1, 6),
+    "x": range(1, 6),
+    "Z": range(1, 6),
+}
+# Codecs of Python that are no charset: escapes, and encodings of domain names.
+_NO_CHARSETS = frozenset(
+    {"unicode-escape", "unicode_escape", "raw-unicode-escape", "raw_unicode_escape", "punycode"}
+)
+_OFFSETS = frozenset("XxZ")
 
 
 class ProfileGroup(BaseModel):
@@ -54,20 +77,46 @@ def _is_quote(value: str | None) -> str | None:
 def _charset(name: str) -> str:
     try:
         codec = codecs.lookup(name)
-        b"".decode(name)
-    except (LookupError, ValueError):
+        # The reader of a file that one task reads whole: it refuses codecs of bytes, such as base64.
+        io.TextIOWrapper(io.BytesIO("a".encode(name)), encoding=name).read()
+    except (LookupError, ValueError, TypeError):
         raise ValueError("must be a charset, such as utf-8, windows-1252, iso-8859-15 or utf-16") from None
+    if codec.name in _NO_CHARSETS:
+        raise ValueError(f"{name} is no charset of files; use utf-8, windows-1252, iso-8859-15 or utf-16")
     return codec.name
 
 
 def _timestamp(pattern: str | None) -> str | None:
-    letters = set(re.findall(r"[A-Za-z]", re.sub(r"'[^']*'", "", pattern or "")))
-    if pattern is not None and (not letters <= _TIMESTAMP_LETTERS or not {"d"} <= letters):
+    if pattern is not None and not _is_readable(pattern):
         raise ValueError(
-            'must be a pattern of date and time letters, such as "dd.MM.yyyy HH:mm:ss" or '
-            "\"yyyy-MM-dd'T'HH:mm:ssXXX\""
+            'must be a pattern of year, month, day and hour, such as "dd.MM.yyyy HH:mm:ss" or '
+            "\"yyyy-MM-dd'T'HH:mm:ssXXX\"; its letters are "
+            f"{', '.join(_TIMESTAMP_LETTERS)}, h needs a, and other words stand in single quotes"
         )
     return pattern
+
+
+def _is_readable(pattern: str) -> bool:
+    bare = _unquoted(pattern)
+    groups = [match.group() for match in re.finditer(r"([A-Za-z])\1*", bare)]
+    letters = {group[0] for group in groups}
+    is_of_letters = all(len(group) in _TIMESTAMP_LETTERS.get(group[0], ()) for group in groups)
+    # A pattern letter that stands twice would have to agree with itself.
+    is_once = len(letters) == len(groups)
+    has_hour = ("H" in letters) != ("h" in letters) and ("h" in letters) == ("a" in letters)
+    return is_of_letters and is_once and has_hour and {*"yMd"} <= letters and not set(bare) & set("'[]{}#")
+
+
+def _unquoted(pattern: str) -> str:
+    """The pattern without its words in single quotes."""
+    return re.sub(r"'[^']*'", " ", pattern)
+
+
+def _column_names(columns: dict[str, str]) -> dict[str, str]:
+    for received in columns.values():
+        if set(received) & set(_NO_COLUMN_NAME):
+            raise ValueError(f"{received!r} contains a quote or a backslash; a column name must not")
+    return columns
 
 
 def _contract_columns(names: Any) -> None:
@@ -112,6 +161,12 @@ class RecordType(ProfileGroup):
     def _states_a_trailer(self) -> RecordType:
         if self.trailer is None and (self.trailer_rows or self.trailer_gross):
             raise ValueError("trailer_rows and trailer_gross need trailer, the type of the last line")
+        kinds = [self.data, *([self.trailer] if self.trailer else []), *self.skip]
+        twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
+        if twice:
+            raise ValueError(
+                f"type {twice[0]!r} stands twice in data, trailer and skip; each is one kind of line"
+            )
         return self
 
 
@@ -135,7 +190,9 @@ class DeliveryProfile(ProfileGroup):
     nulls: tuple[str, ...] | None = None
     values: Annotated[dict[str, dict[str, str]], AfterValidator(_by_column)] = Field(default_factory=dict)
     constants: Annotated[dict[str, Text], AfterValidator(_by_column)] = Field(default_factory=dict)
-    columns: Annotated[dict[str, Text], AfterValidator(_by_column)] = Field(default_factory=dict)
+    columns: Annotated[dict[str, Text], AfterValidator(_by_column), AfterValidator(_column_names)] = Field(
+        default_factory=dict
+    )
     positions: Annotated[dict[str, tuple[Position, Position]], AfterValidator(_by_column)] = Field(
         default_factory=dict
     )
@@ -145,7 +202,9 @@ class DeliveryProfile(ProfileGroup):
 
     @model_validator(mode="after")
     def _fits_together(self) -> DeliveryProfile:
-        problem = _delimiter_problem(self) or _layout_problem(self) or _trailer_problem(self)
+        problem = (
+            _delimiter_problem(self) or _time_problem(self) or _layout_problem(self) or _trailer_problem(self)
+        )
         if problem:
             raise ValueError(problem)
         return self
@@ -203,6 +262,17 @@ def _delimiter_problem(profile: DeliveryProfile) -> str | None:
     return None
 
 
+def _time_problem(profile: DeliveryProfile) -> str | None:
+    if profile.timestamp is None:
+        return None
+    has_offset = bool(_OFFSETS & set(_unquoted(profile.timestamp)))
+    if has_offset and profile.local_time:
+        return "local_time: true is for times without an offset, and timestamp reads one (X, x or Z)"
+    if not has_offset and not profile.local_time:
+        return "timestamp has no offset (X, x or Z): give local_time: true, so that the store's zone decides"
+    return None
+
+
 def _layout_problem(profile: DeliveryProfile) -> str | None:
     if profile.format == "fixed_width":
         return _positions_problem(profile)
@@ -225,6 +295,10 @@ def _positions_problem(profile: DeliveryProfile) -> str | None:
     for name, (first, last) in profile.positions.items():
         if last < first:
             return f"positions of {name}: last character {last} is before the first, {first}"
+    places = sorted((first, last, name) for name, (first, last) in profile.positions.items())
+    for (_, last, before), (first, _, name) in itertools.pairwise(places):
+        if first <= last:
+            return f"positions of {before} and {name} overlap at character {first}"
     if profile.multiline or profile.header is not True or profile.columns:
         return (
             "header, columns and multiline are not for format: fixed_width; positions says where columns are"

@@ -336,6 +336,13 @@ class Settings(_Group):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _profiles_read_each_name_once(self) -> Settings:
+        for number, profile in enumerate(self.deliveries):
+            if profile.format != "fixed_width":
+                _check_read_once(profile.received_names(self.columns), f"deliveries[{number}]: ")
+        return self
+
     @field_validator("deliveries")
     @classmethod
     def _can_be_reached(cls, profiles: tuple[DeliveryProfile, ...]) -> tuple[DeliveryProfile, ...]:
@@ -384,12 +391,7 @@ class Settings(_Group):
                 )
             if any(character in received for character in "'\"\\"):
                 raise ValueError(f"{received!r} contains a quote or a backslash; a column name must not")
-        readers: dict[str, str] = {}
-        for name in received_names():
-            received = columns.get(name, name)
-            if received in readers:
-                raise ValueError(_read_twice(readers[received], name, received))
-            readers[received] = name
+        _check_read_once({name: columns.get(name, name) for name in received_names()})
         return columns
 
     @property
@@ -479,6 +481,14 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
         else:
             flat[name] = value
     return flat
+
+
+def _check_read_once(names: Mapping[str, str], where: str = "") -> None:
+    readers: dict[str, str] = {}
+    for name, received in names.items():
+        if received in readers:
+            raise ValueError(f"{where}{_read_twice(readers[received], name, received)}")
+        readers[received] = name
 
 
 def _read_twice(first: str, second: str, received: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from dataclasses import dataclass
 
@@ -56,6 +57,16 @@ class Dialect:
         return self._delimiter
 
     @property
+    def escaped_quote(self) -> str:
+        """The quote as a regular expression; empty if no field is quoted."""
+        return self._quote
+
+    def field_at(self, position: int) -> str:
+        """Pattern whose group 1 is the field of a sound record at a position from 1, with its quotes."""
+        before = rf"(?:(?:{self._field}){self._delimiter}){{{position - 1}}}"
+        return rf"(?s)^{before}({self._field})(?={self._delimiter}|\z)"
+
+    @property
     def options(self) -> dict[str, str]:
         """Options of Spark's CSV parser."""
         return {
@@ -66,6 +77,22 @@ class Dialect:
             "columnNameOfCorruptRecord": MALFORMED,
             "maxColumns": _MAX_FIELDS,
         }
+
+    def split(self, line: str) -> list[str]:
+        """Splits one record on the driver.
+
+        Raises:
+            csv.Error, ValueError: it is no record.
+        """
+        (fields,) = csv.reader(
+            [line],
+            delimiter=self.delimiter,
+            quotechar=self.quote,
+            quoting=csv.QUOTE_NONE if self.quote is None else csv.QUOTE_MINIMAL,
+            doublequote=not self.backslash,
+            escapechar="\\" if self.backslash else None,
+        )
+        return fields
 
     # Every quantifier that can be is possessive, so that a long record needs neither backtracking nor stack.
     @property

@@ -86,7 +86,7 @@ def in_contract_form(delivered: DataFrame, forms: FieldForms) -> DataFrame:
     """
     if forms.is_contract:
         return delivered
-    texts = {name: _with_values(name, forms) for name in received_names()}
+    texts = {name: contract_value(name, forms) for name in received_names()}
     plain = delivered.select(*[text.alias(name) for name, text in texts.items()], *_ORIGIN)
     changed = {name: plain_decimal(F.col(name), forms) for name in names_of("quantity", "amount")}
     changed |= {name: _repointed_by(F.col(name), forms) for name in names_of("decimal")}
@@ -94,7 +94,7 @@ def in_contract_form(delivered: DataFrame, forms: FieldForms) -> DataFrame:
     return plain.select(*[changed.get(name, F.col(name)).alias(name) for name in texts], *_ORIGIN)
 
 
-def _with_values(name: str, forms: FieldForms) -> Column:
+def contract_value(name: str, forms: FieldForms) -> Column:
     """text: the field, with words for nothing as null, and with the values that the profile maps."""
     if name in forms.constants:
         return F.lit(forms.constants[name])
@@ -126,11 +126,29 @@ def _repointed_by(text: Column, forms: FieldForms) -> Column:
     return _repointed(trimmed(text), forms)
 
 
+def decimal_form(decimal: str, thousands: str) -> str:
+    """Pattern of a number that is written with a decimal point and a separator of thousands, empty for none.
+
+    No group of thousands begins with a zero: 0.500 is a half, written with another decimal point.
+    """
+    between = _between(thousands)
+    whole = rf"[1-9]\d{{0,2}}(?:{between}\d{{3}})+|\d+" if thousands else r"\d+"
+    return rf"[+-]?(?:{whole})(?:{re.escape(decimal)}\d+)?"
+
+
+def without_separators(text: str, decimal: str, thousands: str) -> str:
+    """A number of :func:`decimal_form` with a point and without separators."""
+    bare = re.sub(_between(thousands), "", text) if thousands else text
+    return bare.replace(decimal, ".")
+
+
+def _between(thousands: str) -> str:
+    return f"[{_BLANKS}]" if thousands == " " else re.escape(thousands)
+
+
 def _repointed(text: Column, forms: FieldForms) -> Column:
-    point = re.escape(forms.decimal)
-    between = f"[{_BLANKS}]" if forms.thousands == " " else re.escape(forms.thousands)
-    whole = rf"\d{{1,3}}(?:{between}\d{{3}})+|\d+" if forms.thousands else r"\d+"
-    form = rf"^[+-]?(?:{whole})(?:{point}\d+)?\z"
+    between = _between(forms.thousands)
+    form = rf"^{decimal_form(forms.decimal, forms.thousands)}\z"
     bare = F.regexp_replace(text, between, "") if forms.thousands else text
     pointed = F.replace(bare, F.lit(forms.decimal), F.lit("."))
     # With the mark, no form of the contract fits: 12.34 is no number where the decimal point is a comma.

@@ -58,6 +58,8 @@ REQUIRED = {
     "spark.sql.parquet.int96AsTimestamp": "true",
     "spark.sql.parquet.binaryAsString": "false",
     "spark.sql.parquet.mergeSchema": "false",
+    # Spark has no type for nanoseconds: a delivery's times of that kind are read as numbers, exactly.
+    "spark.sql.legacy.parquet.nanosAsLong": "true",
     "spark.sql.parquet.writeLegacyFormat": "false",
     # A write must not add columns. A write with lines of other dates must fail.
     "spark.databricks.delta.schema.autoMerge.enabled": "false",
@@ -77,7 +79,7 @@ REQUIRED = {
 # Settings that must be unset: legacy rules of older Spark versions, default properties of new tables,
 # metadata that Delta would add to each commit, and numbers that could make Delta skip a commit.
 _UNSET = re.compile(
-    r"spark\.sql\.legacy\..+"
+    r"spark\.sql\.legacy\.(?!parquet\.nanosAsLong\Z).+"
     r"|spark\.databricks\.delta\.(properties\.defaults\..+|write\.txn(AppId|Version)|commitInfo\.userMetadata)"
 )
 _OVERRIDDEN = "spark.cymbal.overriddenSettings"

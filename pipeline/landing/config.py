@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pipeline.landing.formats import FORMATS
 from pipeline.landing.formats.base import Form
 from pipeline.profiles import DeliveryProfile, contract_profile, matches_any
-from schemas.landing import received_names
+from schemas.landing import MANIFEST_NAME, received_names
 from transforms.delivered import FieldForms
 
 
@@ -45,8 +45,8 @@ class LandingConfig:
         return {name: self.columns.get(name, name) for name in received_names()}
 
     def is_ignored(self, name: str) -> bool:
-        """Whether a file is left out by the config's own word."""
-        return matches_any(name, self.ignore)
+        """Whether a file is left out by the config's own word. A manifest never is."""
+        return name != MANIFEST_NAME and matches_any(name, self.ignore)
 
     def profile_of(self, name: str) -> DeliveryProfile | None:
         """The profile of a file; None if no ingest reads it."""

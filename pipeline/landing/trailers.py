@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
 import io
+import itertools
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import IO
@@ -18,9 +22,13 @@ from pipeline.landing.unpack import UNREADABLE, compression_of, printable
 from pipeline.profiles import DeliveryProfile, RecordType
 from schemas.drops import ManifestFile
 from schemas.errors import AuditError, NotReadyError
+from transforms.delimited import Dialect
+from transforms.delivered import decimal_form, without_separators
 
 # A trailer is looked for in so many bytes at the end of a file.
 _TAIL = 1 << 16
+_CHARACTER = 4
+_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _ROWS_FORM = re.compile(r"0*(\d{1,15})")
 
 
@@ -30,6 +38,7 @@ class RecordTypes:
 
     profile: DeliveryProfile
     record_type: RecordType
+    dialect: Dialect
 
     def is_other(self, value: Column) -> Column:
         """boolean: whether a line is a trailer, or of a type that is passed over."""
@@ -46,6 +55,10 @@ class RecordTypes:
             longest = max(map(len, [record.data, record.trailer or "", *record.skip]))
             return F.substring(value, record.position, longest)
         field = F.split_part(value, F.lit(self.profile.delimiter), F.lit(record.position))
+        if quote is not None:
+            # Few lines hold a quote, and only those are matched. One that is unsound is of no type.
+            exact = F.regexp_extract(value, self.dialect.field_at(record.position), 1)
+            field = F.when(value.contains(quote), exact).otherwise(field)
         return F.btrim(field, F.lit(f" {quote or ''}"))
 
     def control_totals(self, start: FileStart, recipe: Recipe) -> ManifestFile | None:
@@ -71,14 +84,13 @@ class RecordTypes:
         """Lines at the end of each stream of a file. What is compressed has to be unpacked up to there."""
         if not compression_of(start.name):
             with start.raw() as raw:
-                tail = _tail(raw)
-            yield from records(io.BytesIO(tail), Recipe(recipe.encoding, has_header=False))
+                tail, is_cut = _tail(raw)
+            lines = records(io.BytesIO(tail), Recipe(recipe.encoding, has_header=False))
+            # What the tail begins with may be the rest of a line, and look like another.
+            yield from itertools.islice(lines, int(is_cut), None)
             return
         for part in start.parts():
-            last = ""
-            for line in records(part, recipe):
-                last = line
-            yield last
+            yield from _last(records(part, recipe))
 
     def _trailer(self, line: str) -> Iterator[list[str]]:
         record = self.record_type
@@ -88,7 +100,10 @@ class RecordTypes:
                 yield [line]
             return
         quote = self.profile.quote or ""
-        fields = [field.strip(f" {quote}") for field in line.split(self.profile.delimiter)]
+        try:
+            fields = [field.strip(f" {quote}") for field in self.dialect.split(line)]
+        except (csv.Error, ValueError):
+            return
         if len(fields) >= record.position and fields[record.position - 1] == record.trailer:
             yield fields
 
@@ -113,9 +128,10 @@ class RecordTypes:
 
     def _gross(self, start: FileStart, fields: list[str], position: int) -> Decimal:
         text = _field(fields, position)
-        bare = text.replace(self.profile.thousands, "") if self.profile.thousands else text
-        pointed = bare.replace(self.profile.decimal, ".")
-        if not re.fullmatch(r"[+-]?\d{1,18}(\.\d{1,6})?", pointed, re.ASCII):
+        decimal, thousands = self.profile.decimal, self.profile.thousands
+        is_of_form = re.fullmatch(decimal_form(decimal, thousands), text, re.ASCII)
+        pointed = without_separators(text, decimal, thousands)
+        if not is_of_form or not re.fullmatch(r"[+-]?\d{1,18}(\.\d{1,6})?", pointed, re.ASCII):
             raise AuditError(
                 f"{start.where}: field {position} of its trailer is {printable(text)!r}, no amount"
             )
@@ -126,7 +142,25 @@ def _field(fields: list[str], position: int) -> str:
     return fields[position - 1] if position <= len(fields) else ""
 
 
-def _tail(raw: IO[bytes]) -> bytes:
+def _last(lines: Iterator[str]) -> Iterable[str]:
+    """The lines at the end of a stream, as many as a tail holds: other records may follow a trailer."""
+    kept: deque[str] = deque()
+    size = 0
+    for line in lines:
+        kept.append(line)
+        size += len(line)
+        while size > _TAIL and len(kept) > 1:
+            size -= len(kept.popleft())
+    return kept
+
+
+def _tail(raw: IO[bytes]) -> tuple[bytes, bool]:
+    """The last bytes of a file, behind its byte order mark if it has one, and whether others stand before."""
+    start = raw.read(_CHARACTER)
+    mark = next((mark for mark in _MARKS if start.startswith(mark)), b"")
     size = raw.seek(0, io.SEEK_END)
-    raw.seek(max(0, size - _TAIL))
-    return raw.read(_TAIL)
+    # From the start of a character, in a charset whose characters are all of two or four bytes.
+    at = max(0, size - _TAIL) // _CHARACTER * _CHARACTER
+    raw.seek(at)
+    tail = raw.read()
+    return (mark + tail, True) if at else (tail, False)

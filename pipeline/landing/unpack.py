@@ -8,6 +8,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -36,7 +37,17 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xfe", "UTF-16 text"),
     (b"\xfe\xff", "UTF-16 text"),
 )
-UNREADABLE = (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile, pa.ArrowException)
+# A zip module that lacks a way of compression, as Deflate64, raises NotImplementedError, a RuntimeError.
+UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    pa.ArrowException,
+)
 
 
 def kind_of(start: bytes) -> str | None:

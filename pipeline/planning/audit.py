@@ -56,7 +56,9 @@ def size_limit(min_share: float) -> str:
 
 def _is_confirmed(ingested: IngestedDrop) -> bool:
     manifest = ingested.drop.manifest or Manifest()
-    stated = {file.name for file in manifest.files if file.rows is not None}
+    # A trailer confirms its own file alone, and says nothing of a file that is gone.
+    of_manifest = [file for file in manifest.files if file.stated_by == "manifest"]
+    stated = {file.name for file in of_manifest if file.rows is not None}
     names = {file.name for file in ingested.drop.files}
     return names <= stated if names else manifest.closed
 

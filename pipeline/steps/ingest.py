@@ -20,10 +20,11 @@ from pipeline.planning.staleness import DropState
 from pipeline.planning.windows import partition_spans, sized_windows
 from pipeline.steps.context import Batch
 from pipeline.steps.kept import revalidate_accepted
-from pipeline.steps.receiving import ExtraColumns, receive
+from pipeline.steps.receiving import ExtraColumns, receive, recorded_manifest_version
 from schemas.drops import Drop, IngestedDrop
 from schemas.errors import AuditError, NotReadyError, UsageError
 from schemas.states import DropStatus, ExitCode, Stage
+from schemas.tables import RECEIVED_SALES
 from transforms.control_totals import count_received
 from transforms.ingest_counts import filter_accepted
 from transforms.publication import with_chunk
@@ -53,7 +54,9 @@ def ingest(batch: Batch, *, needs_every_day: bool = True) -> list[dt.date]:
     drops = _without_cleared(batch, _with_pending(batch, landing, requested, pending))
     changed = [landing.with_manifest(drop) for drop in _split_changed(batch, drops, pending)]
     _check_landing(batch, landing, changed)
-    fresh, not_ready = _split_ready(batch, landing, changed, _missing_days(batch, requested, needs_every_day))
+    fresh, not_ready = _split_ready(
+        batch, landing, changed, _missing_days(batch, landing, requested, needs_every_day)
+    )
     if batch.dry_run:
         _plan_only(batch, landing, read_headers(batch, landing, fresh))
         gone = sorted(set(pending) - {drop.date for drop in fresh})
@@ -71,20 +74,11 @@ def ingest(batch: Batch, *, needs_every_day: bool = True) -> list[dt.date]:
 def _without_cleared(batch: Batch, drops: list[Drop]) -> list[Drop]:
     """The drops but those whose files were all deleted after they were ingested: they count as deleted drops.
 
-    A retention job deletes files and may leave their folders. A drop that is meant to be empty is closed by
-    its manifest.
+    A retention job deletes files and may leave their folders and manifests. A drop that is meant to be empty
+    is closed by a new manifest.
     """
     known = batch.ledger.drops()
-    cleared = [
-        drop
-        for drop in drops
-        if not drop.files
-        and not drop.unrecognized_files
-        and drop.manifest_path is None
-        and drop.date in known
-        and known[drop.date].content
-        and not known[drop.date].is_in_trouble
-    ]
+    cleared = [drop for drop in drops if drop.date in known and _is_cleared(batch, drop, known[drop.date])]
     if cleared:
         shown = ", ".join(str(drop.date) for drop in cleared[:3])
         more = f" and {len(cleared) - 3:,} more" if len(cleared) > 3 else ""
@@ -93,6 +87,18 @@ def _without_cleared(batch: Batch, drops: list[Drop]) -> list[Drop]:
             "nothing changes"
         )
     return [drop for drop in drops if drop not in cleared]
+
+
+def _is_cleared(batch: Batch, drop: Drop, state: DropState) -> bool:
+    if drop.files or drop.unrecognized_files or state.accepted is None or state.is_in_trouble:
+        return False
+    if _is_ingested(drop, state):  # it is closed, and was
+        return False
+    if drop.manifest_path is None:
+        return True
+    # A commit that the log no longer holds does not say: the drop is not ready then.
+    commit = batch.lake.commit(RECEIVED_SALES, state.accepted.bronze_version)
+    return drop.manifest_version == recorded_manifest_version(commit, drop.date)
 
 
 def check_all_validated(batch: Batch) -> None:
@@ -281,17 +287,25 @@ def _split_changed(batch: Batch, drops: list[Drop], pending: list[dt.date]) -> l
     return changed
 
 
-def _missing_days(batch: Batch, drops: list[Drop], needs_every_day: bool) -> list[dt.date]:
-    """Requested days that must have a folder and have none. If they need none, it warns and returns none."""
+def _missing_days(batch: Batch, landing: Landing, drops: list[Drop], needs_every_day: bool) -> list[dt.date]:
+    """Requested days that must have a folder and have none.
+
+    If they need none, it warns of them, and returns only those that a misspelled folder seems to mean.
+    """
     landed = {drop.date for drop in drops}
     missing = [date for date in batch.requested.days() if date not in landed]
     if needs_every_day or not missing:
         return missing
+    meant = set(landing.near_drops().values())
+    misspelled = [date for date in missing if date in meant]
+    missing = [date for date in missing if date not in meant]
+    if not missing:
+        return misspelled
     days = "1 day has" if len(missing) == 1 else f"{len(missing):,} days have"
     batch.outcome.warnings.append(
         f"{days} no folder in the landing, from {missing[0]} to {missing[-1]}: skipped"
     )
-    return []
+    return misspelled
 
 
 def _split_ready(

@@ -478,6 +478,12 @@ def recorded_manifest(commit: Commit, date: dt.date) -> Manifest | None:
     return None if recorded is None else read_manifest(recorded)
 
 
+def recorded_manifest_version(commit: Commit, date: dt.date) -> str | None:
+    """The version of a delivery's manifest, from the commit that wrote it; None if it does not say."""
+    recorded: Mapping[str, Any] = commit.metadata.get("drops", {}).get(date.isoformat(), {})
+    return recorded.get("manifest_version")
+
+
 def _recorded_drops(metadata: Mapping[str, Any]) -> dict[dt.date, IngestedDrop]:
     """The deliveries in a commit's metadata, not counted yet."""
     drops = {}

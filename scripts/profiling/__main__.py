@@ -14,6 +14,7 @@ from pipeline.landing.unpack import UNREADABLE
 from pipeline.profiles import DeliveryProfile, contract_profile
 from scripts.profiling.propose import propose
 from scripts.profiling.sniff import Found, sniff
+from scripts.profiling.typed import typed_row
 
 _ROWS_SHOWN = 3
 
@@ -84,7 +85,7 @@ def _first_rows(found: Found) -> list[str]:
     lines = []
     for row in found.rows[:_ROWS_SHOWN]:
         lines.append("# a row:")
-        lines += [f"#   {name}: {value!r}" for name, value in zip(found.names, row, strict=False)]
+        lines += [f"#   {text}" for text in typed_row(found, row)]
     return lines
 
 

@@ -6,8 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from transforms.delivered import decimal_form
 from transforms.ingest_counts import NULL_WORDS
 
+_MONTH_FIRST, _DAY_FIRST = "MM/dd/yyyy HH:mm:ss", "dd/MM/yyyy HH:mm:ss"
+_DAY_OR_MONTH = r"(0\d|1[0-2])/(0\d|1[0-2])/.*"
 # Pattern of the text, pattern for the profile (None: the contract's form), whether it is a local time.
 _TIMES: tuple[tuple[str, str | None, bool], ...] = (
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)", None, False),
@@ -16,8 +19,8 @@ _TIMES: tuple[tuple[str, str | None, bool], ...] = (
     (r"\d\d\.\d\d\.\d{4} \d\d:\d\d", "dd.MM.yyyy HH:mm", True),
     (r"(19|20)\d{6}[0-2]\d[0-5]\d[0-5]\d", "yyyyMMddHHmmss", True),
     (r"(19|20)\d{6} \d{6}", "yyyyMMdd HHmmss", True),
-    (r"(0\d|1[0-2])/\d\d/\d{4} \d\d:\d\d:\d\d", "MM/dd/yyyy HH:mm:ss", True),
-    (r"\d\d/\d\d/\d{4} \d\d:\d\d:\d\d", "dd/MM/yyyy HH:mm:ss", True),
+    (r"(0\d|1[0-2])/\d\d/\d{4} \d\d:\d\d:\d\d", _MONTH_FIRST, True),
+    (r"\d\d/\d\d/\d{4} \d\d:\d\d:\d\d", _DAY_FIRST, True),
 )
 _MOST = 0.95
 CONTRACT_NUMBER = r"[+-]?\d+(\.\d+)?"
@@ -31,11 +34,13 @@ class TimeForm:
         pattern: for the profile; None if it is the contract's form.
         is_local: whether there is no offset.
         seen: an example.
+        also: another pattern that every value fits; None if there is none.
     """
 
     pattern: str | None
     is_local: bool
     seen: str
+    also: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,8 @@ def time_form(values: Sequence[str]) -> TimeForm | None:
     for pattern, name, is_local in _TIMES:
         if share_of(values, pattern) >= _MOST:
             seen = next(value for value in values if re.fullmatch(pattern, value.strip()))
-            return TimeForm(name, is_local, seen)
+            is_either = name == _MONTH_FIRST and share_of(values, _DAY_OR_MONTH) == 1
+            return TimeForm(name, is_local, seen, _DAY_FIRST if is_either else None)
     return None
 
 
@@ -67,9 +73,7 @@ def number_form(values: Sequence[str]) -> NumberForm | None:
     if share_of(values, CONTRACT_NUMBER) >= _MOST:
         return None
     for decimal, thousands in ((",", "."), (",", " "), (",", ""), (".", ","), (".", "'")):
-        point, between = re.escape(decimal), re.escape(thousands)
-        whole = rf"(\d{{1,3}}({between}\d{{3}})+|\d+)" if thousands else r"\d+"
-        if share_of(values, rf"[+-]?{whole}({point}\d+)?") < _MOST:
+        if share_of(values, decimal_form(decimal, thousands)) < _MOST:
             continue
         marks = [value for value in values if decimal in value or (thousands and thousands in value)]
         if marks and (decimal == "," or any(thousands in value for value in marks)):

@@ -38,9 +38,22 @@ def propose(found: Found) -> list[str]:
         found.say("columns", renamed, "names of the header that mean the same")
     _fields(found, columns)
     missing = [c.name for c in RECEIVED_COLUMNS if c.name not in columns]
-    return [
+    return _questions_of_times(found, columns) + [
         f"{name}: no column seems to hold it; map it in columns, or give it in constants" for name in missing
     ]
+
+
+def _questions_of_times(found: Found, columns: dict[str, str]) -> list[str]:
+    if "sold_at" not in columns or found.format == "parquet":
+        return []
+    values = values_of(found, columns["sold_at"])
+    form = time_form(values)
+    if form is None:
+        seen = next((value for value in values if value.strip()), "")
+        return [f"timestamp: the form of {seen!r} is not known; give its pattern"]
+    if form.also is not None:
+        return [f"timestamp: {form.also} fits each value as well, as {form.seen!r}; ask the sender"]
+    return []
 
 
 def _columns_by_value(found: Found) -> dict[str, str]:

@@ -82,3 +82,12 @@ def test_it_needs_both_ends(shop: Shop) -> None:
     ran = shop.run("--from", "2026-03-01", job=BACKFILL_SALES)
     assert ran.code == 2
     assert "backfill_sales needs --from and --to" in ran.error
+
+
+def test_a_misspelled_drop_in_the_range_is_not_skipped(shop: Shop) -> None:
+    shop.land("2026-03-02", line("A", "2026-03-02T12:00:00Z"))
+    (shop.landing / "Drop_date=2026-03-03").mkdir()
+    ran = shop.run("--from", "2026-03-02", "--to", "2026-03-04", job=BACKFILL_SALES)
+    assert ran.code == 5
+    assert "is 'Drop_date=2026-03-03' meant? Rename it" in ran.error
+    assert "1 day has no folder in the landing, from 2026-03-04 to 2026-03-04: skipped" in ran.stderr

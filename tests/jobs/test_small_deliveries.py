@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jobs.ingest_sales import JOB as INGEST_SALES
 from schemas.tables import RECEIVED_SALES
 from tests.jobs.shop import Shop, line
 
@@ -77,3 +78,23 @@ def test_files_that_are_gone_change_nothing_and_some_that_are_gone_are_no_smalle
     land(shop, 25)
     assert shop.run().code == 4
     assert len(shop.sales("transaction_id")) == 55
+
+
+def test_a_cleared_folder_is_as_a_deleted_one_whatever_becomes_of_its_manifest(shop: Shop) -> None:
+    closed, stays, changed = "2026-03-03", "2026-03-04", "2026-03-05"
+    shop.manifest(closed, closed=True)
+    for date in (stays, changed):
+        land(shop, 1, date)
+        shop.manifest(date, {"name": "sales.csv", "rows": 1})
+    shop.done(job=INGEST_SALES)
+    (shop.landing / f"drop_date={closed}" / "manifest.json").unlink()
+    for date in (stays, changed):
+        (shop.landing / f"drop_date={date}" / "sales.csv").unlink()
+    ran = shop.done("--from", closed, "--to", stays, job=INGEST_SALES)
+    assert "no file is left of 2 ingested drops" in ran.stderr
+    shop.manifest(changed, {"name": "sales.csv", "rows": 2})
+    ran = shop.run(job=INGEST_SALES)
+    assert (ran.code, len(shop.rows(RECEIVED_SALES))) == (5, 2)
+    shop.manifest(changed, closed=True)
+    shop.done(job=INGEST_SALES)
+    assert len(shop.rows(RECEIVED_SALES)) == 1

@@ -70,6 +70,13 @@ def test_an_unknown_key_is_refused_with_the_nearest(assignment: str, key: str, n
     assert f"did you mean {near!r}?" in text
 
 
+def test_a_profile_reads_each_received_name_once() -> None:
+    one = "deliveries=[{files: a, columns: {discount_amount: Brutto}}]"
+    assert "deliveries[0]: gross_amount and discount_amount would both be read from" in refused(
+        "columns={gross_amount: Brutto}", one
+    )
+
+
 def test_an_unknown_key_of_a_file_is_refused_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("late:\n  days: 3\n  dayz: 4\n")

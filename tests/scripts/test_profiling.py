@@ -71,7 +71,8 @@ def test_a_proposal_says_why_and_what_is_to_be_decided(tmp_path: Path) -> None:
     assert keys["columns"]["transaction_id"] == "Bon"
     assert "local_time: true  # '02.03.2026 08:00:00' has no offset: the store's time zone decides" in text
     assert "# to decide: currency: no column seems to hold it" in text
-    assert "#   Brutto: '1.234,56'" in text
+    assert "#   Brutto: '1.234,56' -> gross_amount 1234.56" in text
+    assert "'02.03.2026 08:00:00' -> sold_at 2026-03-02 08:00:00 on the store's clock" in text
 
 
 def test_lines_before_the_header_and_amounts_without_a_sign_are_found(tmp_path: Path) -> None:
@@ -80,6 +81,21 @@ def test_lines_before_the_header_and_amounts_without_a_sign_are_found(tmp_path: 
     path.write_text("sep=,\nSales of the day\n" + csv_text(unsigned))
     keys = proposed(path)
     assert (keys["files"], keys["skip_first"], keys["sign"]) == ("report *-*-*.csv", 2, "by_line_type")
+
+
+def test_a_time_that_may_be_read_in_two_ways_or_in_none_is_to_be_decided(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    text = {
+        time: csv_text([{**row, "sold_at": time} for row in sales()])
+        for time in ("03/02/2026 08:00:00", "03/22/2026 08:00:00", "2 Mar 26, 8 h")
+    }
+    either = "# to decide: timestamp: dd/MM/yyyy HH:mm:ss fits each value as well, as '03/02/2026 08:00:00'"
+    unknown = "# to decide: timestamp: the form of '2 Mar 26, 8 h' is not known"
+    found = {}
+    for time, content in text.items():
+        path.write_text(content)
+        found[time] = [line for line in (either, unknown) if line in proposal(path)]
+    assert list(found.values()) == [[either], [], [unknown]]
 
 
 def test_the_contracts_own_form_needs_no_profile(tmp_path: Path) -> None:

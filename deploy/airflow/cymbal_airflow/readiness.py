@@ -38,7 +38,7 @@ def why_not_ready(
         The reason; None if the ingest can start, either to read the drop or to report an error in it that
         no waiting would fix.
     """
-    visible = {n for n in names if not n.startswith((".", "_")) and not _matches(n, ignored)}
+    visible = {n for n in names if not n.startswith((".", "_")) and not _is_ignored(n, ignored)}
     content = _content_of(manifest)
     if manifest is not None and content is None:
         return None
@@ -56,6 +56,10 @@ def why_not_ready(
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch.fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
+
+
+def _is_ignored(name: str, ignored: Sequence[str]) -> bool:
+    return name != MANIFEST_NAME and _matches(name, ignored)
 
 
 def _is_contract(name: str) -> bool:

@@ -21,10 +21,13 @@ from schemas.drops import ManifestFile
 from schemas.errors import AuditError
 from schemas.landing import received_columns, received_names
 from transforms.delivered import FieldForms
+from transforms.unicode import normalized_field
 
 __all__ = ["BYTE_ORDER_MARK", "FileStart", "Form", "HeadedFile", "Header", "LeftOut", "Source"]
 
 _SHOWN = 200
+# Column, boolean: whether a line holds nothing that normal form C changes.
+PLAIN = "is_plain"
 
 
 @dataclass(frozen=True)
@@ -233,6 +236,22 @@ def _file_name() -> Column:
     encoded = F.col("_metadata.file_name")
     decoded = F.url_decode(F.replace(encoded, F.lit("+"), F.lit("%2B")))
     return F.when(encoded.contains("%"), decoded).otherwise(encoded)
+
+
+def in_normal_form(source: Source, fields: DataFrame) -> DataFrame:
+    """Brings fields that were split into normal form C, where the lake asks for it.
+
+    Args:
+        source: where they were read from.
+        fields: the columns of :meth:`Form.lines`, and :data:`PLAIN`.
+
+    Returns:
+        The columns of :meth:`Form.lines`.
+    """
+    if not source.is_normalized:
+        return fields.drop(PLAIN)
+    texts = [normalized_field(F.col(name), F.col(PLAIN)).alias(name) for name in received_names()]
+    return fields.select(*texts, "malformed_text", "drop_date", "source_file")
 
 
 def contract_schema() -> StructType:

@@ -52,7 +52,7 @@ class CsvText(Form):
         """Takes the profile, the names of its columns and the forms of its fields."""
         super().__init__(profile, received_names, forms)
         self.dialect = Dialect(profile.delimiter, profile.quote, profile.escape == "backslash")
-        self.types = RecordTypes(profile, profile.record_type) if profile.record_type else None
+        self.types = RecordTypes(profile, profile.record_type, self.dialect) if profile.record_type else None
         self.recipe = Recipe(
             encoding=profile.encoding,
             skip_first=profile.skip_first,
@@ -73,23 +73,15 @@ class CsvText(Form):
         return Header(names, line)
 
     def _names(self, where: str, line: str) -> tuple[str, ...]:
-        quote = self.profile.quote
         try:
-            (fields,) = csv.reader(
-                [line],
-                delimiter=self.profile.delimiter,
-                quotechar=quote,
-                quoting=csv.QUOTE_NONE if quote is None else csv.QUOTE_MINIMAL,
-                doublequote=not self.dialect.backslash,
-                escapechar="\\" if self.dialect.backslash else None,
-            )
+            fields = self.dialect.split(line)
         except (csv.Error, ValueError) as error:
             raise AuditError(f"{where}: its first line is no header: {printable(str(error))}") from None
         return tuple(name.strip() for name in fields)
 
     def lines(self, source: Source, files: Sequence[HeadedFile]) -> DataFrame:
         """Lines of files, whatever headers they have: the rules behind are planned once."""
-        found = read_records(source, files, self.recipe, self.dialect.escaped_delimiter, self._keeps)
+        found = read_records(source, files, self.recipe, self.dialect, self._keeps)
         layouts = {file.header.columns for file in files}
         if len(layouts) == 1:
             fields = self._split(found, *layouts)
@@ -103,7 +95,7 @@ class CsvText(Form):
 
     def count_left_out(self, source: Source, files: Sequence[HeadedFile]) -> list[LeftOut]:
         """Counts headers and blank lines."""
-        return count_left_out(source, files, self.recipe, self.dialect.escaped_delimiter, self._keeps)
+        return count_left_out(source, files, self.recipe, self.dialect, self._is_record)
 
     def control_totals(self, start: FileStart) -> ManifestFile | None:
         """What the file's trailer says."""
@@ -113,8 +105,11 @@ class CsvText(Form):
         """Columns of a file that the contract does not know; a profile that lists columns knows all."""
         return [] if isinstance(self.profile.header, tuple) else super().extra_columns(names)
 
+    def _is_record(self, value: Column) -> Column:
+        return is_record(value, self.dialect)
+
     def _keeps(self, value: Column) -> Column:
-        keeps = is_record(value, self.dialect)
+        keeps = self._is_record(value)
         return keeps if self.types is None else keeps & ~self.types.is_other(value)
 
     def _split(self, found: DataFrame, columns: Sequence[str]) -> DataFrame:

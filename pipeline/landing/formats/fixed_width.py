@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from pipeline.landing.formats.base import FileStart, Form, HeadedFile, Header, Source
+from pipeline.landing.formats.base import PLAIN, FileStart, Form, HeadedFile, Header, Source, in_normal_form
 from pipeline.landing.formats.text_lines import first_line, headers_left_out, read_records
 from pipeline.landing.records import Recipe
 from pipeline.landing.trailers import RecordTypes
 from pipeline.profiles import DeliveryProfile
 from schemas.drops import ManifestFile
 from schemas.landing import received_columns, received_names
+from transforms.delimited import Dialect
 from transforms.delivered import FieldForms, in_contract_form
+from transforms.unicode import is_ascii
 
 
 class FixedWidth(Form):
@@ -27,7 +29,7 @@ class FixedWidth(Form):
     ) -> None:
         """Takes the profile, the names of its columns and the forms of its fields."""
         super().__init__(profile, received_names, forms)
-        self.types = RecordTypes(profile, profile.record_type) if profile.record_type else None
+        self.types = RecordTypes(profile, profile.record_type, Dialect()) if profile.record_type else None
         self.recipe = Recipe(encoding=profile.encoding, skip_first=profile.skip_first, has_header=False)
 
     def header(self, start: FileStart) -> Header:
@@ -37,10 +39,14 @@ class FixedWidth(Form):
 
     def lines(self, source: Source, files: Sequence[HeadedFile]) -> DataFrame:
         """Lines of files; one that ends within a number or a time is malformed, since it was cut."""
-        found = read_records(source, files, self.recipe, r"\z", self._keeps)
+        found = read_records(source, files, self.recipe, None, self._keeps)
         fields = [self._field(name).alias(name) for name in received_names()]
         malformed = F.when(self._is_malformed(), F.col("value")).alias("malformed_text")
-        return in_contract_form(found.select(*fields, malformed, "drop_date", "source_file"), self.forms)
+        # Only once it is cut: a line in normal form C has other positions.
+        cut = found.select(
+            *fields, malformed, "drop_date", "source_file", is_ascii(F.col("value")).alias(PLAIN)
+        )
+        return in_contract_form(in_normal_form(source, cut), self.forms)
 
     def headers_left_out(self, files: Sequence[HeadedFile]) -> int | None:
         """None are left out, unless a file is read whole."""

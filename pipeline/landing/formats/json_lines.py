@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
-from pipeline.landing.formats.base import BYTE_ORDER_MARK, FileStart, Form, HeadedFile, Header, Source
+from pipeline.landing.formats.base import (
+    BYTE_ORDER_MARK,
+    PLAIN,
+    FileStart,
+    Form,
+    HeadedFile,
+    Header,
+    Source,
+    in_normal_form,
+)
 from pipeline.landing.formats.text_lines import first_line, headers_left_out, read_records
 from pipeline.landing.records import Recipe, records
 from pipeline.landing.unpack import UNREADABLE, printable
@@ -17,6 +26,7 @@ from pipeline.profiles import DeliveryProfile
 from schemas.errors import AuditError
 from schemas.landing import names_of, received_columns, received_names
 from transforms.delivered import FieldForms, in_contract_form
+from transforms.unicode import is_ascii
 
 # Keys are looked for in lines of so many characters.
 _READ_FOR_KEYS = 1 << 20
@@ -45,44 +55,44 @@ class JsonLines(Form):
         self.recipe = Recipe(encoding=profile.encoding, skip_first=profile.skip_first, has_header=False)
 
     def header(self, start: FileStart) -> Header:
-        """Keys of the file's first lines; each column of the contract must be the key of one of them.
+        """Keys of the file's first lines; each column of the contract must be the key of a line.
 
         A line that is no object is a line, rejected by itself.
         """
         if first_line(start, self.recipe) is None:
             return Header()
-        lines, is_whole = self._first_lines(start)
         keys: dict[str, None] = {}
         objects = 0
-        for line in lines:
-            content = _object_of(line)
-            objects += content is not None
-            keys |= dict.fromkeys(content or ())
+        try:
+            lines = (line for part in start.parts() for line in records(part, self.recipe))
+            for line in _first(lines):
+                content = _object_of(line)
+                objects += content is not None
+                keys |= dict.fromkeys(content or ())
+            if objects:
+                keys |= dict.fromkeys(
+                    self._found_behind(lines, set(self.received_names.values()) - set(keys))
+                )
+        except UNREADABLE as error:
+            raise AuditError(f"{start.where}: cannot be read: {printable(str(error))}") from None
         # Messages and tables cannot hold a lone surrogate: show its escape.
         names = tuple(name.encode("utf-8", "backslashreplace").decode() for name in keys)
         if objects:
-            seen = "its lines have" if is_whole else f"its first {objects:,} lines have"
-            self.check_columns(start.where, names, held_by=seen)
+            self.check_columns(start.where, names, held_by="its lines have")
         return Header(names or ("",))
 
-    def _first_lines(self, start: FileStart) -> tuple[list[str], bool]:
-        """Lines of the first megabyte, and whether these are all."""
-        lines: list[str] = []
-        left = _READ_FOR_KEYS
-        try:
-            for part in start.parts():
-                for line in records(part, self.recipe):
-                    lines.append(line)
-                    left -= len(line)
-                    if left < 0:
-                        return lines, False
-        except UNREADABLE as error:
-            raise AuditError(f"{start.where}: cannot be read: {printable(str(error))}") from None
-        return lines, True
+    def _found_behind(self, lines: Iterator[str], missing: set[str]) -> set[str]:
+        """Keys that lines behind the first hold: they are read on only while a key is missing."""
+        left = set(missing)
+        while left and (line := next(lines, None)) is not None:
+            # A key may be written in escapes.
+            if "\\u" in line or any(name in line for name in left):
+                left -= set(_object_of(line) or ())
+        return missing - left
 
     def lines(self, source: Source, files: Sequence[HeadedFile]) -> DataFrame:
         """Lines of files, whatever keys they have."""
-        found = read_records(source, files, self.recipe, '"', _holds_text)
+        found = read_records(source, files, self.recipe, None, _holds_text)
         # Cut the mark off as a prefix: btrim would also remove single bytes of it.
         marked = F.col("value").startswith(BYTE_ORDER_MARK)
         value = F.when(marked, F.substring("value", 2, _MAX_CHARACTERS)).otherwise(F.col("value"))
@@ -98,8 +108,12 @@ class JsonLines(Form):
         )
         malformed = F.when(~is_object, F.col("line")).alias("malformed_text")
         fields = [self._field(name).alias(name) for name in received_names()]
-        read = self._observed(lines.select(*fields, malformed, "drop_date", "source_file", "parsed"))
-        return in_contract_form(read.drop("parsed"), self.forms)
+        # A character may also be written as an escape of ASCII characters.
+        is_plain = (is_ascii(F.col("line")) & ~F.col("line").contains("\\u")).alias(PLAIN)
+        read = self._observed(
+            lines.select(*fields, malformed, "drop_date", "source_file", "parsed", is_plain)
+        )
+        return in_contract_form(in_normal_form(source, read.drop("parsed")), self.forms)
 
     def headers_left_out(self, files: Sequence[HeadedFile]) -> int | None:
         """None are left out, unless a file is read whole."""
@@ -138,6 +152,14 @@ class JsonLines(Form):
         if received is None:
             return F.lit(None).cast("string")
         return F.try_variant_get("parsed", f"$[0]['{received}']", "string")
+
+
+def _first(lines: Iterator[str]) -> Iterator[str]:
+    """Lines of the first megabyte."""
+    left = _READ_FOR_KEYS
+    while left >= 0 and (line := next(lines, None)) is not None:
+        left -= len(line)
+        yield line
 
 
 def _holds_text(value: Column) -> Column:

@@ -2,64 +2,100 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyspark.sql import Column, DataFrame, DataFrameReader
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     BinaryType,
     BooleanType,
+    ByteType,
     DataType,
     DateType,
     DecimalType,
     DoubleType,
     FloatType,
-    IntegralType,
+    IntegerType,
+    LongType,
+    ShortType,
     StringType,
+    StructField,
+    StructType,
     TimestampNTZType,
     TimestampType,
 )
 
-from pipeline.landing.formats.base import FileStart, Form, HeadedFile, Header, Source, origin
+from pipeline.landing.formats.base import (
+    PLAIN,
+    FileStart,
+    Form,
+    HeadedFile,
+    Header,
+    Source,
+    in_normal_form,
+    origin,
+)
 from pipeline.landing.unpack import UNREADABLE, printable
 from schemas.errors import AuditError
 from schemas.landing import names_of, received_columns, received_names
-from transforms.delivered import in_contract_form
-from transforms.fields import MAX_AMOUNT_DECIMALS
+from transforms.delivered import contract_value, in_contract_form
+from transforms.fields import MAX_AMOUNT_DECIMALS, trimmed
 
 _INSTANT = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"
 _LOCAL = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS"
 # More decimals than any amount has: a double that is close to an amount is rounded from here.
 _FLOAT_DECIMALS = 9
+_MAX_PRECISION = 38
+_SECOND = "yyyy-MM-dd'T'HH:mm:ss"
+_SECOND_IN_NANOSECONDS = 1_000_000_000
+# Metadata of a field: it holds nanoseconds since 1970; its value ends the text.
+_NANOSECONDS = "nanoseconds"
+_PLAIN_TYPES: tuple[tuple[Callable[[pa.DataType], bool], DataType], ...] = (
+    (lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind), StringType()),
+    (pa.types.is_boolean, BooleanType()),
+    (pa.types.is_int8, ByteType()),
+    (lambda kind: pa.types.is_int16(kind) or pa.types.is_uint8(kind), ShortType()),
+    (lambda kind: pa.types.is_int32(kind) or pa.types.is_uint16(kind), IntegerType()),
+    (lambda kind: pa.types.is_int64(kind) or pa.types.is_uint32(kind), LongType()),
+    (pa.types.is_uint64, DecimalType(20, 0)),
+    (pa.types.is_date, DateType()),
+    (pa.types.is_float32, FloatType()),
+    (pa.types.is_float64, DoubleType()),
+    (lambda kind: pa.types.is_binary(kind) or pa.types.is_large_binary(kind), BinaryType()),
+)
 
 
 class ParquetFile(Form):
-    """Parquet with one column for each of the contract; nested columns are left out."""
+    """Parquet with one column for each of the contract; other columns are not read, whatever their type."""
 
     empty_file = "row"
 
     def header(self, start: FileStart) -> Header:
-        """Column names of the schema, with the types that decide how files are read together."""
-        schema = self._schema(start)
+        """Column names of the schema, and the types of those that are read."""
+        schema, old_times = self._schema(start)
         self.check_columns(start.where, schema.names, held_by="the file has")
+        fields = []
         for name, received in self.received_names.items():
             if received in schema.names:
-                self._check_type(start.where, name, received, schema.field(received).type)
-        return Header(tuple(schema.names), str(schema.remove_metadata()))
+                _check_case(start.where, received, schema.names)
+                kind = _plain(schema.field(received).type)
+                self._check_float(start.where, name, received, kind)
+                fields += _fields(start.where, received, kind, is_old_time=received in old_times)
+        return Header(tuple(schema.names), StructType(fields).json())
 
     def notes(self, start: FileStart) -> list[str]:
         """Tells amounts that are rounded from binary floating point."""
-        schema = self._schema(start)
+        schema, _ = self._schema(start)
         rounded = [
             self.received_names[name]
             for name in _numbers()
             if self.received_names.get(name) in schema.names
-            and pa.types.is_floating(schema.field(self.received_names[name]).type)
+            and pa.types.is_floating(_plain(schema.field(self.received_names[name]).type))
         ]
         if not rounded:
             return []
@@ -68,35 +104,34 @@ class ParquetFile(Form):
             "decimals of the currency (allow_float_amounts)"
         ]
 
-    def _schema(self, start: FileStart) -> pa.Schema:
+    def _schema(self, start: FileStart) -> tuple[pa.Schema, set[str]]:
+        """The types of a file's columns, and those of the old type of times, INT96."""
         try:
             with start.raw() as raw:
-                return self._read_schema(raw)
+                stored = pq.ParquetFile(raw).schema
+                old_times = {
+                    c.path for c in map(stored.column, range(len(stored))) if c.physical_type == "INT96"
+                }
+                return stored.to_arrow_schema(), old_times
         except UNREADABLE as error:
             raise AuditError(
                 f"{start.where}: cannot be read as {self.profile.format}: {printable(str(error))[:200]}"
             ) from None
 
-    def _read_schema(self, raw: IO[bytes]) -> pa.Schema:
-        return pq.read_schema(raw)
-
-    def _check_type(self, where: str, name: str, received: str, kind: pa.DataType) -> None:
-        value = kind.value_type if pa.types.is_dictionary(kind) else kind
-        if pa.types.is_floating(value) and not (self.profile.allow_float_amounts and name in _numbers()):
+    def _check_float(self, where: str, name: str, received: str, kind: pa.DataType) -> None:
+        if pa.types.is_floating(kind) and not (self.profile.allow_float_amounts and name in _numbers()):
             raise AuditError(
                 f"{where}: column {received!r} is {kind}, binary floating point, which cannot hold every "
                 "decimal amount: deliver a decimal, an integer or a string, or set allow_float_amounts: true "
                 "in its delivery profile to round it"
             )
-        if pa.types.is_nested(value):
-            raise AuditError(f"{where}: column {received!r} is {kind}; it must be a plain value")
 
     def lines(self, source: Source, files: Sequence[HeadedFile]) -> DataFrame:
-        """Rows of files: one scan for each schema, since Spark takes a column's type from one file."""
+        """Rows of files: one scan for each schema, since Spark reads a column as one type."""
         by_schema: dict[str, list[HeadedFile]] = defaultdict(list)
         for file in files:
             by_schema[file.header.line].append(file)
-        parts = [self._of_one_schema(source, group) for group in by_schema.values()]
+        parts = [self._of_one_schema(source, schema, group) for schema, group in by_schema.items()]
         return in_contract_form(reduce(DataFrame.unionByName, parts), self.forms)
 
     def headers_left_out(self, files: Sequence[HeadedFile]) -> int | None:
@@ -104,37 +139,43 @@ class ParquetFile(Form):
         del files
         return 0
 
-    def _of_one_schema(self, source: Source, files: Sequence[HeadedFile]) -> DataFrame:
-        read = self._scan(source.spark.read.option("basePath", source.root), [file.path for file in files])
-        types = {field.name: field.dataType for field in read.schema.fields}
-        texts = [self._text(name, types).alias(name) for name in received_names()]
+    def _of_one_schema(self, source: Source, schema: str, files: Sequence[HeadedFile]) -> DataFrame:
+        types = StructType.fromJson(json.loads(schema))
+        reader = source.spark.read.option("basePath", source.root).schema(types)
+        read = reader.parquet(*[file.path for file in files])
+        fields = {field.name: field for field in types.fields}
+        texts = [self._text(name, fields).alias(name) for name in received_names()]
         rows = read.select(*texts, F.lit(None).cast("string").alias("malformed_text"), *origin())
-        rounded = [self._rounded(name, types).alias(name) for name in received_names()]
-        return rows.select(*rounded, "malformed_text", "drop_date", "source_file")
+        normal = in_normal_form(source, rows.withColumn(PLAIN, F.lit(False)))
+        rounded = [self._rounded(name, fields).alias(name) for name in received_names()]
+        return normal.select(*rounded, "malformed_text", "drop_date", "source_file")
 
-    def _scan(self, reader: DataFrameReader, paths: list[str]) -> DataFrame:
-        return reader.parquet(*paths)
-
-    def _text(self, name: str, types: Mapping[str, DataType]) -> Column:
+    def _text(self, name: str, fields: Mapping[str, StructField]) -> Column:
         received = self.received_names.get(name)
-        if received is None or received not in types:
+        if received is None or received not in fields:
             return F.lit(None).cast("string")
-        return _as_text(F.col(f"`{received}`"), types[received])
+        quoted = received.replace("`", "``")
+        return _as_text(F.col(f"`{quoted}`"), fields[received])
 
-    def _rounded(self, name: str, types: Mapping[str, DataType]) -> Column:
-        """text: an amount that came as floating point, with the decimals of its currency."""
+    def _rounded(self, name: str, fields: Mapping[str, StructField]) -> Column:
+        """text: an amount that came as floating point, with the decimals of its currency.
+
+        What is no number, as Infinity, stays as it is, and is rejected.
+        """
         received = self.received_names.get(name, "")
-        if name not in _numbers() or not isinstance(types.get(received), FloatType | DoubleType):
+        is_float = received in fields and isinstance(fields[received].dataType, FloatType | DoubleType)
+        if name not in _numbers() or not is_float:
             return F.col(name)
         decimal = F.col(name).try_cast(f"decimal(38,{_FLOAT_DECIMALS})")
         if name not in names_of("amount"):
-            return _without_zeros(F.round(decimal, _numbers()[name]))
+            return F.coalesce(_without_zeros(F.round(decimal, _numbers()[name])), F.col(name))
         rounded = F.round(decimal, 3)
         scales = self.forms.currency_scales
+        currency = trimmed(contract_value("currency", self.forms))
         for scale in sorted(set(scales.values())):
             codes = [code for code, its_scale in scales.items() if its_scale == scale]
-            rounded = F.when(F.col("currency").isin(codes), F.round(decimal, scale)).otherwise(rounded)
-        return _without_zeros(rounded)
+            rounded = F.when(currency.isin(codes), F.round(decimal, scale)).otherwise(rounded)
+        return F.coalesce(_without_zeros(rounded), F.col(name))
 
 
 def _numbers() -> dict[str, int]:
@@ -145,8 +186,58 @@ def _numbers() -> dict[str, int]:
     }
 
 
-def _as_text(value: Column, kind: DataType) -> Column:
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """The type of the values, whether they are stored by a dictionary or not."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _check_case(where: str, received: str, names: Sequence[str]) -> None:
+    alike = sorted({name for name in names if name.lower() == received.lower()})
+    if len(alike) > 1:
+        raise AuditError(
+            f"{where}: columns {', '.join(map(repr, alike))} differ in letter case alone, which Spark cannot "
+            "tell apart: deliver one of them"
+        )
+
+
+def _fields(where: str, received: str, kind: pa.DataType, *, is_old_time: bool) -> list[StructField]:
+    """How Spark reads a column; nothing for a column that holds nothing.
+
+    Raises:
+        AuditError: it is of a type that is no plain value of the contract.
+    """
+    if pa.types.is_null(kind):
+        return []
+    if is_old_time:
+        return [StructField(received, TimestampType())]
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":
+        # Spark has no such type: it reads the number (spark.sql.legacy.parquet.nanosAsLong).
+        return [StructField(received, LongType(), metadata={_NANOSECONDS: "Z" if kind.tz else ""})]
+    if pa.types.is_decimal(kind) and kind.precision <= _MAX_PRECISION:
+        return [StructField(received, DecimalType(kind.precision, kind.scale))]
+    if pa.types.is_timestamp(kind):
+        return [StructField(received, TimestampType() if kind.tz else TimestampNTZType())]
+    found = next((spark for is_kind, spark in _PLAIN_TYPES if is_kind(kind)), None)
+    if found is None:
+        raise AuditError(
+            f"{where}: column {received!r} is {kind}; it must be a plain value: a string, an integer, a "
+            f"decimal of at most {_MAX_PRECISION} digits, a boolean, a date or a timestamp"
+        )
+    return [StructField(received, found)]
+
+
+def _as_text(value: Column, field: StructField) -> Column:
     """text: a typed value in the contract's form. A decimal's zeros at the end come from its type."""
+    kind = field.dataType
+    if _NANOSECONDS in field.metadata:
+        # With all nine digits, which the contract's form holds.
+        rest = F.pmod(value, F.lit(_SECOND_IN_NANOSECONDS))
+        seconds = F.call_function("div", value - rest, F.lit(_SECOND_IN_NANOSECONDS))
+        second, digits = (
+            F.date_format(F.timestamp_seconds(seconds), _SECOND),
+            F.lpad(rest.cast("string"), 9, "0"),
+        )
+        return F.concat(second, F.lit("."), digits, F.lit(field.metadata[_NANOSECONDS]))
     if isinstance(kind, StringType):
         return value
     if isinstance(kind, DecimalType):
@@ -155,9 +246,7 @@ def _as_text(value: Column, kind: DataType) -> Column:
         return F.date_format(value, _INSTANT)
     if isinstance(kind, TimestampNTZType):
         return F.date_format(value, _LOCAL)
-    if isinstance(kind, IntegralType | BooleanType | DateType | BinaryType | FloatType | DoubleType):
-        return value.cast("string")
-    raise AuditError(f"a column of type {kind.simpleString()} cannot be read")
+    return value.cast("string")
 
 
 def _without_zeros(number: Column) -> Column:

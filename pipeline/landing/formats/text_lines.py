@@ -12,7 +12,8 @@ from pipeline.landing.formats.base import BYTE_ORDER_MARK, FileStart, HeadedFile
 from pipeline.landing.records import Recipe, first_record, in_batches
 from pipeline.landing.unpack import UNREADABLE
 from schemas.errors import AuditError
-from transforms.unicode import normalized
+from transforms.delimited import Dialect
+from transforms.unicode import normalized_line
 
 # Charsets whose lower half is ASCII, with one byte a character: bytes are taken as ISO 8859-1, which Spark
 # decodes, then the upper half is translated.
@@ -24,7 +25,7 @@ def read_records(
     source: Source,
     files: Sequence[HeadedFile],
     recipe: Recipe,
-    delimiter: str,
+    dialect: Dialect | None,
     keep: Callable[[Column], Column],
 ) -> DataFrame:
     """Records of files, without headers.
@@ -33,7 +34,7 @@ def read_records(
         source: where they are.
         files: the files.
         recipe: how they are split into records.
-        delimiter: regular expression of what stands between two fields.
+        dialect: how a line is split, by which it is brought into normal form; None if its fields are later.
         keep: whether a record is one; others are left out.
 
     Returns:
@@ -52,7 +53,7 @@ def read_records(
     if whole:
         parts.append(_read_whole(source, whole, recipe))
     found = reduce(DataFrame.unionByName, parts)
-    return _in_normal_form(source, found, delimiter).filter(keep(F.col("value")))
+    return _in_normal_form(source, found, dialect).filter(keep(F.col("value")))
 
 
 def headers_left_out(files: Sequence[HeadedFile], recipe: Recipe) -> int | None:
@@ -71,7 +72,7 @@ def count_left_out(
     source: Source,
     files: Sequence[HeadedFile],
     recipe: Recipe,
-    delimiter: str,
+    dialect: Dialect | None,
     keep: Callable[[Column], Column],
 ) -> list[LeftOut]:
     """Counts what :func:`read_records` leaves out of files, in one narrow scan of their text.
@@ -82,7 +83,7 @@ def count_left_out(
         source: where they are.
         files: the files.
         recipe: how they are split into records.
-        delimiter: regular expression of what stands between two fields.
+        dialect: how a line is split, by which it is brought into normal form; None if its fields are later.
         keep: whether a record is one.
     """
     plain = [file for file in files if is_plain(file.name, recipe) and not file.repeats_header]
@@ -90,7 +91,7 @@ def count_left_out(
         return []
     lines = _read_lines(source, plain, recipe)
     headers = lines.filter(_is_header(plain, recipe)).withColumns({"is_header": F.lit(True)})
-    others = _in_normal_form(source, lines.filter(~_is_header(plain, recipe)), delimiter)
+    others = _in_normal_form(source, lines.filter(~_is_header(plain, recipe)), dialect)
     blank = others.filter(~keep(F.col("value"))).withColumns({"is_header": F.lit(False)})
     counted = (
         headers.unionByName(blank)
@@ -100,10 +101,10 @@ def count_left_out(
     return [LeftOut(row.drop_date, row.source_file, row.headers, row.blank) for row in counted.collect()]
 
 
-def _in_normal_form(source: Source, lines: DataFrame, delimiter: str) -> DataFrame:
-    if not source.is_normalized:
+def _in_normal_form(source: Source, lines: DataFrame, dialect: Dialect | None) -> DataFrame:
+    if not source.is_normalized or dialect is None:
         return lines
-    return lines.select(normalized(F.col("value"), delimiter).alias("value"), "drop_date", "source_file")
+    return lines.select(normalized_line(F.col("value"), dialect).alias("value"), "drop_date", "source_file")
 
 
 def is_plain(name: str, recipe: Recipe) -> bool:

@@ -66,6 +66,9 @@ def test_the_sensor_takes_the_patterns_of_the_config() -> None:
     assert why_not_ready(["Filiale_7.TXT"], None) is not None
     assert why_not_ready(["Filiale_7.TXT"], None, profiles=["filiale_*.txt"]) is None
     assert why_not_ready(["sales.csv", "README.md"], None, ignored=["readme*"]) is None
+    assert why_not_ready(["manifest.json"], '{"files": [{"name": "manifest.json"}]}', ignored=["*"]) != (
+        "file manifest.json of the manifest is not there"
+    )
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from pipeline.landing.config import LandingConfig
 from pipeline.landing.landing import Landing
 from pipeline.profiles import DeliveryProfile, contract_profile
 from schemas.errors import AuditError, NotReadyError
-from tests.support.landing import drop_folder
+from schemas.landing import RECEIVED_NAMES
+from tests.support.landing import drop_folder, write_bytes
 from tests.support.lines import DROP_DATE
 
 NAMES = ("store_id", "transaction_id", "line_type", "sold_at", "quantity", "gross_amount", "product_name")
@@ -71,6 +73,11 @@ CASES: dict[str, Case] = {
     "tab, and an empty field": csv_case(
         "S\tT\tSALE\t-\t1\t\tx", {"gross_amount": None, "product_name": "x"}, "\t"
     ),
+    "an invisible mark in other quotes": named("'C-1\u200b'", "C-1", quote="'"),
+    "a mark before a quote that is text": named("C\u200b'", "C\u200b'"),
+    "a question mark that normal form C makes a delimiter": csv_case(
+        "S;T;SALE;-;1;1;Re\u0301\u037e", {"product_name": "R\u00e9\u037e", "gross_amount": "1"}, ";"
+    ),
     "no quote: a quote is text": named('"a', '"a', quote="none"),
     "other quote": named("'a, it''s'", "a, it's", quote="'"),
     "other quote, open": named("'a", MALFORMED, quote="'"),
@@ -108,6 +115,7 @@ CASES: dict[str, Case] = {
     "no thousands": amount("1234,56", "1234.56", **COMMA),
     "a sign": amount("-1.234.567,8", "-1234567.8", **COMMA),
     "whole": amount("12", "12", **COMMA),
+    "a half, where a point parts thousands": amount("0.500", "0.500 (decimal: ,)", **COMMA),
     "mixed": amount("1,234.56", "1,234.56 (decimal: ,)", **COMMA),
     "a point where it is a comma": amount("12.34", "12.34 (decimal: ,)", **COMMA),
     "groups of two": amount("12.34,5", "12.34,5 (decimal: ,)", **COMMA),
@@ -166,6 +174,53 @@ CASES: dict[str, Case] = {
         {"header": ["type", *NAMES], "record_type": {"data": "D", "trailer": "T", "skip": ["H"]}},
         [{"store_id": "S"}, MALFORMED],
     ),
+    "record types behind a quoted delimiter": Case(
+        b'"Shirt;T";D;S;T\n"Shirt;XL";D;S;U\n"a ""b"";H";T;1;2\nSocks;D;S;V\n"Shirt;D;S;W\n',
+        {
+            "delimiter": ";",
+            "header": ["product_name", "type", "store_id", "transaction_id"],
+            "constants": {
+                **CONSTANTS,
+                "line_type": "SALE",
+                "sold_at": "-",
+                "quantity": "1",
+                "gross_amount": "1",
+            },
+            "record_type": {"position": 2, "data": "D", "trailer": "T", "skip": ["H", "XL"]},
+        },
+        [
+            {"product_name": "Shirt;T", "transaction_id": "T"},
+            {"product_name": "Shirt;XL", "transaction_id": "U"},
+            {"product_name": "Socks", "transaction_id": "V"},
+            MALFORMED,
+        ],
+    ),
+    "fixed width, an accent as a character of its own": Case(
+        "S T SALE Cafe\u0301 12,5\nS U SALE Caf\u00e9  12,5\nS V SALE \u200bCaf\u00e9 12,5\n".encode(),
+        {
+            "format": "fixed_width",
+            "decimal": ",",
+            "positions": {
+                "store_id": [1, 2],
+                "transaction_id": [3, 4],
+                "line_type": [5, 9],
+                "product_name": [10, 15],
+                "gross_amount": [16, 19],
+            },
+            "constants": {**CONSTANTS, "sold_at": "-", "quantity": "1"},
+        },
+        [
+            {"gross_amount": "12.5", "product_name": "Caf\u00e9"},
+            {"gross_amount": "12.5", "product_name": "Caf\u00e9"},
+            {"gross_amount": "12.5", "product_name": "Caf\u00e9"},
+        ],
+    ),
+    "JSON, an accent and a mark in escapes": Case(
+        b'{"store_id": "S", "transaction_id": "Rene\\u0301", "line_type": "SALE", "sold_at": "-",'
+        b' "quantity": 1, "gross_amount": 1, "product_name": "\\u200eRen\\u00e9\\u200b"}\n',
+        {"format": "jsonl"},
+        [{"transaction_id": "Ren\u00e9", "product_name": "Ren\u00e9", "gross_amount": "1"}],
+    ),
     "fixed width": Case(
         b"S T SALE  12,5x\nS U SALE  1\n",
         {
@@ -196,6 +251,7 @@ def read(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict[
         (drop_folder(root, DROP_DATE) / f"{number}.txt").write_bytes(case.content)
     config = LandingConfig(
         profiles=tuple(_profile(number, case) for number, case in enumerate(CASES.values())),
+        is_normalized=True,
         time_zone="Europe/Berlin",
         store_time_zones={"NY": "America/New_York"},
     )
@@ -241,6 +297,23 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"header": ["a"], "record_type": {"data": "D", "trailer": "T", "trailer_gross": 1}},
         "trailer_gross needs constants: {currency: CODE}",
     ),
+    "no offset": ({"timestamp": "dd.MM.yyyy HH:mm"}, "timestamp has no offset"),
+    "an offset twice": (
+        {"timestamp": "dd.MM.yyyy HH:mm:ssXXX", "local_time": True},
+        "local_time: true is for times without an offset",
+    ),
+    "overlap": (
+        {
+            "format": "fixed_width",
+            "positions": {name: [2 * n + 1, 2 * n + 2 + (n == 4)] for n, name in enumerate(RECEIVED_NAMES)},
+        },
+        "positions of customer_id and product_id overlap at character 11",
+    ),
+    "quote in a name": ({"columns": {"customer_id": "client's"}}, "contains a quote or a backslash"),
+    "one type twice": (
+        {"header": ["a"], "record_type": {"data": "D", "trailer": "D"}},
+        "type 'D' stands twice in data, trailer and skip",
+    ),
     "unknown": ({"delimeter": ";"}, "Extra inputs are not permitted"),
 }
 
@@ -252,6 +325,35 @@ def test_a_bad_value_is_refused_with_the_valid_form(name: str) -> None:
         DeliveryProfile(files="*", **keys)
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "EEE dd.MM.yyyy HH:mm:ss",
+        "dd.MM.uuuu HH:mm:ss",
+        "dd.MM.YYYY HH:mm:ss",
+        "dd.MM.yyyy HH:mm:sssss",
+        "dd.LL.yyyy HH:mm",
+        "dd.MM.yyyy HH:mm VV",
+        "dd.MM.yyyy 'at",
+        "dd.MM.yyyy hh:mm:ss",
+        "dd.MM.yyyy [HH:mm]",
+        "dd.MM. HH:mm",
+        "dd.MM.yyyy dd HH:mm",
+    ],
+)
+def test_a_pattern_that_spark_cannot_parse_by_is_refused(pattern: str) -> None:
+    with pytest.raises(ValidationError, match="must be a pattern of year"):
+        DeliveryProfile(files="*", timestamp=pattern, local_time=True)
+
+
+@pytest.mark.parametrize(
+    "encoding", ["base64", "rot13", "hex", "bz2", "unicode_escape", "punycode", "undefined"]
+)
+def test_a_codec_that_is_no_charset_is_refused(encoding: str) -> None:
+    with pytest.raises(ValidationError, match=r"must be a charset|is no charset"):
+        DeliveryProfile(files="*", encoding=encoding)
+
+
 def test_the_first_profile_that_matches_wins_and_letter_case_does_not_count() -> None:
     first, second = DeliveryProfile(files="a*.txt"), DeliveryProfile(files="*.TXT")
     config = LandingConfig(profiles=(first, second), ignore=("*.md",))
@@ -260,6 +362,7 @@ def test_the_first_profile_that_matches_wins_and_letter_case_does_not_count() ->
     assert config.profile_of("b.csv") is contract_profile("b.csv")
     assert config.profile_of("b.doc") is None
     assert config.is_ignored("README.MD")
+    assert not LandingConfig(ignore=("*.json",)).is_ignored("manifest.json")
 
 
 RECORDS = DeliveryProfile(
@@ -272,9 +375,13 @@ RECORDS = DeliveryProfile(
 )
 
 
-def _trailer_of(spark: SparkSession, root: Path, content: str) -> Any:
-    (drop_folder(root, DROP_DATE) / "a.dat").write_text(content)
-    landing = Landing(spark, str(root), LandingConfig(profiles=(RECORDS,)))
+def _trailer_of(
+    spark: SparkSession, root: Path, content: str | bytes, name: str = "a.dat", **keys: Any
+) -> Any:
+    packed = content.encode() if isinstance(content, str) else content
+    write_bytes(root, DROP_DATE, name, packed)
+    profile = RECORDS.model_copy(update=keys)
+    landing = Landing(spark, str(root), LandingConfig(profiles=(profile,)))
     (drop,) = landing.drops(None, None)
     manifest = landing.with_trailers(drop).manifest
     assert manifest is not None
@@ -292,6 +399,75 @@ def test_a_file_without_its_trailer_waits_and_a_bad_one_fails(spark: SparkSessio
         _trailer_of(spark, tmp_path, "D|S|1|SALE|-|1|1,00|x\n")
     with pytest.raises(AuditError, match="field 2 of its trailer is 'x', must be a number of lines"):
         _trailer_of(spark, tmp_path, "T|x|1,00\n")
+
+
+def test_a_trailer_is_no_blank_line(spark: SparkSession, interpreted: None, tmp_path: Path) -> None:
+    write_bytes(tmp_path, DROP_DATE, "a.dat", b"D|S|1|SALE|-|1|1,00|x\n| | |||||\nT|1|1,00\n")
+    landing = Landing(spark, str(tmp_path), LandingConfig(profiles=(RECORDS,)))
+    (drop,) = landing.drops(None, None)
+    assert [left_out.blank for left_out in landing.count_left_out({drop: landing.headers(drop)})] == [1]
+
+
+def test_a_trailer_is_read_as_its_lines_are(spark: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(AuditError, match=r"field 3 of its trailer is '9\.90', no amount"):
+        _trailer_of(spark, tmp_path, "T|1|9.90\n", thousands=".")
+    found = _trailer_of(spark, tmp_path, "T|1|1.990,50\n", thousands=".")
+    assert found["gross_amount"] == {"EUR": "1990.50"}
+    found = _trailer_of(spark, tmp_path, 'D|S|"a|T"\n"T"|"1"|2,00\n')
+    assert (found["rows"], found["gross_amount"]) == (1, {"EUR": "2.00"})
+
+
+@pytest.mark.parametrize("name", ["a.dat", "a.dat.gz"])
+def test_a_trailer_is_found_behind_a_cut_line_and_before_another_record(
+    spark: SparkSession, tmp_path: Path, name: str
+) -> None:
+    # The tail of 64 KB begins within the first line, at what looks like a trailer.
+    end = f"D|{'x' * 60_000}\nT|2|2,00\nE|end\n"
+    cut = f"T|7|{'y' * ((1 << 16) - len(end) - 5)}\n"
+    assert len(cut + end) == 1 << 16
+    found = _trailer_of(spark, tmp_path, f"D|Shirt {cut}{end}", name, files="a.*")
+    assert (found["rows"], found["gross_amount"]) == (2, {"EUR": "2.00"})
+
+
+@pytest.mark.parametrize("order", ["be", "le"])
+def test_a_trailer_of_a_long_file_is_read_by_the_byte_order_of_its_start(
+    spark: SparkSession, tmp_path: Path, order: str
+) -> None:
+    mark = "\ufeff".encode(f"utf-16-{order}")
+    text = "D|S|1|SALE|-|1|1,00|x\n" * 2000 + "T|2000|2000,00\n"
+    found = _trailer_of(spark, tmp_path, mark + text.encode(f"utf-16-{order}"), encoding="utf-16")
+    assert found["rows"] == 2000
+
+
+def test_a_json_key_that_first_stands_late_is_found_and_one_that_never_does_is_not(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    row = dict.fromkeys(RECEIVED_NAMES, "x" * 100)
+    del row["customer_id"]
+    many = f"{json.dumps(row)}\n" * 800
+    assert len(many) > 1 << 20
+    folder = drop_folder(tmp_path, DROP_DATE)
+    (folder / "late.json").write_text(many + json.dumps({**row, "customer_id": "C"}) + "\n")
+    landing = Landing(spark, str(tmp_path), LandingConfig())
+    (drop,) = landing.drops(None, None)
+    assert "customer_id" in landing.headers(drop)["late.json"]
+    (folder / "never.json").write_text(many + json.dumps({**row, "customerId": "customer_id"}) + "\n")
+    with pytest.raises(AuditError, match="'customer_id' is missing; its lines have"):
+        landing.headers(landing.refreshed(drop))
+
+
+def test_a_zip_of_a_kind_that_python_lacks_is_refused(tmp_path: Path) -> None:
+    from pipeline.landing.unpack import UNREADABLE, open_parts
+
+    path = tmp_path / "deflate64.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", b"x")
+    content = bytearray(path.read_bytes())
+    for at in (8, content.rindex(b"PK\x01\x02") + 10):
+        content[at : at + 2] = (9).to_bytes(2, "little")
+    path.write_bytes(content)
+    with path.open("rb") as raw, pytest.raises(UNREADABLE, match="compression"):
+        next(open_parts(raw, path.name))
 
 
 def test_a_zip_that_is_a_bomb_is_refused(tmp_path: Path) -> None:
