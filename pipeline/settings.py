@@ -13,8 +13,6 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from babel.numbers import get_currency_precision, is_currency
-from iso4217 import Currency
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -30,6 +28,7 @@ from pydantic import (
 from pipeline.extensions import Contract, Rules, own_rules
 from pipeline.gold_config import FOLDER, DeclaredGold, check_declared
 from pipeline.profiles import DeliveryProfile
+from schemas.currencies import currency_scale
 from schemas.errors import UsageError
 from schemas.landing import RECEIVED_NAMES, RULES_VERSION, contract_with, received_names
 from schemas.own_rules import OwnRule
@@ -436,7 +435,10 @@ class Settings(_Group):
 
     @property
     def rules_digest(self) -> str:
-        """sha256 in hex of the settings that decide how a received line is read, validated and dated."""
+        """sha256 in hex of the settings that decide how a received line is read, validated and dated.
+
+        Without ``text.normalize``: the lake may decide it, and only its pinned settings know the value.
+        """
         values = self.model_dump(mode="json", include={"business_day", "late", "currencies", "columns"})
         # Settings of later versions count only where they are used: digests of older lakes stay comparable.
         if self.deliveries:
@@ -508,20 +510,10 @@ def _code(currency: str | PastCurrency) -> str:
 
 
 def _scale(code: str) -> int:
-    try:
-        exponent = Currency(code).exponent
-    except ValueError:
-        exponent = _historic_scale(code)
-    if exponent is None or exponent > _MAX_SCALE:
+    scale = currency_scale(code)
+    if scale is None or scale > _MAX_SCALE:
         raise ValueError(f"{code!r} is not a currency with at most {_MAX_SCALE} decimals")
-    return int(exponent)
-
-
-def _historic_scale(code: str) -> int:
-    """Decimals of a code that ISO 4217 has withdrawn: sales of its years are still delivered and billed."""
-    if not re.fullmatch("[A-Z]{3}", code) or not is_currency(code):
-        raise ValueError(f"{code!r} must be an ISO 4217 currency code, of today or of the past, such as USD")
-    return int(get_currency_precision(code))
+    return scale
 
 
 def load_settings(

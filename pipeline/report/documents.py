@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import Path
 
-from iso4217 import Currency
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.console import Console
+from rich.text import Text
 
+from pipeline.report.logs import escape_controls
 from pipeline.report.tables import bare_grid
 from pipeline.settings import Seller
 from pipeline.steps.documents import Document, DocumentLine
+from schemas.currencies import format_amount
 from schemas.states import DocumentKind
 
 TITLES = {
@@ -23,22 +24,19 @@ TITLES = {
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def format_amount(amount: Decimal, currency: str) -> str:
-    """Formats an amount with the decimals of its currency, for example ``1,234.50``."""
-    return f"{amount:,.{Currency(currency).exponent}f}"
-
-
 def print_document(console: Console, document: Document, seller: Seller) -> None:
     """Prints a document with its lines and totals."""
     for line in (seller.name, *seller.address):
         if line:
-            console.print(line, markup=False)
-    console.print(f"{TITLES[document.kind]} {document.document_number}", style="bold", markup=False)
+            console.print(_text(line))
+    console.print(_text(f"{TITLES[document.kind]} {document.document_number}"), style="bold")
     if document.refers_to is not None:
-        console.print(f"to invoice {document.refers_to}", markup=False)
+        console.print(_text(f"to invoice {document.refers_to}"))
     console.print(
-        f"customer {document.customer_id}, sales of {document.business_date}, issued on {document.issued_on}",
-        markup=False,
+        _text(
+            f"customer {document.customer_id}, sales of {document.business_date}, issued on "
+            f"{document.issued_on}"
+        )
     )
     grid = bare_grid()
     for name in ("sold", "store", "receipt", "product"):
@@ -46,7 +44,7 @@ def print_document(console: Console, document: Document, seller: Seller) -> None
     for name in ("quantity", "gross", "discount", f"net {document.currency}"):
         grid.add_column(name, justify="right")
     for sold in document.document_lines:
-        grid.add_row(*_cells(sold, document.currency))
+        grid.add_row(*map(_text, _cells(sold, document.currency)))
     totals = (document.gross_amount, document.discount_amount, document.net_amount)
     grid.add_row("total", "", "", "", "", *[format_amount(total, document.currency) for total in totals])
     console.print(grid)
@@ -60,6 +58,11 @@ def render_document(document: Document, seller: Seller) -> str:
     environment.filters["amount"] = lambda amount: format_amount(amount, document.currency)
     template = environment.get_template("document.html.j2")
     return template.render(document=document, seller=seller, title=TITLES[document.kind])
+
+
+def _text(value: str) -> Text:
+    # A name is no markup and no emoji code, and it drives no terminal.
+    return Text(escape_controls(value))
 
 
 def _cells(sold: DocumentLine, currency: str) -> list[str]:

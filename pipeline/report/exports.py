@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from pyspark.sql import DataFrame
 
 from pipeline.lake.files import FileStore
@@ -9,6 +11,14 @@ from pipeline.report.ubl import to_ubl
 from pipeline.steps.context import Batch
 from pipeline.steps.documents import documents_issued, lines_of, read_documents
 from schemas.errors import UsageError
+
+# Without these, Spark escapes a quote by a backslash and trims texts; a reader of CSV knows neither.
+_RFC_4180 = {
+    "header": "true",
+    "escape": '"',
+    "ignoreLeadingWhiteSpace": "false",
+    "ignoreTrailingWhiteSpace": "false",
+}
 
 
 def export_csv(batch: Batch, folder: str) -> int:
@@ -33,7 +43,7 @@ def export_csv(batch: Batch, folder: str) -> int:
 
 
 def export_ubl(batch: Batch, folder: str) -> int:
-    """Writes each document as ``NUMBER.xml``; a slash in a number becomes an underscore.
+    """Writes each document as ``NUMBER.xml``; a slash in a number becomes ``%2F``.
 
     Args:
         batch: the run; its requested dates are dates of issue.
@@ -47,7 +57,7 @@ def export_ubl(batch: Batch, folder: str) -> int:
     """
     files, count = _open(batch, folder), 0
     for document in read_documents(batch, batch.requested):
-        name = document.document_number.replace("/", "_")
+        name = quote(document.document_number, safe="")  # no two numbers have one file name
         files.write(f"{name}.xml", to_ubl(document, batch.settings.billing.seller))
         count += 1
     return count
@@ -65,4 +75,4 @@ def _open(batch: Batch, folder: str) -> FileStore:
 
 def _write(rows: DataFrame, folder: str) -> None:
     # One file: a receiver of CSV reads one. A span of years is for readers of Delta.
-    rows.coalesce(1).write.mode("overwrite").option("header", True).csv(folder)
+    rows.coalesce(1).write.mode("overwrite").options(**_RFC_4180).csv(folder)

@@ -8,7 +8,6 @@ import logging
 from decimal import Decimal
 from typing import Any
 
-from iso4217 import Currency
 from rich.console import Console
 from rich.table import Table as Grid
 
@@ -16,6 +15,7 @@ from pipeline.report.logs import escape_controls, is_structured, write_event
 from pipeline.report.streams import error_stream, errors, output, output_stream
 from pipeline.report.tables import bare_grid, format_margin
 from schemas.billing import DOCUMENTS
+from schemas.currencies import format_amount
 from schemas.gold import GOLD_TABLES
 from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES
 
@@ -153,7 +153,9 @@ def _print_totals(console: Console, result: dict[str, Any]) -> None:
     grid = _grid("gross by currency", "received", "published", "duplicates", "conflicts", "left over")
     for currency, totals in result["totals"].items():
         names = ("received", "published", "duplicates", "conflicts")
-        grid.add_row(currency, *[_money(totals[name], currency) for name in (*names, "left_over")])
+        grid.add_row(
+            currency, *[format_amount(Decimal(totals[name]), currency) for name in (*names, "left_over")]
+        )
     console.print(grid)
 
 
@@ -164,7 +166,10 @@ def _print_documents(console: Console, result: dict[str, Any]) -> None:
     for row in result["documents"]:
         kind = row["kind"].replace("_", " ")
         grid.add_row(
-            kind, f"{row['documents']:,}", _money(row["net_amount"], row["currency"]), row["currency"]
+            kind,
+            f"{row['documents']:,}",
+            format_amount(Decimal(row["net_amount"]), row["currency"]),
+            row["currency"],
         )
     console.print(grid)
     last = ", ".join(f"{series}{number}" for series, number in result["last_numbers"].items())
@@ -197,10 +202,6 @@ def _print_removed(console: Console, result: dict[str, Any]) -> None:
         freed, merged = result["freed_bytes"][table] / 1e6, result["merged"][table]
         grid.add_row(table, f"{count:,}", f"{freed:,.1f}", f"{merged:,}")
     console.print(grid)
-
-
-def _money(amount: str, currency: str) -> str:
-    return f"{Decimal(amount):,.{Currency(currency).exponent}f}"
 
 
 def _grid(*headers: str) -> Grid:

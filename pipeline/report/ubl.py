@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from xml.etree import ElementTree as ET
 
-from iso4217 import Currency
-
 from pipeline.settings import Seller
 from pipeline.steps.documents import Document, DocumentLine
+from schemas.currencies import format_amount
 from schemas.states import DocumentKind
 
 _UBL = "urn:oasis:names:specification:ubl:schema:xsd:"
@@ -21,6 +21,8 @@ _TYPE_CODES = {
     DocumentKind.CORRECTION: "384",
     DocumentKind.CREDIT_NOTE: "381",
 }
+# What XML 1.0 does not allow, not even escaped. A delivered text may hold it.
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # UN/ECE Recommendation 20: one piece. The lines carry no unit.
 _PIECE = "C62"
 
@@ -29,7 +31,7 @@ def to_ubl(document: Document, seller: Seller) -> bytes:
     """Returns a document as UBL 2.1 XML in UTF-8. It states no tax: the sales carry none.
 
     The amounts of a credit note are what is credited, so their sign is the other way round. The lines are
-    net: the discount of a line is an allowance in it.
+    net: the discount of a line is an allowance in it. A character that XML forbids becomes U+FFFD.
     """
     is_credit = document.kind is DocumentKind.CREDIT_NOTE
     root_name = "CreditNote" if is_credit else "Invoice"
@@ -110,11 +112,10 @@ def _aggregate(parent: ET.Element, name: str) -> ET.Element:
 
 def _basic(parent: ET.Element, name: str, text: str) -> ET.Element:
     element = ET.SubElement(parent, f"{{{_CBC}}}{name}")
-    element.text = text
+    element.text = _FORBIDDEN.sub("\ufffd", text)
     return element
 
 
 def _amount(parent: ET.Element, name: str, amount: Decimal, currency: str) -> None:
-    exponent = Currency(currency).exponent
     shown = amount + Decimal(0)  # -0 becomes 0
-    _basic(parent, name, f"{shown:.{exponent}f}").set("currencyID", currency)
+    _basic(parent, name, format_amount(shown, currency, is_grouped=False)).set("currencyID", currency)

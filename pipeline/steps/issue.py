@@ -251,9 +251,15 @@ def unissued_lines(batch: Batch) -> Commit | None:
         return None
     issued = _last_issue(batch)
     if issued is None:
-        # Without any commit, the log of billing/documents may have been shortened: then the ledger knows.
-        return None if batch.ledger.recorded_versions(DOCUMENTS) else last
+        # The log of billing/documents may have been shortened: then its rows tell.
+        return None if _has_documents(batch, last) else last
     return last if issued.metadata["sequence"] < last.metadata["sequence"] else None
+
+
+def _has_documents(batch: Batch, lines: Commit) -> bool:
+    """Whether the run that committed lines committed documents of the same dates, too."""
+    documents = batch.lake.read_dates(DOCUMENTS, map(dt.date.fromisoformat, lines.metadata["dates"]))
+    return not documents.filter(F.col("run_id") == lines.metadata["run_id"]).isEmpty()
 
 
 def _last_issue(batch: Batch) -> Commit | None:

@@ -24,10 +24,10 @@ from pipeline import clock
 from pipeline.lake.tables import Lake
 from schemas.billing import DOCUMENT_LINES, DOCUMENTS, SUM_NAMES
 from schemas.gold import INVOICES
-from schemas.tables import LEDGER_BUILDS, LEDGER_SERIES
+from schemas.tables import LEDGER_BUILDS, LEDGER_SERIES, Table
 from tests.jobs.shop import Shop, line
 from tests.model.trouble import Killed, at_commit, kill
-from tests.support.tables import table_versions
+from tests.support.tables import table_path, table_versions
 
 MON, TUE, WED = "2026-03-02", "2026-03-03", "2026-03-04"
 MOMENTS = ("before", "after")
@@ -310,6 +310,35 @@ def test_22_drivers_killed_around_the_issue_commits_in_a_row(shop: Shop) -> None
     shop.done()
     assert papers(shop) == EXPECTED
     check_laws(shop)
+
+
+def test_a_crash_behind_a_shortened_log_of_documents_leaves_no_line_twice(shop: Shop) -> None:
+    shop.land(MON, sold("A", MON))
+    shop.done()
+    # The last commit is no issue, and a checkpoint stands for all before it: as a migration and 30 days do.
+    path = table_path(shop.lake, DOCUMENTS)
+    shop.spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('x' = 'y')")
+    shorten_log(shop, DOCUMENTS)
+    shop.done(job=VERIFY_SALES)
+    shop.land(TUE, sold("B", TUE))
+    with at_commit(DOCUMENT_LINES.name, after=kill), pytest.raises(Killed):
+        shop.run()
+    shop.done()
+    assert papers(shop) == [("2026-1", MON, "C-1", None, 10), ("2026-2", TUE, "C-1", None, 10)]
+    check_laws(shop)
+    shop.done(job=VERIFY_SALES)
+
+
+def shorten_log(shop: Shop, table: Table) -> None:
+    log = shop.spark._jvm.org.apache.spark.sql.delta.DeltaLog  # type: ignore[union-attr]
+    opened = log.forTable(shop.spark._jsparkSession, str(table_path(shop.lake, table)))
+    none = shop.spark._jvm.scala.Option.empty()  # type: ignore[union-attr]
+    snapshot = opened.update(False, none, none)
+    opened.checkpoint(snapshot, none)
+    for commit in (table_path(shop.lake, table) / "_delta_log").glob("*.json"):
+        if int(commit.name[:20]) < snapshot.version():
+            commit.unlink()
+    log.clearCache()
 
 
 def test_a_run_that_fails_between_the_two_commits_takes_its_lines_back(

@@ -37,6 +37,17 @@ def test_late_days_change_a_date_only_with_reingest(shop: Shop) -> None:
     assert shop.revisions() == {"2026-02-28": 2, DATE: 2}
 
 
+def test_another_normal_form_changes_a_text_only_with_reingest(shop: Shop) -> None:
+    shop.land(DATE, line("A", f"{DATE}T15:00:00Z", customer_id="Zoe\u0301"))
+    shop.done("--set", "text.normalize=none")
+    assert shop.sales("customer_id") == ["Zoe\u0301"]
+    composed = ["--set", "text.normalize=nfc"]
+    refused = shop.run(*composed)
+    assert (refused.code, 'text.normalize is "none" in the lake, "nfc"' in refused.error) == (2, True)
+    shop.done(*composed, "--reingest")
+    assert shop.sales("customer_id") == ["Zo\u00e9"]
+
+
 def test_reingest_under_new_rules_publishes_what_they_change(shop: Shop) -> None:
     """The files and so their fingerprints are the same: their content alone makes the date stale."""
     yen = line("Y", f"{DATE}T15:00:00Z", currency="JPY", gross_amount="10", discount_amount="1")

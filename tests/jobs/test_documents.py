@@ -116,6 +116,31 @@ def read_csv(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+NAMES_OF_PRODUCTS = ['TV 41" black', 'say "hi", mug', "back\\", 'a,"b\\', "two  blanks", "Cable [/usb]"]
+
+
+def test_exports_keep_texts_as_they_are_and_numbers_apart_in_a_currency_of_the_past(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "now", lambda: dt.datetime(2026, 3, 3, 12, tzinfo=dt.UTC))
+    series = "{invoice: R/, credit_note: R_, debit_note: D-, correction: K-}"
+    shop.arguments = ["--set", "currencies=[HRK]", "--set", f"billing.series={series}"]
+    lines = [sold(f"T{n}", product_name=name, currency="HRK") for n, name in enumerate(NAMES_OF_PRODUCTS)]
+    shop.land(MON, *lines)
+    assert "60.00  HRK" in shop.done().stdout
+    shop.land(MON, *lines[:-1])
+    shop.done()
+    assert "60.00" in shop.done("R/1", job=SHOW_DOCUMENT).stdout
+    out = tmp_path / "csv"
+    shop.done("--format", "csv", "--out", str(out), job=EXPORT_DOCUMENTS)
+    billed = [row for row in read_csv(out / "document_lines") if row["document_number"] == "R/1"]
+    assert [row["product_name"] for row in billed] == NAMES_OF_PRODUCTS
+    out = tmp_path / "ubl"
+    shop.done("--format", "ubl", "--out", str(out), job=EXPORT_DOCUMENTS)
+    numbers = {path.name: text_of(ET.parse(path).getroot(), "cbc:ID") for path in out.glob("*.xml")}
+    assert numbers == {"R%2F1.xml": "R/1", "R_1.xml": "R_1"}
+
+
 @pytest.fixture(scope="module")
 def ubl_schemas() -> dict[str, xmlschema.XMLSchema]:
     """The schemas of OASIS, as a package carries them; none of its code is run."""

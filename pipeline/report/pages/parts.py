@@ -5,9 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 
-from iso4217 import Currency
 from markupsafe import Markup
 
 # A longer table is folded away; a reader opens it.
@@ -81,12 +79,6 @@ def count(number: int) -> str:
 def plural(number: int, thing: str) -> str:
     """A number and what it counts."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
-
-
-def money(amount: Decimal, currency: str) -> str:
-    """An amount with the decimals of its currency."""
-    exponent = Currency(currency).exponent
-    return f"{amount:,.{exponent}f}" if exponent is not None else f"{amount:,}"
 
 
 def share(part: float, whole: float) -> str:

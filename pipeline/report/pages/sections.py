@@ -18,13 +18,13 @@ from pipeline.report.pages.parts import (
     Table,
     count,
     moment,
-    money,
     plural,
     seconds_text,
     share,
 )
 from pipeline.report.pages.sankey import draw_flow
 from pipeline.report.tables import format_margin
+from schemas.currencies import format_amount
 from schemas.states import OTHER_CHUNK, DateStatus
 from schemas.tables import RECONCILED_SHARES
 
@@ -222,7 +222,7 @@ def _chunks(facts: RunFacts, draw: Draw) -> Section | None:
                     count(received[chunk]),
                     share(received[chunk], total),
                     *(
-                        money(money_of[chunk, c].published.gross, c) if (chunk, c) in money_of else ""
+                        format_amount(money_of[chunk, c].published.gross, c) if (chunk, c) in money_of else ""
                         for c in currencies
                     ),
                 )
@@ -237,7 +237,7 @@ def _money_picture(currency: str, gross: Mapping[str, Decimal]) -> Picture:
     from pipeline.report.pages import charts
 
     title = f"Published gross by chunk, {currency}"
-    labels = {chunk: money(amount, currency) for chunk, amount in gross.items()}
+    labels = {chunk: format_amount(amount, currency) for chunk, amount in gross.items()}
     values = {chunk: float(amount) for chunk, amount in gross.items()}
     return Picture(
         charts.draw_bars(f"gross-{currency.lower()}", title, values, labels, by_chunk=True), f"{title}."
@@ -375,10 +375,10 @@ def _reconciliation(facts: RunFacts) -> Section | None:
                 (
                     currency,
                     *(
-                        money(getattr(by_currency[currency], name).gross, currency)
+                        format_amount(getattr(by_currency[currency], name).gross, currency)
                         for name in RECONCILED_SHARES
                     ),
-                    money(by_currency[currency].left_over, currency),
+                    format_amount(by_currency[currency].left_over, currency),
                 )
                 for currency in sorted(by_currency)
             ],

@@ -12,10 +12,11 @@ from markupsafe import Markup
 from pipeline.planning.timetable import format_duration
 from pipeline.report.pages.files import page_name
 from pipeline.report.pages.months import STATES, WEEKDAYS, months_of
-from pipeline.report.pages.parts import Picture, Section, Table, count, moment, money, seconds_text, share
+from pipeline.report.pages.parts import Picture, Section, Table, count, moment, seconds_text, share
 from pipeline.report.pages.render import render, try_to_draw
 from pipeline.report.pages.site_facts import DateLine, RunLine, SiteFacts
 from pipeline.report.tables import format_margin
+from schemas.currencies import format_amount
 from schemas.states import RunStatus
 
 _MOST_CURRENCIES = 3
@@ -184,8 +185,8 @@ def _sales_table(
         [
             (
                 month,
-                *(money(parts.get(name, Decimal(0)), currency) for name in names),
-                money(sum(parts.values(), Decimal(0)), currency),
+                *(format_amount(parts.get(name, Decimal(0)), currency) for name in names),
+                format_amount(sum(parts.values(), Decimal(0)), currency),
             )
             for month, parts in sorted(months.items())
         ],
@@ -340,7 +341,7 @@ def _date_row(line: DateLine, facts: SiteFacts, currencies: Sequence[str]) -> tu
         count(line.revision) if line.revision else "",
         count(line.lines) if line.lines else "",
         *(
-            "" if parts is None else money(sum(parts.values(), Decimal(0)), currency)
+            "" if parts is None else format_amount(sum(parts.values(), Decimal(0)), currency)
             for parts, currency in zip(nets, currencies, strict=True)
         ),
         Markup(", ").join(_link(run) for run in line.runs),
