@@ -300,6 +300,12 @@ class Lake:
         schema = _merge(self._schema(table), table.schema)
         self._guarded(lambda: self._log(table).update_definition(schema.json(), table.properties), table)
 
+    def set_properties(self, table: Table, properties: Mapping[str, str]) -> None:
+        """Adds properties to an existing table in one commit; makes none if there are no properties."""
+        if properties:
+            schema = self._schema(table).json()
+            self._guarded(lambda: self._log(table).update_definition(schema, properties), table)
+
     def property_of(self, table: Table, name: str) -> str | None:
         """Returns a property of a table; None if the table does not exist or lacks the property."""
         return self._properties_of(table).get(name) if self.exists(table) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 
@@ -15,19 +15,41 @@ class BillingTerms:
         first: first business date that gets documents; None for all.
         today: local date of the issue.
         hold_days: days after a business date during which it gets none; 0 for no wait.
+        billed_elsewhere: dates that get none, since another system has billed them.
     """
 
     first: dt.date | None
     today: dt.date
     hold_days: int
+    billed_elsewhere: Set[dt.date] = frozenset()
 
     def is_billed(self, date: dt.date) -> bool:
         """Whether a business date gets documents at all."""
-        return self.first is None or date >= self.first
+        return date not in self.billed_elsewhere and (self.first is None or date >= self.first)
 
     def is_held(self, date: dt.date) -> bool:
         """Whether a business date still waits; without a hold, no clock is asked."""
         return self.hold_days > 0 and date + dt.timedelta(days=self.hold_days) > self.today
+
+
+def format_spans(dates: Iterable[dt.date]) -> str:
+    """Formats dates as spans, for example ``2026-03-02/2026-03-05,2026-03-07/2026-03-07``."""
+    spans: list[tuple[dt.date, dt.date]] = []
+    for date in sorted(dates):
+        if spans and date - spans[-1][1] == dt.timedelta(days=1):
+            spans[-1] = spans[-1][0], date
+        else:
+            spans.append((date, date))
+    return ",".join(f"{first}/{last}" for first, last in spans)
+
+
+def parse_spans(text: str) -> frozenset[dt.date]:
+    """Returns the dates of spans that :func:`format_spans` wrote."""
+    dates: set[dt.date] = set()
+    for span in filter(None, text.split(",")):
+        first, last = map(dt.date.fromisoformat, span.split("/"))
+        dates |= {first + dt.timedelta(days=n) for n in range((last - first).days + 1)}
+    return frozenset(dates)
 
 
 def dates_to_issue(

@@ -20,7 +20,13 @@ from pyspark.sql import functions as F
 
 from pipeline import clock
 from pipeline.lake.tables import Commit
-from pipeline.planning.billing import BillingTerms, dates_to_issue, lost_numbers
+from pipeline.planning.billing import (
+    BillingTerms,
+    dates_to_issue,
+    format_spans,
+    lost_numbers,
+    parse_spans,
+)
 from pipeline.planning.staleness import date_inputs, no_inputs
 from pipeline.planning.windows import sized_windows
 from pipeline.steps.context import Batch
@@ -43,7 +49,9 @@ from transforms.gold import with_sales_revision
 _LOG = logging.getLogger(__name__)
 
 JOB = Stage.DOCUMENTS.value
-# Property of billing/documents: the first business date that gets documents.
+# Property of billing/documents: spans of the business dates that were published before billing began.
+BILLED_ELSEWHERE = "cymbal.billedElsewhere"
+# The same in lakes that began earlier: the day after the last of these dates.
 ISSUE_FROM = "cymbal.issueFrom"
 
 Revisions = Mapping[dt.date, int]
@@ -55,15 +63,20 @@ def begin_billing(batch: Batch) -> None:
 
     An older lake may hold years of sales that another system has billed; ``billing.issue_from`` overrides it.
     """
-    if batch.dry_run or batch.lake.exists(DOCUMENTS):
+    if batch.dry_run or batch.lake.property_of(DOCUMENTS, BILLED_ELSEWHERE) is not None:
         return
-    first = _day_after_published(batch)
-    batch.lake.ensure(DOCUMENT_LINES)
-    batch.lake.ensure(DOCUMENTS, {} if first is None else {ISSUE_FROM: first.isoformat()})
-    if first is not None and batch.settings.billing.issue_from is None:
+    before = _billed_elsewhere(batch)
+    spans = {BILLED_ELSEWHERE: format_spans(before)} if before else {}
+    if batch.lake.exists(DOCUMENTS):
+        batch.lake.set_properties(DOCUMENTS, spans)
+    else:
+        batch.lake.ensure(DOCUMENT_LINES)
+        batch.lake.ensure(DOCUMENTS, spans)
+    if before and batch.settings.billing.issue_from is None:
         batch.outcome.warnings.append(
-            f"billing begins with {first}: the dates before it are published already and get no documents; "
-            "set billing.issue_from to issue documents from another date on"
+            f"billing begins: {len(before):,} dates, {min(before)} to {max(before)}, are published already "
+            "and get no documents; every other date gets them; set billing.issue_from to issue documents "
+            "from a date on"
         )
 
 
@@ -80,6 +93,7 @@ def issue(batch: Batch, requested: Container[dt.date], given: Numbers | None = N
     """
     revisions = {date: n for date, n in _due(batch).items() if date in requested}
     revisions = _with_statement(batch, revisions)
+    _name_old_dates(batch, revisions)
     numbers: Numbers = last_numbers(batch)
     batch.outcome.last_numbers = dict(numbers)
     check_numbers(batch, given or {}, "the result of an earlier run names")
@@ -269,8 +283,19 @@ def _last_issue(batch: Batch) -> Commit | None:
 def _due(batch: Batch) -> dict[dt.date, int]:
     """Revision of each published date whose documents may differ from it."""
     published = {date: state.revision for date, state in batch.ledger.dates().items() if state.revision > 0}
-    terms = BillingTerms(first_billed(batch), _today(batch), batch.settings.billing.hold_days)
-    return dates_to_issue(published, batch.ledger.built_revisions(DOCUMENTS), terms)
+    return dates_to_issue(published, batch.ledger.built_revisions(DOCUMENTS), _terms(batch))
+
+
+def _name_old_dates(batch: Batch, revisions: Revisions) -> None:
+    """Warns of first documents for dates that are older than some that another system has billed."""
+    newest = max(_terms(batch).billed_elsewhere, default=dt.date.min)
+    issued = batch.ledger.built_revisions(DOCUMENTS)
+    old = [date for date in revisions if date < newest and date not in issued]
+    if old:
+        batch.outcome.warnings.append(
+            f"{len(old):,} dates get documents though they are before {newest}, which was billed elsewhere: "
+            f"they were first published after billing began: {', '.join(map(str, old[:5]))}"
+        )
 
 
 def _with_statement(batch: Batch, revisions: Revisions) -> dict[dt.date, int]:
@@ -286,20 +311,26 @@ def _with_statement(batch: Batch, revisions: Revisions) -> dict[dt.date, int]:
     return {date: revision for date, revision in revisions.items() if date not in behind or batch.dry_run}
 
 
-def first_billed(batch: Batch) -> dt.date | None:
-    """The first business date that gets documents; None for all."""
-    if batch.settings.billing.issue_from is not None:
-        return batch.settings.billing.issue_from
-    begin = batch.lake.property_of(DOCUMENTS, ISSUE_FROM)
-    began = dt.date.fromisoformat(begin) if begin else None
+def _terms(batch: Batch) -> BillingTerms:
+    billing = batch.settings.billing
+    if billing.issue_from is not None:
+        return BillingTerms(billing.issue_from, _today(batch), billing.hold_days)
+    first = batch.settings.late.history_before
+    return BillingTerms(first, _today(batch), billing.hold_days, _billed_elsewhere(batch))
+
+
+def _billed_elsewhere(batch: Batch) -> frozenset[dt.date]:
+    """The dates that were published before billing began, or would have been if it began now."""
+    spans = batch.lake.property_of(DOCUMENTS, BILLED_ELSEWHERE)
+    if spans is not None:
+        return parse_spans(spans)
+    published = {date for date, state in batch.ledger.dates().items() if state.revision > 0}
     if not batch.lake.exists(DOCUMENTS):
-        began = _day_after_published(batch)
-    return max((date for date in (began, batch.settings.late.history_before) if date), default=None)
-
-
-def _day_after_published(batch: Batch) -> dt.date | None:
-    published = [date for date, state in batch.ledger.dates().items() if state.revision > 0]
-    return max(published) + dt.timedelta(days=1) if published else None
+        return frozenset(published)
+    first = batch.lake.property_of(DOCUMENTS, ISSUE_FROM)
+    if first is None:
+        return frozenset()
+    return frozenset(date for date in published if date < dt.date.fromisoformat(first))
 
 
 def _today(batch: Batch) -> dt.date:

@@ -12,6 +12,7 @@ from pipeline.lake.gold_sql import gold_rows_of
 from pipeline.planning.billing import lost_numbers
 from pipeline.steps.context import Batch
 from pipeline.steps.issue import last_numbers, unissued_lines
+from pipeline.steps.publish_commit import ROLL_BACK
 from schemas.billing import DOCUMENT_LINES, DOCUMENTS
 from schemas.gold import INVOICES, SALES_VIEW
 from schemas.tables import SALES
@@ -80,8 +81,11 @@ def _wrong_numbers(batch: Batch) -> Iterator[str]:
 
 
 def _changed_documents(batch: Batch) -> Iterator[str]:
-    for version in batch.lake.removals(DOCUMENTS):
-        yield f"billing/documents version {version} changed or deleted documents"
+    for table, content in ((DOCUMENTS, "documents"), (DOCUMENT_LINES, "lines of documents")):
+        for version in batch.lake.removals(table):
+            # Lines whose documents were never committed are taken back.
+            if batch.lake.commit(table, version).metadata.get("job") != ROLL_BACK:
+                yield f"{table.name} version {version} changed or deleted {content}"
 
 
 def _unpublished(batch: Batch, published: Mapping[dt.date, int]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from jobs.restore_sales import JOB as RESTORE_SALES
 from jobs.verify_sales import JOB as VERIFY_SALES
 from pipeline import clock
 from pipeline.lake.tables import Lake
+from pipeline.steps.issue import BILLED_ELSEWHERE, ISSUE_FROM
 from schemas.billing import DOCUMENT_LINES, DOCUMENTS, SUM_NAMES
 from schemas.gold import INVOICES
 from schemas.tables import LEDGER_BUILDS, LEDGER_SERIES, Table
@@ -166,6 +167,21 @@ def test_a_correction_states_what_changed_besides_the_net_amount(shop: Shop) -> 
     check_laws(shop)
 
 
+def test_customers_that_swap_lines_of_equal_sums_get_them_with_their_next_note(shop: Shop) -> None:
+    shop.land(MON, sold("A", MON, "C-1"), sold("B", MON, "C-2"))
+    shop.done()
+    shop.land(MON, sold("A", MON, "C-2"), sold("B", MON, "C-1"))
+    shop.done()
+    assert [row[0] for row in papers(shop)] == ["2026-1", "2026-2"]
+    shop.land(MON, sold("A", MON, "C-2"), sold("B", MON, "C-1", gross="11.00"))
+    shop.done()
+    assert papers(shop)[2:] == [("2026-D1", MON, "C-1", "2026-1", 1)]
+    lines = shop.rows(DOCUMENT_LINES, document_number="2026-D1")
+    assert sorted((row["transaction_id"], row["sign"]) for row in lines) == [("A", -1), ("B", 1)]
+    check_laws(shop)
+    shop.done(job=VERIFY_SALES)
+
+
 def test_a_date_on_hold_waits_and_its_late_lines_are_on_its_first_invoice(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,7 +225,7 @@ def test_a_lake_that_was_published_before_bills_only_what_comes_after(shop: Shop
     planned = shop.done("--dry-run", job=ISSUE_INVOICES)
     assert planned.result["planned"] == []
     ran = shop.done()
-    assert [text for text in ran.result["warnings"] if "billing begins with 2026-03-03" in text]
+    assert [text for text in ran.result["warnings"] if "1 dates, 2026-03-02 to 2026-03-02" in text]
     assert [row[:2] for row in papers(shop)] == [("2026-1", TUE)]
     shop.done()
     assert len(shop.rows(DOCUMENTS)) == 1
@@ -219,6 +235,42 @@ def test_a_lake_that_was_published_before_bills_only_what_comes_after(shop: Shop
     shop.land(MON, sold("A", MON, gross="11.00"))
     shop.done()
     assert [row[0] for row in papers(shop)] == ["2026-1", "2026-2", "2026-D1"]
+
+
+def test_a_date_that_is_first_published_after_billing_began_is_billed_and_named(shop: Shop) -> None:
+    shop.land(TUE, sold("B", TUE))
+    shop.done("--set", "billing.issue=false")
+    shop.done()
+    shop.land(MON, sold("A", MON))
+    planned = shop.done("--dry-run", job=ISSUE_INVOICES)
+    assert planned.result["planned"] == []
+    ran = shop.done()
+    assert papers(shop) == [("2026-1", MON, "C-1", None, 10)]
+    named = [text for text in ran.result["warnings"] if "get documents though they are before" in text]
+    assert len(named) == 1
+    assert named[0].endswith(f"after billing began: {MON}")
+    assert shop.done().result["warnings"] == []
+    shop.done(job=VERIFY_SALES)
+
+
+def test_a_lake_that_knows_only_the_first_date_with_documents_keeps_to_it(shop: Shop) -> None:
+    shop.land(TUE, sold("B", TUE))
+    shop.done("--set", "billing.issue=false")
+    path = table_path(shop.lake, DOCUMENTS)
+    shop.done()
+    # As an earlier version began it: the day after the last published date.
+    table = f"delta.`{path}`"
+    shop.spark.sql(f"ALTER TABLE {table} UNSET TBLPROPERTIES ('{BILLED_ELSEWHERE}')")
+    shop.spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('{ISSUE_FROM}' = '{WED}')")
+    shop.done("--dry-run", job=ISSUE_INVOICES)
+    assert shop.run().result["status"] == "unchanged"
+    shop.land(MON, sold("A", MON))
+    shop.land(WED, sold("C", WED))
+    shop.done()
+    assert [row[:2] for row in papers(shop)] == [("2026-1", MON), ("2026-2", WED)]
+    before = table_versions(shop.lake, [DOCUMENTS])
+    shop.done()
+    assert before == table_versions(shop.lake, [DOCUMENTS])
 
 
 def test_history_is_not_billed(shop: Shop) -> None:
@@ -466,6 +518,9 @@ def test_verify_finds_every_document_that_was_tampered_with(shop: Shop) -> None:
         ),
         f"DELETE FROM {lines} WHERE document_number = '2026-1'": ("document 2026-1 and its lines",),
         f"UPDATE {lines} SET sign = -1 WHERE document_number = '2026-1'": ("document 2026-1 and its lines",),
+        f"UPDATE {lines} SET product_name = 'Other' WHERE document_number = '2026-1'": (
+            "billing/document_lines version 2 changed or deleted lines of documents",
+        ),
     }.items():
         shop.spark.sql(statement)
         ran = shop.run(job=VERIFY_SALES)
