@@ -47,7 +47,7 @@ _SECRET_VALUE = re.compile(
     r"://[^/@\s]*:[^/@\s]*@|(password|passwd|pwd|sig|secret|token)=[^\s&;]", re.IGNORECASE
 )
 _JAVA_OPTIONS = re.compile(r"spark[.](driver|executor|yarn[.]am)[.](extra|default)JavaOptions")
-_PROPERTY = re.compile(r"-D([^\s=]+)")
+_PROPERTY = re.compile(r"(?<![^\s\"'])-D([^\s=]+)")
 
 
 def refuse_secrets(arguments: Sequence[str]) -> None:

@@ -145,6 +145,7 @@ def test_a_secret_on_the_command_line_is_refused_by_name_and_not_told(name: str,
     "setting",
     [
         "spark.kubernetes.driver.secrets.keys=/etc/keys",
+        "spark.executor.defaultJavaOptions=-Duser.language=en -XX:-DontCompileHugeMethods -Xlog:disable",
         "spark.kubernetes.driver.secretKeyRef.AWS_SECRET_ACCESS_KEY=keys:secret",
         "spark.kubernetes.authenticate.oauthTokenFile=/run/token",
         "spark.sql.shuffle.partitions=8",
