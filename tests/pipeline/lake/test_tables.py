@@ -146,7 +146,8 @@ def test_with_a_lineage_listener_a_writer_that_comes_between_is_told(
     monkeypatch.setattr(delta_log.DeltaLog, "_transaction", come_between)
     with pytest.raises(TryAgainError, match="another run wrote to it at the same time"):
         lake.replace(DAILY_SALES, rows(spark, (MON, 2)), [MON], {"run_id": "s"})
-    assert (MON, 2) not in lines(lake.read(DAILY_SALES))
+    if other == "takes over":  # else the rows are there, and the next run finds their commit
+        assert (MON, 2) not in lines(lake.read(DAILY_SALES))
 
 
 def test_with_a_lineage_listener_rows_are_added_or_it_is_told(
