@@ -234,9 +234,11 @@ class DeltaLog:
     ) -> int:
         """Adds rows in one commit; arguments, result and errors as for :meth:`replace`."""
         if has_lineage_listener(self._spark):
+            check()
+            before = int(self._transaction(application, number).readVersion())
             options = _command_options(metadata, application, number)
             rows.write.format("delta").mode("append").options(**options).save(self._path)
-            return int(self.snapshot().version())
+            return self._version_of_command(before, metadata, application, number)
         transaction = self._transaction(application, number)
         added = self._to_list(transaction.writeFiles(rows._jdf))
         check()
@@ -272,6 +274,14 @@ class DeltaLog:
             if "DELTA_REPLACE_WHERE_MISMATCH" not in str(error):
                 raise
             raise ValueError(f"{self._table.name}: {cause_of(error)}") from None
+        return self._version_of_command(before, metadata, application, number)
+
+    def _version_of_command(self, before: int, metadata: str, application: str, number: int) -> int:
+        """Returns the version that a command of Spark made on top of another one.
+
+        Raises:
+            TryAgainError: another run committed first.
+        """
         if int(self.snapshot().version()) == before:  # Delta commits nothing if no row changes
             return self.note(metadata, application, number)
         # Delta silently skips a write whose transaction number another run has raised meanwhile.

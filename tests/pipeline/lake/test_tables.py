@@ -146,6 +146,33 @@ def test_with_a_lineage_listener_a_writer_that_comes_between_is_told(
     monkeypatch.setattr(delta_log.DeltaLog, "_transaction", come_between)
     with pytest.raises(TryAgainError, match="another run wrote to it at the same time"):
         lake.replace(DAILY_SALES, rows(spark, (MON, 2)), [MON], {"run_id": "s"})
+    if other == "takes over":  # else the rows are there, and the next run finds their commit
+        assert (MON, 2) not in lines(lake.read(DAILY_SALES))
+
+
+def test_with_a_lineage_listener_rows_are_added_or_it_is_told(
+    spark: SparkSession, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delta_log, "has_lineage_listener", lambda _: True)
+    assert lake.add(DAILY_SALES, rows(spark, (MON, 1)), TOLD) == 1
+    assert lake.add(DAILY_SALES, rows(spark, (MON, 2)), {"run_id": "s"}) == 2
+    assert lines(lake.read(DAILY_SALES)) == [(MON, 1), (MON, 2)]
+    assert lake.commit(DAILY_SALES, 2).metadata == {"run_id": "s"}
+    real = delta_log._command_options
+
+    def come_between(*arguments: Any) -> dict[str, str]:
+        opened(spark, tmp_path).fence("another")  # Delta skips the write silently
+        return real(*arguments)
+
+    monkeypatch.setattr(delta_log, "_command_options", come_between)
+    with pytest.raises(TryAgainError, match="another run wrote to it at the same time"):
+        lake.add(DAILY_SALES, rows(spark, (MON, 3)), {"run_id": "s"})
+    # One that took over before the write is told, too.
+    lake.pin_transactions()
+    opened(spark, tmp_path).fence("another")
+    with pytest.raises(TryAgainError, match="another run committed first"):
+        lake.add(DAILY_SALES, rows(spark, (MON, 3)), {"run_id": "s"})
+    assert lines(lake.read(DAILY_SALES)) == [(MON, 1), (MON, 2)]
 
 
 def test_a_run_that_was_outrun_commits_nothing(spark: SparkSession, lake: Lake, tmp_path: Path) -> None:
