@@ -13,24 +13,19 @@ from typing import Annotated, Any
 
 import yaml
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
     model_validator,
 )
 
+from pipeline.config_group import ConfigGroup
 from schemas.errors import UsageError
 from schemas.landing import SALE, received_names
 
 # Key of the context of a validation: the names of the gold tables.
 _TABLES = "tables"
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _as_text(value: Any) -> Any:
@@ -43,7 +38,7 @@ def _as_text(value: Any) -> Any:
 Text = Annotated[str | None, BeforeValidator(_as_text)]
 
 
-class Outcome(_Part):
+class Outcome(ConfigGroup):
     """What becomes of a line: all its reject reasons, or, of an accepted line, all its warnings."""
 
     rejected: tuple[str, ...] = ()
@@ -54,7 +49,7 @@ def _outcome(value: Any) -> Any:
     return {} if value == "accepted" else value
 
 
-class Expected(_Part):
+class Expected(ConfigGroup):
     """What a case expects.
 
     Attributes:
@@ -66,7 +61,7 @@ class Expected(_Part):
     gold: dict[str, tuple[dict[str, Any], ...]] = Field(default_factory=dict)
 
 
-class Case(_Part):
+class Case(ConfigGroup):
     """One case.
 
     Attributes:
@@ -119,7 +114,7 @@ class Case(_Part):
         ]
 
 
-class _File(_Part):
+class _File(ConfigGroup):
     cases: Annotated[tuple[Case, ...], Field(min_length=1)]
 
 

@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, cast, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from pipeline.config_group import ConfigGroup
 from schemas.gold import GOLD_TABLES
 from schemas.landing import RECEIVED_NAMES, Kind, ReceivedColumn
 from schemas.own_rules import OwnRule
@@ -44,10 +45,6 @@ _FORMS = {
 }
 
 
-class _Extension(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 def _known_kind(kind: str) -> str:
     digits = _DECIMAL.fullmatch(kind)
     if digits:
@@ -60,7 +57,7 @@ def _known_kind(kind: str) -> str:
     return kind
 
 
-class OwnColumn(_Extension):
+class OwnColumn(ConfigGroup):
     """A received column of a team's own.
 
     Attributes:
@@ -95,7 +92,7 @@ def _own_names(columns: dict[str, OwnColumn]) -> dict[str, OwnColumn]:
     return columns
 
 
-class Contract(_Extension):
+class Contract(ConfigGroup):
     """What a team adds to the landing contract."""
 
     columns: Annotated[dict[str, OwnColumn], AfterValidator(_own_names)]
@@ -126,7 +123,7 @@ def _quoted_stores(stores: Any) -> Any:
 Condition = Annotated[str, Field(min_length=1, max_length=10_000)]
 
 
-class Rule(_Extension):
+class Rule(ConfigGroup):
     """A condition that rejects a line or warns of it.
 
     Attributes:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -21,6 +20,7 @@ from pydantic import (
     field_validator,
 )
 
+from pipeline.config_group import ConfigGroup
 from schemas.gold import GOLD_TABLES, SALES_VIEW, Period
 from schemas.states import Stage
 
@@ -74,10 +74,10 @@ Sql = Annotated[
 ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
-class DeclaredGold(BaseModel):
+class DeclaredGold(ConfigGroup):
     """A gold table of the config: the SQL file, one row's period, its keys and the sums that must agree."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     sql: Annotated[Sql, Field(description="SQL file, relative to the config file; it selects from `sales`")]
     period: Annotated[Period, Field(description="what one row covers: `day`, `week` or `month`")]

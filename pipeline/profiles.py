@@ -13,8 +13,9 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from pipeline.config_group import ConfigGroup
 from schemas.landing import received_columns, received_names
 
 FormatName = Literal["csv", "jsonl", "parquet", "fixed_width"]
@@ -46,12 +47,6 @@ _NO_CHARSETS = frozenset(
     {"unicode-escape", "unicode_escape", "raw-unicode-escape", "raw_unicode_escape", "punycode"}
 )
 _OFFSETS = frozenset("XxZ")
-
-
-class ProfileGroup(BaseModel):
-    """A frozen part of a profile. It refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _delimiter(value: Any) -> Any:
@@ -138,7 +133,7 @@ Position = Annotated[int, Field(ge=1, le=100_000)]
 Text = Annotated[str, Field(min_length=1)]
 
 
-class RecordType(ProfileGroup):
+class RecordType(ConfigGroup):
     """Files whose lines begin with, or hold, the type of the record: header, data, trailer.
 
     Attributes:
@@ -170,7 +165,7 @@ class RecordType(ProfileGroup):
         return self
 
 
-class DeliveryProfile(ProfileGroup):
+class DeliveryProfile(ConfigGroup):
     """How to read files whose names match a pattern. Its fields are the keys of a profile."""
 
     files: Text

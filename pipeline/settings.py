@@ -17,7 +17,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     WithJsonSchema,
@@ -25,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from pipeline.config_group import ConfigGroup
 from pipeline.extensions import Contract, Rules, own_rules
 from pipeline.gold_config import FOLDER, DeclaredGold, check_declared
 from pipeline.profiles import DeliveryProfile
@@ -83,11 +83,7 @@ TimeOfDay = Annotated[
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Storage(_Group):
+class Storage(ConfigGroup):
     """The landing and the lake, each a path or a URI of any Hadoop file system; and an optional catalog."""
 
     landing: Annotated[str, Field(min_length=1)]
@@ -102,20 +98,20 @@ class Storage(_Group):
         return catalog
 
 
-class LandingRules(_Group):
+class LandingRules(ConfigGroup):
     """What of a landing is a delivery."""
 
     ignore: tuple[Annotated[str, Field(min_length=1)], ...]
     max_days_ahead: Annotated[int, Field(ge=0, le=36500)]
 
 
-class TextForm(_Group):
+class TextForm(ConfigGroup):
     """How texts are compared; None keeps what the lake has, and is nfc for a new lake."""
 
     normalize: Literal["nfc", "none"] | None
 
 
-class BusinessDay(_Group):
+class BusinessDay(ConfigGroup):
     """When the business day of a store starts."""
 
     timezone: TimeZone
@@ -136,7 +132,7 @@ class BusinessDay(_Group):
         return zones
 
 
-class Late(_Group):
+class Late(ConfigGroup):
     """How late a line may arrive and still restate its sale date."""
 
     days: Annotated[int, Field(ge=0, le=3650)]
@@ -147,7 +143,7 @@ class Late(_Group):
         return self.history_before is not None and date < self.history_before
 
 
-class Chunks(_Group):
+class Chunks(ConfigGroup):
     """How to split a data set into chunks, and chunks into Spark partitions."""
 
     key: str
@@ -173,19 +169,19 @@ class Chunks(_Group):
         return parse_ranges(self.ranges)
 
 
-class Ingest(_Group):
+class Ingest(ConfigGroup):
     """How many bytes of drops one pass may read; a pass never splits a drop."""
 
     max_bytes_per_window: Annotated[int, Field(ge=1)]
 
 
-class Publish(_Group):
+class Publish(ConfigGroup):
     """How many lines one publication may hold; a publication never splits a business date."""
 
     max_lines_per_window: Annotated[int, Field(ge=1)]
 
 
-class Deadlines(_Group):
+class Deadlines(ConfigGroup):
     """Deadline of each stage for a business date: a local time on the next day; None for no deadline."""
 
     ingest_sales: TimeOfDay | None
@@ -200,13 +196,13 @@ class Deadlines(_Group):
         return {stage: time for stage, time in times.items() if time is not None}
 
 
-class Notify(_Group):
+class Notify(ConfigGroup):
     """What a run sends messages about; where to is a secret, and so a matter of the environment."""
 
     events: tuple[NoticeKind, ...]
 
 
-class Audit(_Group):
+class Audit(ConfigGroup):
     """Shares of lines above, or below, which a drop or a date is refused."""
 
     max_rejected_share: Share
@@ -214,7 +210,7 @@ class Audit(_Group):
     min_share_of_previous: Share
 
 
-class PastCurrency(_Group):
+class PastCurrency(ConfigGroup):
     """A currency that no sale after a date is in."""
 
     code: str
@@ -225,7 +221,7 @@ Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-class ExpectedStore(_Group):
+class ExpectedStore(ConfigGroup):
     """A store whose lines a drop must hold, on the days on which it is open."""
 
     store_id: Annotated[str, Field(min_length=1)]
@@ -239,7 +235,7 @@ class ExpectedStore(_Group):
         return is_there and _WEEKDAYS[drop_date.weekday()] in self.days
 
 
-class Stores(_Group):
+class Stores(ConfigGroup):
     """What becomes of a delivery that lacks an expected store, and whether receipt numbers may jump."""
 
     missing: Literal["block", "warn"]
@@ -259,7 +255,7 @@ def _series_form(template: str) -> str:
 SeriesTemplate = Annotated[str, AfterValidator(_series_form)]
 
 
-class Series(_Group):
+class Series(ConfigGroup):
     """The series of each kind of document: what stands before its running number."""
 
     invoice: SeriesTemplate
@@ -272,7 +268,7 @@ class Series(_Group):
         return {kind: getattr(self, kind.value).replace("{year}", f"{year:04d}") for kind in DocumentKind}
 
 
-class Seller(_Group):
+class Seller(ConfigGroup):
     """Who issues the documents, as printed on them; empty where it is not given."""
 
     name: str
@@ -281,7 +277,7 @@ class Seller(_Group):
     country: Annotated[str, Field(pattern="^([A-Z]{2})?$")]
 
 
-class Billing(_Group):
+class Billing(ConfigGroup):
     """Whether, when and under which numbers documents are issued."""
 
     issue: bool
@@ -291,13 +287,13 @@ class Billing(_Group):
     seller: Seller
 
 
-class Report(_Group):
+class Report(ConfigGroup):
     """What the HTML page of a run may show."""
 
     samples: bool
 
 
-class Settings(_Group):
+class Settings(ConfigGroup):
     """The whole config, checked."""
 
     storage: Storage

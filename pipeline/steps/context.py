@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from pipeline import clock
 from pipeline.lake.ledger import IngestAudit, Ledger
-from pipeline.lake.tables import Lake
+from pipeline.lake.tables import Commit, Lake
 from pipeline.lake.tasks import TaskWatch
 from pipeline.landing.config import LandingConfig
 from pipeline.landing.landing import Landing
@@ -27,6 +27,7 @@ from pipeline.steps.timetable import Timetable
 from schemas.drops import IngestedDrop
 from schemas.partitions import PartitionSpan
 from schemas.states import EXIT_CODE_PRECEDENCE, DateStatus, ExitCode
+from schemas.tables import Table
 from transforms.received import ValidationConfig
 
 
@@ -226,6 +227,11 @@ class Batch:
             for date, drop in self.ledger.drops().items()
             if drop.accepted is not None
         }
+
+    def unrecorded_commits(self, table: Table, job: str) -> list[Commit]:
+        """Returns the commits that a job made to a table and that the ledger lacks, oldest first."""
+        recorded = self.ledger.recorded_versions(table)
+        return [commit for commit in self.lake.history(table, recorded) if commit.metadata.get("job") == job]
 
     def ingest_audit(self) -> IngestAudit:
         """The settings and the audit limit under which this run ingests deliveries."""

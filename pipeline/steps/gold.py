@@ -70,13 +70,11 @@ def build_new_gold(batch: Batch) -> list[str]:
 def recover_builds(batch: Batch) -> None:
     """Records every commit to gold that the ledger lacks."""
     for table in batch.lake.tables.gold:
-        recorded = batch.ledger.recorded_versions(table)
-        for commit in batch.lake.history(table, recorded):
+        for commit in batch.unrecorded_commits(table, table.name):
+            _LOG.info(f"recording a build of {table.name} that was cut off")
             metadata = commit.metadata
-            if metadata.get("job") == table.name:
-                _LOG.info(f"recording a build of {table.name} that was cut off")
-                revisions = {dt.date.fromisoformat(text): n for text, n in metadata["dates"].items()}
-                batch.ledger.record_builds(str(metadata["run_id"]), table, revisions, commit.version)
+            revisions = {dt.date.fromisoformat(text): n for text, n in metadata["dates"].items()}
+            batch.ledger.record_builds(str(metadata["run_id"]), table, revisions, commit.version)
 
 
 def stale_revisions(

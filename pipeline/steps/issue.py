@@ -119,11 +119,9 @@ def issue(batch: Batch, requested: Container[dt.date], given: Numbers | None = N
 def recover_issues(batch: Batch) -> None:
     """Rolls back lines without documents, and records every issue that the ledger lacks."""
     _undo_lines(batch)
-    recorded = batch.ledger.recorded_versions(DOCUMENTS)
-    for commit in batch.lake.history(DOCUMENTS, recorded):
-        if commit.metadata.get("job") == JOB:
-            _LOG.info("recording documents whose issue was cut off")
-            _record(batch, commit)
+    for commit in batch.unrecorded_commits(DOCUMENTS, JOB):
+        _LOG.info("recording documents whose issue was cut off")
+        _record(batch, commit)
 
 
 def last_numbers(batch: Batch) -> dict[str, int]:

@@ -16,11 +16,10 @@ from transforms.ingest_counts import filter_accepted
 
 def settled_version(batch: Batch) -> int | None:
     """The latest version of bronze whose deliveries are all audited; None if there is no table."""
-    recorded = batch.ledger.recorded_versions(RECEIVED_SALES)
-    last = max(recorded, default=-1)
-    for commit in batch.lake.history(RECEIVED_SALES, recorded):
+    last = max(batch.ledger.recorded_versions(RECEIVED_SALES), default=-1)
+    for commit in batch.unrecorded_commits(RECEIVED_SALES, INGEST):
         # An ingest that is not audited yet. Only read-only jobs meet one: other runs complete it first.
-        if commit.version > last and commit.metadata.get("job") == INGEST:
+        if commit.version > last:
             return commit.version - 1
     return batch.lake.version(RECEIVED_SALES)
 

@@ -120,10 +120,8 @@ def receive(
 
 def recover_ingests(batch: Batch) -> None:
     """Audits and records every ingest commit to bronze that the ledger lacks."""
-    recorded = batch.ledger.recorded_versions(RECEIVED_SALES)
-    for commit in batch.lake.history(RECEIVED_SALES, recorded):
-        if commit.metadata.get("job") == JOB:
-            _recover(batch, commit, batch.lake.commits(RECEIVED_SALES, commit.version))
+    for commit in batch.unrecorded_commits(RECEIVED_SALES, JOB):
+        _recover(batch, commit, batch.lake.commits(RECEIVED_SALES, commit.version))
 
 
 def _metadata(

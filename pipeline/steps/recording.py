@@ -74,11 +74,9 @@ def record_publication(
 def recover_publications(batch: Batch) -> None:
     """Completes or undoes every publication that a run left incomplete, and brings the ledger up to date."""
     undo_conflicts(batch)
-    recorded = batch.ledger.recorded_versions(SALES)
-    for commit in batch.lake.history(SALES, recorded):
-        if commit.metadata.get("job") == JOB:
-            _LOG.info("recording a publication that was cut off")
-            _recover(batch, commit)
+    for commit in batch.unrecorded_commits(SALES, JOB):
+        _LOG.info("recording a publication that was cut off")
+        _recover(batch, commit)
 
 
 def undo_conflicts(batch: Batch) -> None:

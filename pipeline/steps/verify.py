@@ -164,9 +164,7 @@ def examine_lake(batch: Batch, requested: Container[dt.date] | None = None) -> V
 def _check_unsettled(batch: Batch, verification: Verification) -> None:
     """Adds ingests that are missing in the ledger."""
     recorded = batch.ledger.recorded_versions(RECEIVED_SALES)
-    for commit in batch.lake.history(RECEIVED_SALES, recorded):
-        if commit.metadata.get("job") != INGEST:
-            continue
+    for commit in batch.unrecorded_commits(RECEIVED_SALES, INGEST):
         if commit.version > max(recorded, default=-1):
             verification.waiting.append("an ingest was cut off before its audit; the next run completes it")
         else:

@@ -25,7 +25,7 @@ from jobs.restore_sales import JOB as RESTORE_SALES
 from jobs.run_batch import JOB as RUN_BATCH
 from jobs.status import JOB as STATUS
 from jobs.verify_sales import JOB as VERIFY_SALES
-from pipeline.lake.lock import STALE_SECONDS, LakeLock
+from pipeline.lake.lock import LakeLock
 from pipeline.lake.tables import Lake
 from schemas.gold import DAILY_SALES, GOLD_TABLES, INVOICES
 from schemas.landing import RULES_VERSION
@@ -40,6 +40,7 @@ from schemas.tables import (
 )
 from tests.jobs.shop import Ran, Shop, line
 from tests.support.landing import drop_folder
+from tests.support.suspended import no_heartbeat, silence_lock
 from transforms import rules
 
 S, E = "2026-03-02", "2026-03-12"
@@ -97,13 +98,6 @@ def check_same_at_once(shop: Shop) -> None:
     for table in (SALES, CONFLICTS):
         assert sorted(map(str, shop.rows(table))) == sorted(map(str, fresh.rows(table))), table.name
     assert billed(shop) == billed(fresh)
-
-
-def silent(shop: Shop) -> None:
-    """Makes the holder of the lake's lock one that was last heard of long ago."""
-    then = time.time() - STALE_SECONDS - 60
-    for path in (shop.lake / "ledger" / "_running").glob("lock.*"):
-        os.utime(path, (then, then))
 
 
 def late_resend(shop: Shop) -> None:
@@ -518,7 +512,7 @@ def test_14_15_23_a_run_that_was_suspended_cannot_commit(
 
     def sleep() -> None:
         seen.append(None)
-        silent(shop)
+        silence_lock(shop.lake)
         seen.append(shop.run("--retain-hours", "0", job=MAINTAIN_TABLES))
         shop.land("2026-03-03", sold("A", "2026-03-03"))
         seen.append(shop.run())
@@ -540,7 +534,7 @@ def test_14_15_23_a_run_that_was_suspended_cannot_commit(
                 sleep()
         real_check(this)
 
-    with monkeypatch.context() as patched:
+    with monkeypatch.context() as patched, no_heartbeat():
         patched.setattr(Lake, "_guarded", guarded)
         patched.setattr(LakeLock, "check", check)
         outer = shop.run()

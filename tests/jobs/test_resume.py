@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +18,7 @@ from pipeline.planning.reconciliation import ControlTotals, ReconciliationKey
 from schemas.gold import DAILY_SALES, INVOICES
 from schemas.tables import LEDGER_DATES, RECEIVED_SALES, SALES, Table
 from tests.jobs.shop import Ran, Shop, line
+from tests.support.suspended import no_heartbeat, silence_lock
 
 Counts = dict[ReconciliationKey, ControlTotals]
 
@@ -145,15 +145,14 @@ def test_a_run_that_lost_the_lake_changes_nothing(shop: Shop, monkeypatch: pytes
 
     def let_another_publish(*arguments: Any) -> None:
         if not left:
-            for lock in (shop.lake / "ledger" / "_running").glob("lock.*"):
-                os.utime(lock, (0, 0))  # as if the first had slept for long
+            silence_lock(shop.lake)
             left.append({})
             shop.land("2026-03-03", line("C", "2026-03-03T15:00:00Z"))
             seen.append(shop.done())
             left.append(shop.content())
         real(*arguments)
 
-    with monkeypatch.context() as patched:
+    with monkeypatch.context() as patched, no_heartbeat():
         patched.setattr(pipeline.steps.publish, "_replace_conflicts", let_another_publish)
         ran = shop.run()
     assert seen[0].code == 0

@@ -122,8 +122,8 @@ class Books(RuleBasedStateMachine):
     def arguments(self, *extra: str) -> list[str]:
         return [*self.reference.settings.arguments(), *extra]
 
-    def run(self, name: str, *arguments: str, may_wait: bool = False) -> Ran | None:
-        """Runs a job to its end and checks the laws; None where it was killed (or had to wait and may)."""
+    def run(self, name: str, *arguments: str) -> Ran | None:
+        """Runs a job to its end and checks the laws; None where it was killed."""
         job: Job = REPLAY_QUARANTINE if name == "replay_quarantine" else JOBS[name]
         versions, before = observed.versions(self.shop), observed.content(self.shop)
         try:
@@ -133,8 +133,6 @@ class Books(RuleBasedStateMachine):
             return None
         finally:
             type(self).runs_done += 1
-        if may_wait and ran.code == 75:
-            return None
         self.check(ran, name, list(arguments), versions, before)
         return ran
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -40,11 +37,3 @@ def at_commit(
 
 def kill() -> None:
     raise Killed
-
-
-def silence_lock(lake: Path, seconds: float = 600) -> None:
-    """Makes the lock look as if its holder had not been heard of for long."""
-    then = time.time() - seconds
-    for path in (lake / "ledger" / "_running").glob("lock*"):
-        with contextlib.suppress(FileNotFoundError):
-            os.utime(path, (then, then))
