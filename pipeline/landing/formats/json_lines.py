@@ -9,9 +9,9 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
-from pipeline.landing.formats.base import BYTE_ORDER_MARK, FileStart, Form, HeadedFile, Header, Source
+from pipeline.landing.formats.base import FileStart, Form, HeadedFile, Header, Source
 from pipeline.landing.formats.text_lines import first_line, headers_left_out, read_records
-from pipeline.landing.records import Recipe, records
+from pipeline.landing.records import BYTE_ORDER_MARK, Recipe, records
 from pipeline.landing.unpack import UNREADABLE, printable
 from pipeline.profiles import DeliveryProfile
 from schemas.errors import AuditError
