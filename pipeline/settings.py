@@ -7,6 +7,7 @@ import difflib
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -358,10 +359,8 @@ class Settings(ConfigGroup):
     @field_validator("expected_stores")
     @classmethod
     def _stand_once(cls, stores: tuple[ExpectedStore, ...]) -> tuple[ExpectedStore, ...]:
-        names = [store.store_id for store in stores]
-        twice = (
-            sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-        )
+        counts = Counter(store.store_id for store in stores)
+        twice = sorted(name for name, count in counts.items() if count > 1)
         if twice:
             raise ValueError(f"store {twice[0]!r} stands twice")
         return stores

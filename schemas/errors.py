@@ -19,6 +19,10 @@ class UsageError(SalesBatchError):
     exit_code = ExitCode.USAGE
 
 
+class OlderLakeError(UsageError):
+    """The lake must be brought up to date first, by migrate_tables."""
+
+
 class AuditError(SalesBatchError):
     """A delivery or its published result fails an audit."""
 

@@ -291,13 +291,13 @@ class _Run:
 
     def _check_inputs(self, batch: Batch, *, writes: bool) -> None:
         """Checks config and tables against each other, before the lock is taken."""
-        if writes:
-            batch.lake.prepare()
         if not writes:
             self._set_contract(batch, batch.ledger)
-        elif batch.settings.contract.columns:
-            # Another run may still change the settings of the lake: nothing of this read is kept.
-            self._set_contract(batch, Ledger(batch.lake))
+        else:
+            batch.lake.prepare()
+            if batch.settings.contract.columns:
+                # Another run may still change the settings of the lake: nothing of this read is kept.
+                self._set_contract(batch, Ledger(batch.lake))
         if self._job.stages:
             check_rules(batch.spark, batch.settings.own_rules)
         # With the own columns in force: SQL may select them.

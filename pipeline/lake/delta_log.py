@@ -247,11 +247,10 @@ class DeltaLog:
 
     def removes_data(self, version: int) -> bool:
         """Whether a commit takes rows away or changes them; False if the log no longer holds the commit."""
-        name = f"{self._table.name}/_delta_log/{version:020d}.json"
-        status = self._files.status(name)
+        status = self._files.status(f"{self._table.name}/_delta_log/{version:020d}.json")
         if status is None:
             return False
-        content = self._files.read(f"{self._path}/_delta_log/{version:020d}.json", status.size)
+        content = self._files.read(status.path, status.size)
         removals = [json.loads(line).get("remove") for line in content.decode().splitlines() if line]
         return any(removal.get("dataChange", True) for removal in removals if removal is not None)
 

@@ -98,28 +98,20 @@ class Ledger:
             version: version of ``bronze/received_sales`` that they were written in.
             is_new: whether no row of this version can exist yet.
         """
-        if not is_new:
-            rows = self._lake.rows(LEDGER_STORES, run_id)
-            if any(row["ingest_version"] == version for row in rows):
-                return
-        self._lake.append(
-            LEDGER_STORES,
-            [
-                {
-                    "drop_date": ingested.drop.date,
-                    "store_id": store_id,
-                    "run_id": run_id,
-                    "ingest_version": version,
-                    "lines": store.lines,
-                    "gross_amount": sorted(store.gross.items()),
-                    "first_sold_at": store.first_sold_at,
-                    "last_sold_at": store.last_sold_at,
-                }
-                for ingested in drops
-                if ingested.status is DropStatus.INGESTED
-                for store_id, store in sorted(ingested.stores.items())
-            ],
-        )
+        rows = [
+            {
+                "drop_date": ingested.drop.date,
+                "store_id": store_id,
+                "lines": store.lines,
+                "gross_amount": sorted(store.gross.items()),
+                "first_sold_at": store.first_sold_at,
+                "last_sold_at": store.last_sold_at,
+            }
+            for ingested in drops
+            if ingested.status is DropStatus.INGESTED
+            for store_id, store in sorted(ingested.stores.items())
+        ]
+        self._append_of_ingest(LEDGER_STORES, rows, run_id, version, is_new=is_new)
 
     def record_rules(
         self, run_id: str, counts: Sequence[Mapping[str, Any]], version: int, *, is_new: bool
@@ -132,12 +124,14 @@ class Ledger:
             version: version of ``bronze/received_sales`` that they were written in.
             is_new: whether no row of this version can exist yet.
         """
-        if not is_new:
-            recorded = self._lake.rows(LEDGER_RULES, run_id)
-            if any(row["ingest_version"] == version for row in recorded):
-                return
-        rows = [{**count, "run_id": run_id, "ingest_version": version} for count in counts]
-        self._lake.append(LEDGER_RULES, rows)
+        self._append_of_ingest(LEDGER_RULES, counts, run_id, version, is_new=is_new)
+
+    def _append_of_ingest(
+        self, table: Table, rows: Iterable[Mapping[str, Any]], run_id: str, version: int, *, is_new: bool
+    ) -> None:
+        """Appends what an ingest found, unless a run that was cut off appended it already."""
+        if is_new or all(row["ingest_version"] != version for row in self._lake.rows(table, run_id)):
+            self._lake.append(table, [{**row, "run_id": run_id, "ingest_version": version} for row in rows])
 
     def record_dates(self, run_id: str, dates: Sequence[Mapping[str, Any]]) -> None:
         """Appends outcomes of dates: all columns of ``ledger/dates`` except run_id, at and sequence."""

@@ -20,7 +20,7 @@ from pipeline.lake.delta_log import DeltaLog, date_condition
 from pipeline.lake.files import FileStore, Usage
 from pipeline.lake.foreign import FOREIGN_FEATURES, Obstacle, find_obstacles, sql_name
 from pipeline.lake.frames import local_frame, local_table
-from schemas.errors import TryAgainError, UsageError
+from schemas.errors import OlderLakeError, TryAgainError, UsageError
 from schemas.gold import PERIOD_PROPERTY, QUERY_PROPERTY, GoldTable
 from schemas.lake import LakeTables
 from schemas.landing import own_columns
@@ -131,8 +131,9 @@ class Lake:
             to_write: whether to look for what keeps the batch from writing to a table, too.
 
         Raises:
-            UsageError: the lake cannot be read, a table is older, newer or foreign, or cannot be written to.
-                The message says what to do.
+            OlderLakeError: a table is older.
+            UsageError: the lake cannot be read, a table is newer or foreign, or cannot be written to. The
+                message says what to do.
         """
         try:
             differences = self.differences()
@@ -142,12 +143,12 @@ class Lake:
             if difference.problem is not None:
                 raise UsageError(difference.problem)
             if difference.is_older and difference.version == SCHEMA_VERSION:
-                raise UsageError(
+                raise OlderLakeError(
                     f"table {self.path(difference.table)} has no column {', '.join(difference.missing)} of "
                     "contract.columns: run migrate_tables with this config"
                 )
             if difference.is_older:
-                raise UsageError(
+                raise OlderLakeError(
                     f"table {self.path(difference.table)} was made by an older version (schema version "
                     f"{difference.version}, this version has {SCHEMA_VERSION}): run migrate_tables"
                 )

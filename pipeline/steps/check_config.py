@@ -14,7 +14,7 @@ from pipeline.steps.context import Batch, DateRange
 from pipeline.steps.gold import check_declared, stale_revisions
 from pipeline.steps.own_contract import contract_in_force
 from pipeline.steps.recovery import wanted_settings
-from schemas.errors import UsageError
+from schemas.errors import OlderLakeError, UsageError
 from schemas.gold import GoldTable
 from schemas.states import ExitCode, Stage
 
@@ -71,11 +71,10 @@ def _contract(batch: Batch) -> list[ConfigFinding]:
         contract_in_force(batch.settings, batch.ledger, must_be_declared=True)
         batch.lake.check_schemas()
         findings.append(ConfigFinding("contract.columns", "ok", said))
+    except OlderLakeError as error:
+        findings.append(ConfigFinding("contract.columns", "changed", str(error)))
     except UsageError as error:
-        needs_migration = "run migrate_tables" in str(error)
-        findings.append(
-            ConfigFinding("contract.columns", "changed" if needs_migration else "problem", str(error))
-        )
+        findings.append(ConfigFinding("contract.columns", "problem", str(error)))
     try:
         check_declared(batch)
     except UsageError as error:

@@ -14,7 +14,6 @@ from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DateType, StringType, StructField, StructType
 
-from pipeline.landing.records import BYTE_ORDER_MARK
 from pipeline.landing.unpack import printable
 from pipeline.profiles import DeliveryProfile
 from schemas.drops import ManifestFile
@@ -22,8 +21,6 @@ from schemas.errors import AuditError
 from schemas.landing import received_columns, received_names
 from transforms.delivered import FieldForms
 from transforms.unicode import normalized_field
-
-__all__ = ["BYTE_ORDER_MARK", "FileStart", "Form", "HeadedFile", "Header", "LeftOut", "Source"]
 
 _SHOWN = 200
 # Column, boolean: whether a line holds nothing that normal form C changes.

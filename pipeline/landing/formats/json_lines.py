@@ -10,7 +10,6 @@ from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
 from pipeline.landing.formats.base import (
-    BYTE_ORDER_MARK,
     PLAIN,
     FileStart,
     Form,
@@ -20,7 +19,7 @@ from pipeline.landing.formats.base import (
     in_normal_form,
 )
 from pipeline.landing.formats.text_lines import first_line, headers_left_out, read_records
-from pipeline.landing.records import Recipe, records
+from pipeline.landing.records import BYTE_ORDER_MARK, Recipe, records
 from pipeline.landing.unpack import UNREADABLE, printable
 from pipeline.profiles import DeliveryProfile
 from schemas.errors import AuditError

@@ -8,8 +8,8 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from pipeline.landing.formats.base import BYTE_ORDER_MARK, FileStart, HeadedFile, LeftOut, Source, origin
-from pipeline.landing.records import Recipe, first_record, in_batches
+from pipeline.landing.formats.base import FileStart, HeadedFile, LeftOut, Source, origin
+from pipeline.landing.records import BYTE_ORDER_MARK, Recipe, first_record, in_batches
 from pipeline.landing.unpack import UNREADABLE
 from schemas.errors import AuditError
 from transforms.delimited import Dialect
