@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from schemas.landing import RECEIVED_COLUMNS, RETURN, SALE, names_of
+from schemas.landing import RECEIVED_COLUMNS, RETURN, SALE, ReceivedColumn, names_of
 from scripts.profiling.kinds import CONTRACT_NUMBER, number_form, share_of, time_form, words_for_nothing
 from scripts.profiling.names import columns_of, line_types_of
 from scripts.profiling.sniff import Found
@@ -21,26 +22,51 @@ _KIND_FORMS = {
 }
 
 
-def propose(found: Found) -> list[str]:
+def propose(found: Found, known: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Adds the keys that follow from names and values to what was found.
+
+    Args:
+        found: what was found so far.
+        known: columns, constants and positions that a person knows, by contract column.
 
     Returns:
         What a person has to decide, one line each.
     """
     if found.format == "csv":
         _name_columns(found)
-    columns = _columns_by_value(found) if found.format == "fixed_width" else columns_of(found.names)
+    constants = known.get("constants", {})
+    is_fixed = found.format == "fixed_width"
+    columns = _places_of(found, known) if is_fixed else _names_of(found, known)
+    columns = {column: name for column, name in columns.items() if column not in constants}
     renamed = {column: name for column, name in columns.items() if column != name}
-    if found.format == "fixed_width":
+    if is_fixed:
         places = {column: [int(n) for n in name.split("-")] for column, name in columns.items()}
-        found.say("positions", places, "by their values; name the others below")
+        because = "as given" if known.get("positions") else "by their values; name the others below"
+        found.say("positions", places, because)
     elif renamed:
         found.say("columns", renamed, "names of the header that mean the same")
     _fields(found, columns)
-    missing = [c.name for c in RECEIVED_COLUMNS if c.name not in columns]
-    return _questions_of_times(found, columns) + [
-        f"{name}: no column seems to hold it; map it in columns, or give it in constants" for name in missing
-    ]
+    if constants:
+        found.say("constants", dict(constants), "as given")
+    missing = [c for c in RECEIVED_COLUMNS if c.name not in {*columns, *constants}]
+    return _questions_of_times(found, columns) + [_question(found, column) for column in missing]
+
+
+def _places_of(found: Found, known: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    given = known.get("positions", {})
+    return {name: f"{first}-{last}" for name, (first, last) in given.items()} or _columns_by_value(found)
+
+
+def _names_of(found: Found, known: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    given: dict[str, str] = {c: name for c, name in known.get("columns", {}).items() if name in found.names}
+    others = columns_of([name for name in found.names if name not in given.values()])
+    return {**others, **given}
+
+
+def _question(found: Found, column: ReceivedColumn) -> str:
+    where = "positions" if found.format == "fixed_width" else "columns"
+    nothing = "" if column.required else f", or {{{column.name}: ''}} there if it has none"
+    return f"{column.name}: no column seems to hold it; map it in {where}, or give it in constants{nothing}"
 
 
 def _questions_of_times(found: Found, columns: dict[str, str]) -> list[str]:
@@ -170,8 +196,6 @@ def _fields(found: Found, columns: dict[str, str]) -> None:
     }
     if words:
         found.say("nulls", ["", *sorted(words)], f"in {', '.join(sorted(set(words.values())))}")
-    if found.format == "csv" and "currency" not in columns:
-        found.evidence["constants"] = "no column holds a currency"
 
 
 def _numbers(found: Found, columns: dict[str, str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,8 +46,13 @@ class Found:
         self.evidence[key] = because
 
 
-def sniff(path: Path) -> Found:
+def sniff(path: Path, positions: Mapping[str, Sequence[int]]) -> Found:
     """Finds the form of a file.
+
+    Args:
+        path: the file.
+        positions: first and last character of each column, by contract column, of a file of fixed width whose
+            layout is known; else empty.
 
     Raises:
         OSError, ValueError: it cannot be read, or is no table.
@@ -68,7 +73,10 @@ def sniff(path: Path) -> Found:
         found.evidence["files"] = f"{compression_of(path.name)} is unpacked by itself"
     if _is_json(lines):
         return _json(found, lines)
-    _delimited(found, lines)
+    if positions:
+        _fixed(found, lines, sorted((first - 1, last - 1) for first, last in positions.values()))
+    else:
+        _delimited(found, lines)
     return found
 
 
@@ -152,7 +160,7 @@ def _delimited(found: Found, lines: list[str]) -> None:
         lines.pop(0)
     dialect = clevercsv.Detector().detect("\n".join(lines[:_LINES_FOR_THE_DIALECT]))
     if dialect is None or dialect.delimiter not in _DELIMITERS:
-        _fixed(found, lines)
+        _fixed(found, lines, _places(lines))
         return
     rows = list(clevercsv.reader(io.StringIO("\n".join(lines)), dialect))
     width, count = Counter(len(row) for row in rows).most_common(1)[0]
@@ -176,15 +184,19 @@ def _from_header(found: Found, rows: list[list[str]], width: int) -> list[list[s
     return rows[first:]
 
 
-def _fixed(found: Found, lines: Sequence[str]) -> None:
+def _fixed(found: Found, lines: Sequence[str], places: Sequence[tuple[int, int]]) -> None:
+    """Cuts the lines at places: first and last character of each column, from 0."""
     found.format = "fixed_width"
     found.evidence["format"] = f"no delimiter; {len({len(line) for line in lines})} lengths of line"
+    found.names = [f"{first + 1}-{last + 1}" for first, last in places]
+    found.rows = [[line[first : last + 1].strip() for first, last in places] for line in lines]
+
+
+def _places(lines: Sequence[str]) -> list[tuple[int, int]]:
     width = max(map(len, lines))
     padded = [line.ljust(width) for line in lines]
     starts = [at for at in range(width) if _starts(padded, at)]
-    ends = [*(start - 1 for start in starts[1:]), width - 1]
-    found.names = [f"{a + 1}-{b + 1}" for a, b in zip(starts, ends, strict=True)]
-    found.rows = [[line[a : b + 1].strip() for a, b in zip(starts, ends, strict=True)] for line in padded]
+    return list(zip(starts, [*(start - 1 for start in starts[1:]), width - 1], strict=True))
 
 
 def _starts(lines: Sequence[str], at: int) -> bool:

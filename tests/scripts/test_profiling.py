@@ -11,20 +11,18 @@ from pyspark.sql import SparkSession
 
 from pipeline.landing.config import LandingConfig
 from pipeline.landing.landing import Landing
-from pipeline.profiles import DeliveryProfile
-from scripts.profiling.__main__ import main, profile_keys, proposal
-from scripts.profiling.propose import propose
-from scripts.profiling.sniff import sniff
+from pipeline.settings import load_settings
+from scripts.profiling.__main__ import main, proposal
 from tests.jobs.test_eight_forms import FORMS, POSITIONS, sales
 from tests.support.landing import csv_text, drop_folder
 from tests.support.lines import DROP_DATE
 from transforms.received import ValidationConfig, validate_received
 
-# What a person has to add: the file does not say it.
-ADDED: dict[str, dict[str, Any]] = {
+# What a person knows of the sender: the file does not say it.
+KNOWN: dict[str, dict[str, Any]] = {
     "semicolon": {"constants": {"currency": "EUR", "channel": "store"}},
     "pipe": {"constants": {"currency": "EUR"}},
-    "fixed": {"constants": {"currency": "EUR"}, "positions": POSITIONS, "sign": "by_line_type"},
+    "fixed": {"constants": {"currency": "EUR"}, "positions": POSITIONS},
 }
 
 
@@ -36,25 +34,28 @@ def landed(folder: Path, form: str) -> Path:
 
 
 def proposed(path: Path) -> dict[str, Any]:
-    found = sniff(path)
-    propose(found)
-    return profile_keys(path, found)
+    (keys,) = yaml.safe_load(proposal(path, {}))["deliveries"]
+    return dict(keys)
 
 
-def test_each_proposal_reads_the_day(
+def test_each_proposal_reads_the_day_as_it_stands(
     spark: SparkSession, interpreted: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = drop_folder(tmp_path, DROP_DATE)
+    folder = drop_folder(tmp_path / "landing", DROP_DATE)
     paths = {form: landed(folder, form) for form in FORMS}
-    profiles = []
+    printed = []
     for form, path in paths.items():
-        if set(proposed(path)) - {"files", "format"}:
-            profiles.append(DeliveryProfile(**{**proposed(path), **ADDED.get(form, {})}))
-    landing = Landing(spark, str(tmp_path), LandingConfig(profiles=tuple(profiles)))
+        assert main(["--known", yaml.safe_dump(KNOWN.get(form, {})), str(path)]) == 0
+        printed.append(capsys.readouterr().out.partition("\n")[2])
+    assert not [text for text in printed if "to decide" in text or "not valid" in text]
+    config = tmp_path / "mine.yaml"
+    config.write_text("deliveries:\n" + "".join(printed) + "currencies: [EUR]\n")
+    settings = load_settings(str(config), [], {})
+    landing = Landing(spark, str(tmp_path / "landing"), LandingConfig(profiles=settings.deliveries))
     (drop,) = landing.drops(None, None)
     assert landing.with_trailers(drop).manifest is not None
     lines = landing.lines({drop: landing.headers(drop)})
-    rows = validate_received(lines, ValidationConfig(scales={"EUR": 2})).collect()
+    rows = validate_received(lines, ValidationConfig(scales=settings.currency_scales)).collect()
     read: dict[str, list[Any]] = {form: [] for form in FORMS}
     for row in rows:
         form = next(form for form, path in paths.items() if path.name == row.source_file)
@@ -64,8 +65,44 @@ def test_each_proposal_reads_the_day(
         assert sorted(read[form]) == sorted(read["contract"]), form
 
 
+@pytest.mark.parametrize(
+    ("known", "problem"),
+    [
+        ("EUR", "'EUR' must be as '{constants: {currency: EUR}}'"),
+        ("{delimiter: {}}", "'delimiter' is none of columns, constants, positions"),
+        ("{constants: {shop: x}}", "'shop' is no column of the contract"),
+        ("{positions: {store_id: 1-6}}", "positions of store_id must be as [1, 6], is '1-6'"),
+    ],
+)
+def test_what_is_known_must_be_of_its_form(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], known: str, problem: str
+) -> None:
+    assert main(["--known", known, str(landed(tmp_path, "contract"))]) == 2
+    assert problem in capsys.readouterr().err
+
+
+def test_the_proposals_of_several_files_are_one_list(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(landed(tmp_path, form)) for form in ("tab", "semicolon")]) == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert [keys["files"] for keys in printed["deliveries"]] == ["sales.tsv", "filiale_*.TXT"]
+
+
+def test_a_known_column_is_taken_and_each_gap_says_how_to_fill_it(tmp_path: Path) -> None:
+    path = landed(tmp_path, "semicolon")
+    text = proposal(path, {"columns": {"product_id": "category", "category": "product_id"}})
+    (keys,) = yaml.safe_load(text)["deliveries"]
+    assert (keys["columns"]["product_id"], keys["columns"]["category"]) == ("category", "product_id")
+    unknown = "# to decide: currency: no column seems to hold it; map it in columns, or give it in constants"
+    assert unknown in text.splitlines()
+    assert "give it in constants, or {channel: ''} there if it has none" in text
+    of_fixed = proposal(landed(tmp_path, "fixed"), {})
+    assert "# to decide: store_id: no column seems to hold it; map it in positions" in of_fixed
+
+
 def test_a_proposal_says_why_and_what_is_to_be_decided(tmp_path: Path) -> None:
-    text = proposal(landed(tmp_path, "semicolon"))
+    text = proposal(landed(tmp_path, "semicolon"), {})
     (keys,) = yaml.safe_load(text)["deliveries"]
     assert keys["encoding"] == "windows-1252"
     assert keys["columns"]["transaction_id"] == "Bon"
@@ -94,12 +131,12 @@ def test_a_time_that_may_be_read_in_two_ways_or_in_none_is_to_be_decided(tmp_pat
     found = {}
     for time, content in text.items():
         path.write_text(content)
-        found[time] = [line for line in (either, unknown) if line in proposal(path)]
+        found[time] = [line for line in (either, unknown) if line in proposal(path, {})]
     assert list(found.values()) == [[either], [], [unknown]]
 
 
 def test_the_contracts_own_form_needs_no_profile(tmp_path: Path) -> None:
-    assert "# the contract's own form: it needs no profile" in proposal(landed(tmp_path, "contract"))
+    assert "# the contract's own form: it needs no profile" in proposal(landed(tmp_path, "contract"), {})
 
 
 def test_a_file_that_is_no_table_is_refused_by_name(

@@ -118,6 +118,26 @@ def test_each_type_is_read_exactly(spark: SparkSession, interpreted: None, tmp_p
     assert found == {name: wanted for name, (_, wanted) in FILES.items()}
 
 
+def test_floating_point_is_refused_unless_the_profile_rounds_it(spark: SparkSession, tmp_path: Path) -> None:
+    write(drop_folder(tmp_path, DROP_DATE) / "a.parquet", {"gross_amount": column(0.1, pa.float32())})
+    landing = Landing(spark, str(tmp_path), LandingConfig())
+    (drop,) = landing.drops(None, None)
+    with pytest.raises(AuditError, match="'gross_amount' is float, binary floating point, which cannot hold"):
+        landing.headers(drop)
+    rounding = opened(spark, tmp_path)
+    rounding.headers(drop)
+    (note,) = rounding.notes
+    assert "a.parquet: gross_amount hold binary floating point and are rounded to the decimals" in note
+
+
+def test_an_id_in_floating_point_is_refused_even_so(spark: SparkSession, tmp_path: Path) -> None:
+    write(drop_folder(tmp_path, DROP_DATE) / "a.parquet", {"customer_id": column(1.0, FLOAT)})
+    landing = opened(spark, tmp_path)
+    (drop,) = landing.drops(None, None)
+    with pytest.raises(AuditError, match="'customer_id' is double, binary floating point"):
+        landing.headers(drop)
+
+
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
