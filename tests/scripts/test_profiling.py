@@ -13,6 +13,8 @@ from pipeline.landing.config import LandingConfig
 from pipeline.landing.landing import Landing
 from pipeline.settings import load_settings
 from scripts.profiling.__main__ import main, proposal
+from scripts.profiling.sniff import Found
+from scripts.profiling.typed import typed_row
 from tests.jobs.test_eight_forms import FORMS, POSITIONS, sales
 from tests.support.landing import csv_text, drop_folder
 from tests.support.lines import DROP_DATE
@@ -110,6 +112,30 @@ def test_a_proposal_says_why_and_what_is_to_be_decided(tmp_path: Path) -> None:
     assert "# to decide: currency: no column seems to hold it" in text
     assert "#   Brutto: '1.234,56' -> gross_amount 1234.56" in text
     assert "'02.03.2026 08:00:00' -> sold_at 2026-03-02 08:00:00 on the store's clock" in text
+
+
+def test_a_row_is_typed_as_a_run_would_type_it() -> None:
+    keys: dict[str, object] = {
+        "decimal": ",",
+        "nulls": ["", "NULL"],
+        "sign": "by_line_type",
+        "values": {"line_type": {"R": "RETURN"}},
+        "timestamp": "dd.MM.yyyy HH:mm",
+    }
+    names = ["line_type", "gross_amount", "discount_amount", "customer_id", "currency", "sold_at", "till"]
+    row = ["R ", "12,50", "1.5", "NULL", "", "31.02.2026 08:00", "7"]
+    assert typed_row(Found("csv", keys, names=names), row) == [
+        "line_type: 'R ' -> line_type RETURN",
+        "gross_amount: '12,50' -> gross_amount -12.50",
+        "discount_amount: '1.5' -> discount_amount not valid",
+        "customer_id: 'NULL' -> customer_id nothing",
+        "currency: '' -> currency not valid: it is empty",
+        "sold_at: '31.02.2026 08:00' -> sold_at not valid",
+        "till: '7'",
+    ]
+    sold_at = Found("csv", {"timestamp": "dd.MM.yyyy HH:mm"}, names=["sold_at"])
+    # Without local_time, no offset says which instant it is.
+    assert typed_row(sold_at, ["02.03.2026 08:00"]) == ["sold_at: '02.03.2026 08:00' -> sold_at not valid"]
 
 
 def test_lines_before_the_header_and_amounts_without_a_sign_are_found(tmp_path: Path) -> None:

@@ -513,6 +513,10 @@ def test_a_json_key_that_first_stands_late_is_found_and_one_that_never_does_is_n
     landing = Landing(spark, str(tmp_path), LandingConfig())
     (drop,) = landing.drops(None, None)
     assert "customer_id" in landing.headers(drop)["late.json"]
+    escaped = json.dumps({**row, "customer_id": "C"}).replace("customer_id", "customer\\u005fid")
+    (folder / "late.json").write_text(f"{many}{escaped}\n")
+    landing = Landing(spark, str(tmp_path), LandingConfig())
+    assert "customer_id" in landing.headers(landing.refreshed(drop))["late.json"]
     (folder / "never.json").write_text(many + json.dumps({**row, "customerId": "customer_id"}) + "\n")
     with pytest.raises(AuditError, match="'customer_id' is missing; its lines have"):
         landing.headers(landing.refreshed(drop))
@@ -576,6 +580,16 @@ def test_what_one_task_unpacks_has_a_limit_too(
     (tmp_path / name).write_bytes(packed[name.rpartition(".")[2]])
     monkeypatch.setattr("pipeline.landing.unpack.MAX_UNPACKED", 99)
     assert "it is refused as a decompression bomb" in _why_refused(tmp_path / name)
+
+
+def test_a_zip_whose_packed_bytes_are_damaged_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.csv", b"0" * 1000)
+    content = bytearray(path.read_bytes())
+    content[60] ^= 0xFF
+    path.write_bytes(content)
+    assert _why_refused(path) == "Corrupt input data"
 
 
 def test_a_zip_of_two_headers_is_refused(spark: SparkSession, tmp_path: Path) -> None:
