@@ -15,22 +15,19 @@ from pipeline.settings import load_settings
 from scripts.profiling.__main__ import main, proposal
 from scripts.profiling.sniff import Found
 from scripts.profiling.typed import typed_row
-from tests.jobs.test_eight_forms import FORMS, POSITIONS, sales
 from tests.support.landing import csv_text, drop_folder
 from tests.support.lines import DROP_DATE
+from tools.synthetic.forms import FORMS, day_of_sales
 from transforms.received import ValidationConfig, validate_received
 
-# What a person knows of the sender: the file does not say it.
-KNOWN: dict[str, dict[str, Any]] = {
-    "semicolon": {"constants": {"currency": "EUR", "channel": "store"}},
-    "pipe": {"constants": {"currency": "EUR"}},
-    "fixed": {"constants": {"currency": "EUR"}, "positions": POSITIONS},
-}
+CONTRACT, SEMICOLON, FIXED, TAB = (
+    next(form for form in FORMS if form.startswith(start)) for start in ("contract", "semi", "fixed", "tab")
+)
 
 
 def landed(folder: Path, form: str) -> Path:
     known = set(folder.iterdir())
-    FORMS[form](folder, sales())
+    FORMS[form].write(folder, day_of_sales())
     (path,) = set(folder.iterdir()) - known
     return path
 
@@ -47,7 +44,7 @@ def test_each_proposal_reads_the_day_as_it_stands(
     paths = {form: landed(folder, form) for form in FORMS}
     printed = []
     for form, path in paths.items():
-        assert main(["--known", yaml.safe_dump(KNOWN.get(form, {})), str(path)]) == 0
+        assert main(["--known", yaml.safe_dump(FORMS[form].known), str(path)]) == 0
         printed.append(capsys.readouterr().out.partition("\n")[2])
     assert not [text for text in printed if "to decide" in text or "not valid" in text]
     config = tmp_path / "mine.yaml"
@@ -62,9 +59,9 @@ def test_each_proposal_reads_the_day_as_it_stands(
     for row in rows:
         form = next(form for form, path in paths.items() if path.name == row.source_file)
         read[form].append(str({**row.asDict(), "source_file": ""}))
-    assert len(read["contract"]) == len(sales())
+    assert len(read[CONTRACT]) == len(day_of_sales())
     for form in FORMS:
-        assert sorted(read[form]) == sorted(read["contract"]), form
+        assert sorted(read[form]) == sorted(read[CONTRACT]), form
 
 
 @pytest.mark.parametrize(
@@ -79,32 +76,32 @@ def test_each_proposal_reads_the_day_as_it_stands(
 def test_what_is_known_must_be_of_its_form(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], known: str, problem: str
 ) -> None:
-    assert main(["--known", known, str(landed(tmp_path, "contract"))]) == 2
+    assert main(["--known", known, str(landed(tmp_path, CONTRACT))]) == 2
     assert problem in capsys.readouterr().err
 
 
 def test_the_proposals_of_several_files_are_one_list(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([str(landed(tmp_path, form)) for form in ("tab", "semicolon")]) == 0
+    assert main([str(landed(tmp_path, form)) for form in (TAB, SEMICOLON)]) == 0
     printed = yaml.safe_load(capsys.readouterr().out)
     assert [keys["files"] for keys in printed["deliveries"]] == ["sales.tsv", "filiale_*.TXT"]
 
 
 def test_a_known_column_is_taken_and_each_gap_says_how_to_fill_it(tmp_path: Path) -> None:
-    path = landed(tmp_path, "semicolon")
+    path = landed(tmp_path, SEMICOLON)
     text = proposal(path, {"columns": {"product_id": "category", "category": "product_id"}})
     (keys,) = yaml.safe_load(text)["deliveries"]
     assert (keys["columns"]["product_id"], keys["columns"]["category"]) == ("category", "product_id")
     unknown = "# to decide: currency: no column seems to hold it; map it in columns, or give it in constants"
     assert unknown in text.splitlines()
     assert "give it in constants, or {channel: ''} there if it has none" in text
-    of_fixed = proposal(landed(tmp_path, "fixed"), {})
+    of_fixed = proposal(landed(tmp_path, FIXED), {})
     assert "# to decide: store_id: no column seems to hold it; map it in positions" in of_fixed
 
 
 def test_a_proposal_says_why_and_what_is_to_be_decided(tmp_path: Path) -> None:
-    text = proposal(landed(tmp_path, "semicolon"), {})
+    text = proposal(landed(tmp_path, SEMICOLON), {})
     (keys,) = yaml.safe_load(text)["deliveries"]
     assert keys["encoding"] == "windows-1252"
     assert keys["columns"]["transaction_id"] == "Bon"
@@ -139,7 +136,7 @@ def test_a_row_is_typed_as_a_run_would_type_it() -> None:
 
 
 def test_lines_before_the_header_and_amounts_without_a_sign_are_found(tmp_path: Path) -> None:
-    unsigned = [{**row, "gross_amount": str(row["gross_amount"]).removeprefix("-")} for row in sales()]
+    unsigned = [{**row, "gross_amount": str(row["gross_amount"]).removeprefix("-")} for row in day_of_sales()]
     path = tmp_path / "report 2026-03-02.csv"
     path.write_text("sep=,\nSales of the day\n" + csv_text(unsigned))
     keys = proposed(path)
@@ -149,7 +146,7 @@ def test_lines_before_the_header_and_amounts_without_a_sign_are_found(tmp_path: 
 def test_a_time_that_may_be_read_in_two_ways_or_in_none_is_to_be_decided(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     text = {
-        time: csv_text([{**row, "sold_at": time} for row in sales()])
+        time: csv_text([{**row, "sold_at": time} for row in day_of_sales()])
         for time in ("03/02/2026 08:00:00", "03/22/2026 08:00:00", "2 Mar 26, 8 h")
     }
     either = "# to decide: timestamp: dd/MM/yyyy HH:mm:ss fits each value as well, as '03/02/2026 08:00:00'"
@@ -162,7 +159,7 @@ def test_a_time_that_may_be_read_in_two_ways_or_in_none_is_to_be_decided(tmp_pat
 
 
 def test_the_contracts_own_form_needs_no_profile(tmp_path: Path) -> None:
-    assert "# the contract's own form: it needs no profile" in proposal(landed(tmp_path, "contract"), {})
+    assert "# the contract's own form: it needs no profile" in proposal(landed(tmp_path, CONTRACT), {})
 
 
 def test_a_file_that_is_no_table_is_refused_by_name(
