@@ -102,6 +102,23 @@ CASES: dict[str, Case] = {
         f"sep=,\nsales,of\n{HEADER}\nS,T,SALE,-,1,2,x\n".encode(), {"skip_first": 2}, [{"gross_amount": "2"}]
     ),
     "no header": Case(b"S,T,SALE,-,1,2,x\n", {"header": NAMES}, [{"gross_amount": "2", "store_id": "S"}]),
+    "no header, behind a byte order mark": Case(
+        b"\xef\xbb\xbfS,T,SALE,-,1,2,x\n", {"header": NAMES, "quote": "none"}, [{"store_id": "S"}]
+    ),
+    "fixed width, behind a byte order mark": Case(
+        b"\xef\xbb\xbfSTSALE125\n",
+        {
+            "format": "fixed_width",
+            "positions": {
+                "store_id": [1, 1],
+                "transaction_id": [2, 2],
+                "line_type": [3, 6],
+                "gross_amount": [7, 9],
+            },
+            "constants": {**CONSTANTS, "sold_at": "-", "quantity": "1", "product_name": "-"},
+        },
+        [{"store_id": "S", "transaction_id": "T", "line_type": "SALE", "gross_amount": "125"}],
+    ),
     "a line end in a field": Case(
         f'{HEADER}\nS,T,SALE,-,1,1,"a\r\nb ""c"", d"\nS,U,SALE,-,1,2,"x"\n'.encode(),
         {"multiline": True},
@@ -265,6 +282,22 @@ CASES: dict[str, Case] = {
         b' "quantity": 1, "gross_amount": 1, "product_name": "\\u200eRen\\u00e9\\u200b"}\n',
         {"format": "jsonl"},
         [{"transaction_id": "Ren\u00e9", "product_name": "Ren\u00e9", "gross_amount": "1"}],
+    ),
+    "JSON, objects and arrays where a text belongs": Case(
+        b"".join(
+            b'{"store_id": "S", "transaction_id": "T", "line_type": "SALE", "sold_at": "-", "quantity": 1,'
+            b' "gross_amount": 1, "more": {"product_name": ["x"]}, "product_name":' + name + b"}\n"
+            for name in (b'{"de": "Tee"}', b' ["Tee"]', b'"[\\"product_name\\": {]"', b"{}", b"null", b"true")
+        ),
+        {"format": "jsonl"},
+        [
+            MALFORMED,
+            MALFORMED,
+            {"product_name": '["product_name": {]', "gross_amount": "1"},
+            MALFORMED,
+            {"product_name": None},
+            {"product_name": "true"},
+        ],
     ),
     "fixed width": Case(
         b"S T SALE  12,5x\nS U SALE  1\n",
