@@ -49,7 +49,8 @@ def propose(found: Found, known: Mapping[str, Mapping[str, Any]]) -> list[str]:
     if constants:
         found.say("constants", dict(constants), "as given")
     missing = [c for c in RECEIVED_COLUMNS if c.name not in {*columns, *constants}]
-    return _questions_of_times(found, columns) + [_question(found, column) for column in missing]
+    questions = [*_questions_of_times(found, columns), *_question_of_trailer(found)]
+    return questions + [_question(found, column) for column in missing]
 
 
 def _places_of(found: Found, known: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
@@ -67,6 +68,15 @@ def _question(found: Found, column: ReceivedColumn) -> str:
     where = "positions" if found.format == "fixed_width" else "columns"
     nothing = "" if column.required else f", or {{{column.name}: ''}} there if it has none"
     return f"{column.name}: no column seems to hold it; map it in {where}, or give it in constants{nothing}"
+
+
+def _question_of_trailer(found: Found) -> list[str]:
+    types = found.keys.get("record_type")
+    if not isinstance(types, dict) or "trailer" not in types or "trailer_rows" in types:
+        return []
+    return [
+        f"trailer_rows: give the number of the field of the trailer {found.trailer} that counts its lines"
+    ]
 
 
 def _questions_of_times(found: Found, columns: dict[str, str]) -> list[str]:
@@ -106,7 +116,7 @@ def values_of(found: Found, name: str) -> list[str]:
 
 
 def _name_columns(found: Found) -> None:
-    types = _record_types(found.rows)
+    types = _record_types(found)
     if types is not None:
         data = [row for row in found.rows if row[0] == types["data"]]
         _without_header(found, data, ["record_type"])
@@ -121,19 +131,22 @@ def _name_columns(found: Found) -> None:
     found.names, found.rows = [name.strip() for name in first], others
 
 
-def _record_types(rows: Sequence[Sequence[str]]) -> dict[str, object] | None:
-    kinds = Counter(row[0].strip() for row in rows if row)
-    if not 1 < len(kinds) <= _TYPES_OF_RECORDS or len({len(row) for row in rows}) == 1:
-        return None
+def _record_types(found: Found) -> dict[str, object] | None:
+    rows = found.rows
+    kinds = Counter(row[0].strip() for row in rows)
     data = kinds.most_common(1)[0][0]
+    width_of = {kind: {len(row) for row in rows if row[0].strip() == kind} for kind in kinds}
+    others_differ = all(width_of[kind].isdisjoint(width_of[data]) for kind in kinds if kind != data)
+    if not 1 < len(kinds) <= _TYPES_OF_RECORDS or len(width_of[data]) > 1 or not others_differ:
+        return None
     last, others = rows[-1][0].strip(), [kind for kind in kinds if kind != data]
     types: dict[str, object] = {"data": data}
     if last != data and kinds[last] == 1:
-        types["trailer"] = last
+        types["trailer"], found.trailer = last, list(rows[-1])
         others.remove(last)
         count = str(kinds[data])
         at = [n for n, value in enumerate(rows[-1], 1) if value.strip().lstrip("0") == count]
-        types |= {"trailer_rows": at[0]} if at else {}
+        types |= {"trailer_rows": at[0]} if at and found.is_whole else {}
     return types | ({"skip": others} if others else {})
 
 

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from pipeline.landing.unpack import compression_of, kind_of, open_parts
 
 FIRST_BYTES = 1 << 20
+_LAST_BYTES = 1 << 16
 _LINES_FOR_THE_DIALECT = 60
 _DELIMITERS = tuple(",;|\t~^")
 _CAPITALS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -31,7 +32,9 @@ class Found:
         keys: keys of the profile, with values.
         evidence: why, by key.
         names: column names; empty for a file without them.
-        rows: values of the first rows.
+        rows: values of the first rows; of a file that is not whole, the last one too.
+        is_whole: whether all of the file was read.
+        trailer: values of the line that seems to be a trailer.
     """
 
     format: str
@@ -39,6 +42,8 @@ class Found:
     evidence: dict[str, str] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=list)
+    is_whole: bool = True
+    trailer: list[str] = field(default_factory=list)
 
     def say(self, key: str, value: object, because: str) -> None:
         """Notes a key with its evidence."""
@@ -67,8 +72,11 @@ def sniff(path: Path, positions: Mapping[str, Sequence[int]]) -> Found:
     kind = kind_of(content)
     if kind not in (None, "UTF-16 text"):
         raise ValueError(f"{path.name}: its bytes are {kind}; its name does not say so")
-    found = Found("csv")
-    lines = _lines(_decoded(found, content, is_whole=len(content) < FIRST_BYTES))
+    found = Found("csv", is_whole=len(content) < FIRST_BYTES)
+    whole = content if found.is_whole else content[: content.rfind(b"\n") + 1] or content
+    lines = _lines(_decoded(found, whole))
+    if not found.is_whole and not compression_of(path.name):
+        lines += _last_line(path, str(found.keys.get("encoding", "utf-8")))
     if compression_of(path.name):
         found.evidence["files"] = f"{compression_of(path.name)} is unpacked by itself"
     if _is_json(lines):
@@ -80,13 +88,20 @@ def sniff(path: Path, positions: Mapping[str, Sequence[int]]) -> Found:
     return found
 
 
-def _decoded(found: Found, content: bytes, *, is_whole: bool) -> str:
+def _last_line(path: Path, encoding: str) -> list[str]:
+    """The last line of a file, which may be a trailer; none of a charset of several bytes."""
+    with path.open("rb") as raw:
+        raw.seek(-_LAST_BYTES, io.SEEK_END)
+        tail = raw.read()
+    return [] if b"\x00" in tail else _lines(tail.decode(encoding, "replace"))[-1:]
+
+
+def _decoded(found: Found, whole: bytes) -> str:
     for mark, encoding in _BOMS:
-        if content.startswith(mark):
+        if whole.startswith(mark):
             if encoding != "utf-8":
                 found.say("encoding", encoding, "a byte order mark")
-            return content.decode(encoding, "replace").removeprefix("\ufeff")
-    whole = content if is_whole else content[: content.rfind(b"\n") + 1] or content
+            return whole.decode(encoding, "replace").removeprefix("\ufeff")
     try:
         return whole.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -20,9 +20,7 @@ from tests.support.lines import DROP_DATE
 from tools.synthetic.forms import FORMS, day_of_sales
 from transforms.received import ValidationConfig, validate_received
 
-CONTRACT, SEMICOLON, FIXED, TAB = (
-    next(form for form in FORMS if form.startswith(start)) for start in ("contract", "semi", "fixed", "tab")
-)
+CONTRACT, SEMICOLON, PIPE, TAB, FIXED = list(FORMS)[:5]
 
 
 def landed(folder: Path, form: str) -> Path:
@@ -109,6 +107,28 @@ def test_a_proposal_says_why_and_what_is_to_be_decided(tmp_path: Path) -> None:
     assert "# to decide: currency: no column seems to hold it" in text
     assert "#   Brutto: '1.234,56' -> gross_amount 1234.56" in text
     assert "'02.03.2026 08:00:00' -> sold_at 2026-03-02 08:00:00 on the store's clock" in text
+
+
+def test_the_trailer_of_a_long_file_is_found_and_its_count_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "pos.dat"
+    FORMS[PIPE].write(tmp_path, day_of_sales(12_000))
+    assert path.stat().st_size > 1 << 20
+    text = proposal(path, {"constants": {"currency": "EUR"}})
+    (keys,) = yaml.safe_load(text)["deliveries"]
+    assert keys["record_type"] == {"data": "D", "trailer": "T", "skip": ["H"]}
+    asked = "# to decide: trailer_rows: give the number of the field of the trailer ['T', '12000', "
+    assert asked in text
+
+
+def test_stores_are_no_types_of_records(tmp_path: Path) -> None:
+    rows = [{**row, "store_id": str(number % 2)} for number, row in enumerate(day_of_sales())]
+    path = tmp_path / "sales.csv"
+    path.write_text(csv_text(rows) + "TOTAL,30.00\n")
+    assert set(proposed(path)) == {"files"}
+    # Cut in the middle of a line, behind a byte order mark.
+    path.write_bytes(b"\xef\xbb\xbf" + csv_text(rows * 200).encode())
+    assert path.stat().st_size > 1 << 20
+    assert set(proposed(path)) == {"files"}
 
 
 def test_a_row_is_typed_as_a_run_would_type_it() -> None:
