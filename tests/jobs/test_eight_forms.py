@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,3 +52,27 @@ def test_each_form_comes_to_the_same_lines(lakes: dict[str, list[dict[str, Any]]
     assert len(lakes[form]) == len(lakes[CONTRACT])
     for row, wanted in zip(lakes[form], lakes[CONTRACT], strict=True):
         assert row == wanted
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "told"),
+    [
+        (59, None, "trailer says 59 rows in pos.dat, 60 were read"),
+        (60, "1.00", "trailer says gross_amount 1.00 EUR in pos.dat, "),
+    ],
+)
+def test_a_delivery_that_disagrees_with_its_trailer_is_refused(
+    spark: SparkSession, interpreted: None, tmp_path: Path, count: int, total: str | None, told: str
+) -> None:
+    config = tmp_path / "mine.yaml"
+    config.write_text(yaml.safe_dump({"deliveries": PROFILES, "currencies": ["EUR"]}))
+    shop = Shop(spark, tmp_path, ["--config", str(config)])
+    folder = drop_folder(shop.landing, DATE)
+    FORMS["pipe, header and trailer"].write(folder, day_of_sales())
+    text = (folder / "pos.dat").read_text(encoding="utf-8")
+    lines, _, trailer = text.rstrip("\n").rpartition("\n")
+    sum_of_lines = trailer.split("|")[2]
+    (folder / "pos.dat").write_text(f"{lines}\nT|{count}|{total or sum_of_lines}\n", encoding="utf-8")
+    ran = shop.run(job=INGEST_SALES)
+    assert (ran.code, shop.rows(RECEIVED_SALES)) == (4, [])
+    assert f"drop {DATE} is blocked: {told}" in ran.error
