@@ -40,8 +40,9 @@ def test_late_days_change_a_date_only_with_reingest(shop: Shop) -> None:
 
 def test_another_profile_holds_for_later_deliveries_or_for_all(shop: Shop) -> None:
     def land(date: str, gross: str, end: str) -> None:
-        row = line(f"{date}{end}", f"{date}T15:00:00Z", gross_amount=gross)
-        shop.land_bytes(date, csv_text([row]).replace(",", ";").encode(), f"till{end}.txt")
+        row = line(f"{date}{end}", f"{date}T15:00:00Z", gross_amount="GROSS", discount_amount=None)
+        text = csv_text([row]).replace(",", ";").replace("GROSS", gross)
+        shop.land_bytes(date, text.encode(), f"till{end}.txt")
 
     def profiles(decimal: str) -> list[str]:
         return ["--set", f'deliveries=[{{files: "*.txt", delimiter: ";", decimal: "{decimal}"}}]']
