@@ -273,7 +273,7 @@ CASES: dict[str, Case] = {
         },
         [
             {"gross_amount": "12.5", "product_name": "Caf\u00e9"},
-            {"gross_amount": "12.5", "product_name": "Caf\u00e9"},
+            {"gross_amount": "12.5", "product_name": "Caf\u00e9  "},
             {"gross_amount": "12.5", "product_name": "Caf\u00e9"},
         ],
     ),
