@@ -105,8 +105,7 @@ def _decoded(found: Found, whole: bytes) -> str:
     try:
         return whole.decode("utf-8")
     except UnicodeDecodeError as error:
-        best = charset_normalizer.from_bytes(whole, cp_isolation=_CANDIDATES).best()
-        encoding = best.encoding if best is not None else "windows-1252"
+        encoding = _charset(whole)
         if "\u00a4" in whole.decode(encoding, "replace"):  # the sign that the euro sign replaced
             encoding = "iso8859_15"
         name = {"cp1252": "windows-1252", "latin_1": "iso-8859-1"}.get(encoding, encoding)
@@ -117,6 +116,19 @@ def _decoded(found: Found, whole: bytes) -> str:
         return whole.decode(encoding, "replace")
 
 
+def _charset(content: bytes) -> str:
+    """The likeliest charset; of equally likely ones that of Western Europe, which is the most common."""
+    matches = list(charset_normalizer.from_bytes(content, cp_isolation=_CANDIDATES))
+    for match in matches:
+        is_as_likely = (
+            match.chaos <= matches[0].chaos + _SAME_CHAOS and match.coherence >= matches[0].coherence
+        )
+        if is_as_likely and "cp1252" in match.could_be_from_charset:
+            return "cp1252"
+    return matches[0].encoding if matches else "cp1252"
+
+
+_SAME_CHAOS = 0.01
 _CANDIDATES = [
     "cp1252",
     "iso8859_15",

@@ -131,6 +131,33 @@ def test_stores_are_no_types_of_records(tmp_path: Path) -> None:
     assert set(proposed(path)) == {"files"}
 
 
+TEXTS = {
+    "windows-1252": "K\u00e4se; Br\u00f6tchen; M\u00fcsli; \u00c4pfel; Wei\u00dfbrot \u20ac2",
+    "cp850": "K\u00e4se; Br\u00f6tchen; M\u00fcsli; \u00c4pfel; Wei\u00dfbrot",
+    "cp1250": "\u017demle; \u0159e\u0159icha; ml\u00e9ko; \u017elu\u0165ou\u010dk\u00fd s\u00fdr",
+    "cp1254": "S\u00fct; yo\u011furt; \u015feker; \u0130zmir \u00fcz\u00fcm\u00fc; ekmek a\u011fa\u00e7",
+    "cp1251": "\u041c\u043e\u043b\u043e\u043a\u043e; \u0445\u043b\u0435\u0431; \u0441\u044b\u0440",
+}
+
+
+@pytest.mark.parametrize("encoding", TEXTS)
+def test_the_charset_of_a_text_is_found(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.txt"
+    rows = "".join(f"1042;T-{n};{TEXTS[encoding].replace(';', ',')}\n" for n in range(50))
+    path.write_bytes(f"Filiale;Bon;Artikel\n{rows}".encode(encoding))
+    assert proposed(path)["encoding"] == encoding
+
+
+@pytest.mark.parametrize("lines", [60, 600, 5000])
+@pytest.mark.parametrize(("form", "encoding"), [(SEMICOLON, "windows-1252"), (FIXED, "iso8859_15")])
+def test_a_charset_that_fits_as_well_is_not_taken_for_the_most_common_one(
+    tmp_path: Path, form: str, encoding: str, lines: int
+) -> None:
+    FORMS[form].write(tmp_path, day_of_sales(lines))
+    (path,) = tmp_path.iterdir()
+    assert proposed(path)["encoding"] == encoding
+
+
 def test_a_row_is_typed_as_a_run_would_type_it() -> None:
     keys: dict[str, object] = {
         "decimal": ",",
