@@ -91,6 +91,8 @@ def test_a_known_column_is_taken_and_each_gap_says_how_to_fill_it(tmp_path: Path
     text = proposal(path, {"columns": {"product_id": "category", "category": "product_id"}})
     (keys,) = yaml.safe_load(text)["deliveries"]
     assert (keys["columns"]["product_id"], keys["columns"]["category"]) == ("category", "product_id")
+    (keys,) = yaml.safe_load(proposal(path, {"constants": {"store_id": "7"}}))["deliveries"]
+    assert (keys["constants"], "store_id" in keys["columns"]) == ({"store_id": "7"}, False)
     unknown = "# to decide: currency: no column seems to hold it; map it in columns, or give it in constants"
     assert unknown in text.splitlines()
     assert "give it in constants, or {channel: ''} there if it has none" in text
