@@ -16,6 +16,7 @@ from pipeline.lake.files import FileStore
 from pipeline.planning.attempts import ChunkAttempt
 from pipeline.report.streams import output
 from pipeline.steps.context import Batch
+from schemas.errors import UsageError
 
 
 def run(batch: Batch, options: Options) -> dict[str, Any]:
@@ -23,9 +24,12 @@ def run(batch: Batch, options: Options) -> dict[str, Any]:
     with without_packages():
         folder, run_id = options.extra["out"], options.extra["run"]
         log = _attempt_reader(batch, options.extra["events"])
-        if run_id is not None:
-            return _make_page(batch, folder, run_id, log)
-        return _keep_site(batch, folder, log)
+        try:
+            if run_id is not None:
+                return _make_page(batch, folder, run_id, log)
+            return _keep_site(batch, folder, log)
+        except OSError as error:
+            raise UsageError(f"--out {folder}: {error}") from None
 
 
 def _make_page(batch: Batch, folder: str, run_id: str, log: _Log) -> dict[str, Any]:

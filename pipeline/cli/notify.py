@@ -52,9 +52,13 @@ class Notifier:
         self.events: Collection[NoticeKind] = tuple(NoticeKind)
 
     def late(self, text: str) -> None:
-        """Tells at once, while there is time to act, that a stage is or will be late; once a run."""
-        if not any(notice.kind is NoticeKind.LATE for notice in self._notices):
-            self._tell(late_notice(text, self._links))
+        """Tells at once, while there is time to act, that a stage is or will be late; once a run.
+
+        The run calls this while it works: whatever happens here, it goes on.
+        """
+        with suppress(Exception):
+            if not any(notice.kind is NoticeKind.LATE for notice in self._notices):
+                self._tell(late_notice(text, self._links))
 
     def end(
         self, result: Mapping[str, Any], files: FileStore | None, *, is_whole: bool, page: str | None = None

@@ -243,7 +243,7 @@ class Ledger:
     def last_rules_digest(self) -> str | None:
         """Returns the rules digest of the last ingested drop; None if no drop was ingested."""
         rows = [row for row in self._rows(LEDGER_DROPS) if row.bronze_version is not None and row.judged_by]
-        return max(rows, key=_order).judged_by if rows else None
+        return max(rows, key=row_order).judged_by if rows else None
 
     def holds_refused(self, date: dt.date) -> bool:
         """Whether bronze holds a refused delivery of a drop; only version 0.1.0 wrote such deliveries."""
@@ -263,7 +263,7 @@ class Ledger:
         return [row for row in self._drop_rows(date) if row.bronze_version is not None]
 
     def _drop_rows(self, date: dt.date) -> list[Any]:
-        return sorted((row for row in self._rows(LEDGER_DROPS) if row.drop_date == date), key=_order)
+        return sorted((row for row in self._rows(LEDGER_DROPS) if row.drop_date == date), key=row_order)
 
     def restored_revision(self, date: dt.date) -> int:
         """Returns the revision that the last publication of a date restored; 0 if it restored none."""
@@ -277,7 +277,7 @@ class Ledger:
 
     def _done_in_order(self, date: dt.date) -> list[Any]:
         rows = [row for row in self._rows(LEDGER_DATES) if row.business_date == date]
-        return [row for row in sorted(rows, key=_order) if row.status == DateStatus.DONE]
+        return [row for row in sorted(rows, key=row_order) if row.status == DateStatus.DONE]
 
     def settings(self) -> PinnedSettings | None:
         """Returns the settings that decide content; None if nothing was ever ingested."""
@@ -324,14 +324,14 @@ class Ledger:
         ingested = [row for row in self._rows(LEDGER_DROPS) if row.bronze_version is not None]
         # A drop that was replayed from bronze has lines but no bytes.
         sized = [row for row in ingested if row.bytes and row.lines]
-        latest = sorted(sized, key=_order)[-RUNS_TO_LEARN_FROM:]
+        latest = sorted(sized, key=row_order)[-RUNS_TO_LEARN_FROM:]
         lines = sum(row.lines for row in latest)
         return sum(row.bytes for row in latest) / lines if lines else _USUAL_BYTES_PER_LINE
 
     def built_revisions(self, table: Table) -> dict[dt.date, int]:
         """Returns the revision that a gold table was last built from, by date."""
         rows = [row for row in self._rows(LEDGER_BUILDS) if row.table == table.name]
-        in_order = sorted(rows, key=_order)
+        in_order = sorted(rows, key=row_order)
         return {row.business_date: row.sales_revision for row in in_order}
 
     def built_tables(self) -> set[str]:
@@ -342,7 +342,7 @@ class Ledger:
     def reasons(self) -> dict[dt.date, str]:
         """Returns the reason of each date whose last outcome has one, by date."""
         last: dict[dt.date, Any] = {}
-        for row in sorted(self._rows(LEDGER_DATES), key=_order):
+        for row in sorted(self._rows(LEDGER_DATES), key=row_order):
             last[row.business_date] = row.reason
         return {date: reason for date, reason in last.items() if reason is not None}
 
@@ -442,8 +442,8 @@ def settings_columns(record: SettingsRecord) -> dict[str, Any]:
     }
 
 
-def _order(row: Any) -> tuple[int, int, float]:
-    """Returns a sort key. Rows of version 0.1.0 have no sequence: they come first, by version and time."""
+def row_order(row: Any) -> tuple[int, int, float]:
+    """Returns the sort key of a numbered table's row. Rows of version 0.1.0, without one, come first."""
     if row.sequence is not None:
         return (row.sequence, 0, 0.0)
     versions = (getattr(row, name, None) for name in ("bronze_version", "silver_version", "gold_version"))
@@ -500,7 +500,7 @@ def _content(part: Mapping[str, Any]) -> DateContent:
 
 
 def _drop_state(date: dt.date, rows: Iterable[Any]) -> DropState:
-    in_order = sorted(rows, key=_order)
+    in_order = sorted(rows, key=row_order)
     last = in_order[-1]
     accepted = [row for row in in_order if _is_accepted(row)]
     is_refused = last.status == DropStatus.BLOCKED
@@ -532,7 +532,7 @@ def _accepted(row: Any) -> AcceptedDelivery:
 
 
 def _date_state(date: dt.date, rows: Iterable[Any]) -> DateState:
-    in_order = sorted(rows, key=_order)
+    in_order = sorted(rows, key=row_order)
     last = in_order[-1]
     finished = [row for row in in_order if row.status == DateStatus.DONE]
     if not finished:

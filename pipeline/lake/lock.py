@@ -182,9 +182,13 @@ class LakeLock:
             )
 
     def _delete_older_files(self) -> None:
+        """Deletes what earlier holders left. The last one's progress stays: someone may be watching it."""
         for file in _statuses(self._files):
             match = _FILES.fullmatch(file.name)
-            if match and int(match.group(1)) < self.number:
+            if match is None or int(match.group(1)) >= self.number:
+                continue
+            is_lock = _NAME.fullmatch(file.name) is not None
+            if is_lock or int(match.group(1)) < self.number - 1:
                 self._files.delete(f"{FOLDER}/{file.name}")
 
     def _numbers(self) -> list[int]:

@@ -172,7 +172,7 @@ def test_the_page_of_a_killed_run_is_made_afterwards(shop: Shop, monkeypatch: py
     assert flow_of(html)["Waiting"] == 6
     shop.done()
     html = make()
-    assert "Nothing needs to be done: a later run did what was left." in html
+    assert "Nothing needs to be done: a later run of the same command did what was left." in html
     # What it had committed was recorded under its name by the next run.
     assert flow_of(html)["Published"] == 4
     assert "Waiting" not in flow_of(html)

@@ -35,6 +35,7 @@ _MOST_DATES = 400
 _MOST_CURRENCIES = 3
 _MOST_REASONS = 10
 _MOST_DOTS = 400
+_MOST_ATTEMPTS = 300
 
 
 def sections_of(facts: RunFacts, flow: Flow, draw: Draw) -> list[Section]:
@@ -48,6 +49,7 @@ def sections_of(facts: RunFacts, flow: Flow, draw: Draw) -> list[Section]:
         _reconciliation(facts),
         _stages(facts, draw),
         _drops_and_dates(facts),
+        _built(facts),
         _settings(facts),
     ]
     return [section for section in sections if section is not None]
@@ -139,10 +141,16 @@ def _add_gantt(section: Section, attempts: Sequence[ChunkAttempt], draw: Draw) -
         lambda: Picture(charts.draw_gantt(attempts, _in_order(attempts), described), caption, is_wide=True)
     )
     start = min(a.ready_ms for a in attempts)
-    named = outliers(attempts) or sorted(attempts, key=lambda a: -a.seconds)[:5]
+    found = outliers(attempts)
+    named = found[:_MOST_ATTEMPTS] or sorted(attempts, key=lambda a: -a.seconds)[:5]
+    if len(found) > len(named):
+        section.words.append(
+            f"The table lists the first {count(len(named))} of {count(len(found))} attempts that failed, ran "
+            "again or were slow."
+        )
     section.tables.append(
         Table(
-            "Attempts that failed, ran again or were slow" if outliers(attempts) else "The slowest attempts",
+            "Attempts that failed, ran again or were slow" if found else "The slowest attempts",
             (
                 "Chunk",
                 "Partition",
@@ -486,6 +494,41 @@ def _drops_and_dates(facts: RunFacts) -> Section | None:
     if most > _MOST_DATES:
         section.words.append(
             f"The first {_MOST_DATES} of {count(most)} are listed; ledger/drops and ledger/dates hold all."
+        )
+    return section
+
+
+def _built(facts: RunFacts) -> Section | None:
+    if not facts.built:
+        return None
+    section = Section("built", "Gold tables and documents")
+    section.tables.append(
+        Table(
+            "Tables that were built, and their dates",
+            ("Table", "Dates", "First", "Last"),
+            [
+                (table, count(len(dates)), str(min(dates)), str(max(dates)))
+                for table, dates in facts.built.items()
+            ],
+            text_columns=(0, 2, 3),
+        )
+    )
+    if facts.documents:
+        section.tables.append(
+            Table(
+                "Documents that were issued",
+                ("Kind", "Currency", "Documents", "Net amount"),
+                [
+                    (
+                        row.kind.replace("_", " "),
+                        row.currency,
+                        count(row.documents),
+                        format_amount(row.net, row.currency),
+                    )
+                    for row in facts.documents
+                ],
+                text_columns=(0, 1),
+            )
         )
     return section
 

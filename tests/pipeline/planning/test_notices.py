@@ -150,3 +150,15 @@ def test_half_a_file_of_what_was_told_is_none() -> None:
     assert notified_from_json(content) == {"date 2026-03-02": "d"}
     assert all(notified_from_json(content[:end]) == {} for end in range(len(content)))
     assert notified_from_json(b"[]") == notified_from_json(b'{"problems": 1}') == {}
+
+
+def test_a_command_for_an_azure_container_stays_one() -> None:
+    links = RunLinks("run_batch", "R1", "run_batch --lake abfss://sales@account.dfs.core.windows.net/lake")
+    (notice,) = notices_of(find_problems(FAILED), {}, [], links)
+    assert "run again: run_batch --lake abfss://sales@account.dfs.core.windows.net/lake" in notice.text
+
+
+def test_a_cause_names_no_password() -> None:
+    failed = result(1, error="ftp://user:s3cr3t@host/lake is gone")
+    (notice,) = notices_of(find_problems(failed), {}, [], LINKS)
+    assert "run_batch: ftp://host/lake is gone" in notice.text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from pipeline.planning.reconciliation import ReconciliationKey
-from pipeline.report.pages.facts import DateFacts, DropFacts
+from pipeline.report.pages.facts import BilledFacts, DateFacts, DropFacts
 from pipeline.report.pages.flow import Flow, flow_of
 from pipeline.report.pages.sankey import draw_flow
 from tests.pipeline.report.pages.made import MONDAY, TUESDAY, balance, run
@@ -77,7 +77,34 @@ def test_published_lines_of_dates_that_were_not_billed_are_named() -> None:
         balances={**run().balances, key: balance(7, 7)},
     )
     assert lines(flow_of(facts))["unbilled"] == 7
+    assert is_balanced(flow_of(facts))
     assert lines(flow_of(run(billed=None)))["unbilled"] == 80
+
+
+def test_lines_that_an_earlier_run_published_and_this_one_billed_are_not_in_the_flow() -> None:
+    """Tuesday was published before; its 50 lines on statements are none of Monday's 80."""
+    flow = flow_of(run(billed=BilledFacts({MONDAY: 60, TUESDAY: 50})))
+    assert (lines(flow)["billed"], lines(flow)["walk_in"], lines(flow).get("unbilled")) == (60, 20, None)
+    assert is_balanced(flow)
+    only_billed = run(drops=[], dates=[], balances={}, billed=BilledFacts({TUESDAY: 50}))
+    assert flow_of(only_billed).nodes == []
+
+
+def test_a_delivery_that_changed_while_it_was_read_is_in_the_flow_whole() -> None:
+    spoiled = DropFacts(TUESDAY, "failed", 7, 6, 1, "its files changed while they were read")
+    flow = flow_of(run(drops=[*run().drops, spoiled]))
+    assert (lines(flow)["delivered"], lines(flow)["refused"]) == (107, 7)
+    assert is_balanced(flow)
+
+
+def test_accepted_lines_that_are_nowhere_are_a_state_of_their_own() -> None:
+    """Of 90 accepted lines of Monday, the reconciliation knows 87."""
+    key = ReconciliationKey(MONDAY, "A-G", "USD")
+    flow = flow_of(run(balances={**run().balances, key: balance(57, 54, 3)}))
+    assert lines(flow)["missing"] == 3
+    assert is_balanced(flow)
+    uneven = flow_of(run(balances={**run().balances, key: balance(60, 54, 1)}))
+    assert lines(uneven)["missing"] == 5
 
 
 def test_a_run_that_moved_no_line_has_no_flow() -> None:
