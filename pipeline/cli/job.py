@@ -221,7 +221,7 @@ class _Run:
         files = self._batch.lake.files if self._batch is not None else None
         is_whole = self._job.is_whole_night and self._options.dates == DateRange()
         try:
-            return self._notifier.end(result, files, is_whole=is_whole, page=result["page"])
+            return self._notifier.end(result, self._outcome.errors, files, is_whole=is_whole)
         except Exception as error:
             print_error(f"{VARIABLE}: no message was sent: {type(error).__name__}")
             return []

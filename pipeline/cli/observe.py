@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline import clock
+from pipeline.planning.shown_text import without_passwords
 from pipeline.report.summary import print_error
 
 
@@ -24,4 +25,5 @@ def publish_metrics(result: Mapping[str, Any], took: dt.timedelta) -> None:
     try:
         write_metrics(target, result, took, clock.now())
     except (OSError, ValueError) as error:
-        print_error(f"CYMBAL_METRICS={target}: {getattr(error, 'strerror', None) or error}")
+        text = f"CYMBAL_METRICS={target}: {getattr(error, 'strerror', None) or error}"
+        print_error(without_passwords(text))
