@@ -48,7 +48,7 @@ def page_of(ran: Ran) -> Path:
 
 
 def flow_of(html: str) -> dict[str, int]:
-    rows = cells(html, "Lines from delivered to billed, each with its share of the state before")
+    rows = cells(html, "Lines from delivered to billed, each with its share of the states before")
     return {row[0]: int(row[1].replace(",", "")) for row in rows[1:]}
 
 

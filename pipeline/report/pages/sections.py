@@ -64,16 +64,18 @@ def _flow(flow: Flow) -> Section | None:
             draw_flow(flow, "Lines from delivered to billed"), "Lines from delivered to billed.", is_wide=True
         )
     )
-    came = {link.target: link for link in flow.links}
+    before: dict[str, int] = defaultdict(int)
+    for link in flow.links:
+        before[link.target] += flow.lines(link.source)
     section.tables.append(
         Table(
-            "Lines from delivered to billed, each with its share of the state before",
+            "Lines from delivered to billed, each with its share of the states before",
             ("State", "Lines", "Share", "Meaning"),
             [
                 (
                     node.label,
                     count(node.lines),
-                    share(node.lines, flow.lines(came[node.key].source)) if node.key in came else "",
+                    share(node.lines, before[node.key]),
                     node.meaning,
                 )
                 for node in flow.nodes
@@ -126,7 +128,7 @@ def _add_gantt(section: Section, attempts: Sequence[ChunkAttempt], draw: Draw) -
     most = max((a.waited_seconds for a in attempts), default=0.0)
     section.words.append(
         f"{plural(len(attempts), 'attempt')} on {plural(workers, 'worker')}; {count(failed)} failed or "
-        f"ended early, {count(again)} were retries. The longest wait for a core was {seconds_text(most)} s."
+        f"ended early, {count(again)} {'was a retry' if again == 1 else 'were retries'}. The longest wait for a core was {seconds_text(most)} s."
     )
     gantt = lay_out(attempts)
     merged = (

@@ -96,8 +96,9 @@ def _sentences(facts: SiteFacts, by_state: Mapping[str, int]) -> list[str]:
 def _ended(run: RunLine) -> str:
     if run.exit_code is None:
         return "recorded no end"
-    took = format_duration(run.seconds or 0.0)
-    return f"ended with exit code {run.exit_code} after {took}, at {moment(run.started_at)}"
+    seconds = run.seconds or 0.0
+    at = moment(run.started_at + dt.timedelta(seconds=seconds))
+    return f"ended with exit code {run.exit_code} after {format_duration(seconds)}, at {at}"
 
 
 def _failures(facts: SiteFacts) -> Section | None:
@@ -183,12 +184,12 @@ def _sales_table(
             months[f"{day:%Y-%m}"][name] += net
     return Table(
         f"Net sales by month and category, {currency}",
-        ("Month", *names, "All"),
+        ("Month", "All", *names),
         [
             (
                 month,
-                *(format_amount(parts.get(name, Decimal(0)), currency) for name in names),
                 format_amount(sum(parts.values(), Decimal(0)), currency),
+                *(format_amount(parts.get(name, Decimal(0)), currency) for name in names),
             )
             for month, parts in sorted(months.items())
         ],

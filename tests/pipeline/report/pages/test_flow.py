@@ -7,8 +7,12 @@ from collections import Counter
 from pipeline.planning.reconciliation import ReconciliationKey
 from pipeline.report.pages.facts import BilledFacts, DateFacts, DropFacts
 from pipeline.report.pages.flow import Flow, flow_of
+from pipeline.report.pages.render import render_run
 from pipeline.report.pages.sankey import draw_flow
 from tests.pipeline.report.pages.made import MONDAY, TUESDAY, balance, run
+from tests.pipeline.report.pages.test_render import cells
+
+CAPTION = "Lines from delivered to billed, each with its share of the states before"
 
 
 def lines(flow: Flow) -> dict[str, int]:
@@ -52,6 +56,17 @@ def test_lines_of_earlier_drops_are_published_again_with_a_restated_date() -> No
     assert lines(flow)["waiting"] == 10
     assert lines(flow)["accepted"] == 100
     assert is_balanced(flow)
+
+
+def test_the_share_of_a_state_is_that_of_all_states_before_it() -> None:
+    """Of 52 delivered and 50 earlier lines, 100 were accepted."""
+    drop = DropFacts(TUESDAY, "ingested", 52, 50, 2, content={MONDAY: 40, TUESDAY: 10})
+    facts = run(drops=[drop], dates=[DateFacts(MONDAY, "done", 2)])
+    html = render_run(facts)
+    rows = {row[0]: row[1:3] for row in cells(html, CAPTION)[1:]}
+    assert rows["From earlier drops"] == ["50", ""]
+    assert rows["Accepted"] == ["100", "98.0%"]
+    assert rows["Rejected"] == ["2", "3.8%"]
 
 
 def test_a_date_that_failed_waits_with_its_earlier_lines_too() -> None:

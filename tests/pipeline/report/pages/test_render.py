@@ -56,7 +56,7 @@ def cells(html: str, caption: str) -> list[list[str]]:
 
 def test_tables_hold_the_numbers_of_the_run() -> None:
     html = render_run(run())
-    flow = cells(html, "Lines from delivered to billed, each with its share of the state before")
+    flow = cells(html, "Lines from delivered to billed, each with its share of the states before")
     assert [row[:3] for row in flow[1:]] == [
         ["Delivered", "100", ""],
         ["Accepted", "90", "90.0%"],

@@ -43,7 +43,7 @@ FACTS = SiteFacts(
 def test_tables_hold_the_numbers() -> None:
     html = render_overview(FACTS, None, [2024, 2026])
     assert "1 of them failed or are held back; readers see their previous revisions." in html
-    assert cells(html, "Net sales by month and category, USD")[1:] == [["2026-03", "12.50", "1.25", "13.75"]]
+    assert cells(html, "Net sales by month and category, USD")[1:] == [["2026-03", "13.75", "12.50", "1.25"]]
     assert cells(html, "Rejected lines by drop")[1:] == [["2026-03-02", "40", "10", "25.0%"]]
     dates = [row[:5] for row in cells(html, "Business dates, newest first")[1:]]
     assert dates == [
@@ -52,6 +52,7 @@ def test_tables_hold_the_numbers() -> None:
         ["2024-12-31", "billed", "1", "5", ""],
     ]
     assert "1 of 3 runs with a deadline were late." in html
+    assert "The last run, two, ended with exit code 3 after 1 min, at 2026-03-04 04:01:00 UTC." in html
     smallest = cells(html, "The smallest margins")[1]
     assert smallest[2] == "1 min LATE"
     assert 'href="runs/two.html" aria-label="2026-03-02 billed, revision 2"' in html
