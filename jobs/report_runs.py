@@ -16,7 +16,8 @@ from pipeline.lake.files import FileStore
 from pipeline.planning.attempts import ChunkAttempt
 from pipeline.report.streams import output
 from pipeline.steps.context import Batch
-from schemas.errors import UsageError
+from schemas.errors import NotReadyError, UsageError
+from schemas.tables import LEDGER_RUNS
 
 
 def run(batch: Batch, options: Options) -> dict[str, Any]:
@@ -48,6 +49,8 @@ def _make_page(batch: Batch, folder: str, run_id: str, log: _Log) -> dict[str, A
 def _keep_site(batch: Batch, folder: str, log: _Log) -> dict[str, Any]:
     from pipeline.report.pages.site import keep_site
 
+    if not batch.ledger.rows(LEDGER_RUNS):
+        raise NotReadyError(f"the ledger of {batch.lake.root} records no run yet")
     if batch.dry_run:
         batch.outcome.planned.append(f"render the pages in {folder} that are new")
         return {"pages": []}

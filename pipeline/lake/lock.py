@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from py4j.protocol import Py4JJavaError
 
-from pipeline.lake.files import FileStatus, FileStore
+from pipeline.lake.files import FileStatus, FileStore, first_line
 from schemas.errors import TryAgainError, UsageError
 
 FOLDER = "ledger/_running"
@@ -213,7 +214,10 @@ class LakeLock:
 
 
 def _statuses(files: FileStore) -> list[FileStatus]:
-    return list(files.files(FOLDER)) if files.exists(FOLDER) else []
+    try:
+        return list(files.files(FOLDER)) if files.exists(FOLDER) else []
+    except Py4JJavaError as error:
+        raise OSError(first_line(error)) from None
 
 
 def _read_heartbeat(files: FileStore, file: FileStatus) -> dict[str, Any]:

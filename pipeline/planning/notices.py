@@ -10,12 +10,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.planning.recovery import without_values
-from pipeline.planning.shown_text import without_passwords
+from pipeline.planning.shown_text import EXAMPLE, without_passwords
 from schemas.states import DateStatus, DropStatus, ExitCode, NoticeKind
 
 _SHOWN = 20
 _CAUSE_LENGTH = 300
-_EXAMPLE = "; for example "
 _OF_STATUS: Mapping[str, NoticeKind] = {
     DateStatus.FAILED: NoticeKind.FAILED,
     DateStatus.BLOCKED: NoticeKind.HELD_BACK,
@@ -199,4 +198,4 @@ def _notice(kind: NoticeKind, subjects: Sequence[str], lines: Sequence[str], lin
 
 def _safe(cause: str | None) -> str:
     """A cause as it may leave the house: without an example line and without quoted values."""
-    return without_values((cause or "no cause given").partition(_EXAMPLE)[0])[:_CAUSE_LENGTH]
+    return without_values((cause or "no cause given").partition(EXAMPLE)[0])[:_CAUSE_LENGTH]

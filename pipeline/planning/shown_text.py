@@ -1,15 +1,21 @@
-"""Text as it may be shown to people: without what drives a screen, and without passwords."""
+"""Text as it may be shown to people: without what drives a screen, passwords, or lines of the data."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
+from pipeline.planning.recovery import without_values
+
+# Begins the part of an error that quotes a received line.
+EXAMPLE = "; for example "
+_ERROR_OF_SPARK = re.compile(r"\[[A-Z][A-Z0-9_.]+\]")
 # Joiners of letters and emoji; without them names of several scripts are misspelled.
 _KEPT = "\n\t\u200c\u200d"
 _SPACES = "Zs"
 # A user and a password in an address. What stands alone before an @ is a name, as of an Azure container.
-_PASSWORD = re.compile(r"(?<=://)[^/\s@:]*:[^/\s]*@")
+# Digits and a slash after the colon are a port.
+_PASSWORD = re.compile(r"(?<=://)[^/\s@:]*:(?!\d+/)[^\s@]*@")
 
 
 def without_controls(text: str) -> str:
@@ -25,3 +31,11 @@ def without_controls(text: str) -> str:
 def without_passwords(text: str) -> str:
     """Takes user and password out of every address (``ftp://user:password@host``)."""
     return _PASSWORD.sub("", text)
+
+
+def without_lines(text: str) -> str:
+    """An error or a reason without the received line that it quotes, and without the values in Spark's."""
+    shown, example, _ = text.partition(EXAMPLE)
+    if example:
+        shown += "; an example is in ledger/runs"
+    return without_values(shown) if _ERROR_OF_SPARK.search(shown) else shown

@@ -23,6 +23,7 @@ from pipeline.lake.tables import Commit
 from pipeline.landing.manifest import read_manifest
 from pipeline.planning.audit import audit_drop, audit_size
 from pipeline.planning.reconciliation import EXACT, ZERO
+from pipeline.planning.shown_text import EXAMPLE
 from pipeline.steps.context import Batch
 from pipeline.steps.publish_commit import ROLL_BACK
 from schemas.drops import DateContent, Drop, IngestedDrop, LandedFile, Manifest, StoreContent
@@ -404,7 +405,7 @@ def _example(batch: Batch, version: int, drop: IngestedDrop) -> str:
     reason = drop.reasons.most_common(1)[0][0]
     received = batch.lake.read_dates(RECEIVED_SALES, [drop.drop.date], version)
     line = received.filter(F.array_contains("reject_reasons", reason)).select("source_file", "raw").first()
-    return "" if line is None else f"; for example {reason} in {line.source_file}: {line.raw[:300]}"
+    return "" if line is None else f"{EXAMPLE}{reason} in {line.source_file}: {line.raw[:300]}"
 
 
 def _recover(batch: Batch, commit: Commit, later: list[Commit]) -> None:

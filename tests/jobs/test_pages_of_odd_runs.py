@@ -23,7 +23,7 @@ from pipeline.steps.publish_window import PublishWindow
 from schemas.billing import DOCUMENTS
 from schemas.tables import LEDGER_RUNS, SALES
 from tests.jobs.shop import Ran, Shop, line
-from tests.jobs.test_report import BAD, GOOD, flow_of, land, page_of
+from tests.jobs.test_report import BAD, GOOD, SECRET, flow_of, land, page_of
 from tests.jobs.test_resume import killed_before
 from tests.pipeline.report.pages.test_render import cells
 from tests.pipeline.steps.test_chunk_failures import failing
@@ -123,6 +123,28 @@ def test_rejects_of_a_refused_delivery_are_known_after_a_better_one_came(shop: S
     html = made_later(shop, refused)
     assert cells(html, "Rejected lines by reason") == cells(live, "Rejected lines by reason")
     assert flow_of(html) == flow_of(live) == {"Delivered": 2, "Refused deliveries": 2}
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_what_errors_quote_from_the_data_is_shown_only_with_samples(shop: Shop, allowed: bool) -> None:
+    shop.land(GOOD, sold("a", GOOD), sold("b", GOOD, quantity="none", customer_id=SECRET))
+    samples = ("--set", f"report.samples={str(allowed).lower()}")
+    ran = shop.run(*pages(shop), *samples)
+    assert SECRET in ran.stderr
+    assert (SECRET in page_of(ran).read_text()) == allowed
+    assert ("an example is in ledger/runs" in page_of(ran).read_text()) != allowed
+    site = shop.folder / "site"
+    shop.done("--out", str(site), *samples, job=REPORT_RUNS)
+    assert f"drop {GOOD} is blocked: " in (site / "index.html").read_text()
+    assert SECRET not in (site / "index.html").read_text()
+
+
+def test_a_lake_without_runs_has_no_site(shop: Shop) -> None:
+    """Most likely its path is misspelled."""
+    refused = shop.run("--out", str(shop.folder / "site"), job=REPORT_RUNS)
+    assert refused.code == 5
+    assert f"the ledger of file:{shop.lake} records no run yet" in refused.error
+    assert not (shop.folder / "site").exists()
 
 
 def test_restored_and_withdrawn_dates_have_the_numbers_of_their_tables(shop: Shop) -> None:

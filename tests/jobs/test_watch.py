@@ -249,6 +249,26 @@ def test_a_store_that_fails_is_told_once_and_asked_again(
     assert err.count("the lake cannot be read, trying again: 503 Slow Down") == 1
 
 
+def test_an_error_of_the_stores_own_while_it_lists_is_told_and_asked_again(
+    lake: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.hold(**_this_process())
+    lake.put(PROGRESS)
+    real, looks = FileStore.files, []
+
+    def failing(files: FileStore, folder: str = "") -> Any:
+        looks.append(1)
+        if len(looks) == 2:
+            files._path("")  # Java refuses an empty path
+        return real(files, folder)
+
+    monkeypatch.setattr(FileStore, "files", failing)
+    soon(lambda: lake.put(ended(PROGRESS, PROGRESS.at, 0)), 0.5)
+    code, _, err = lake.watch()
+    assert code == 0
+    assert "the lake cannot be read, trying again: Can not create a Path from an empty string" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -10,7 +10,7 @@ import json
 import os
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
@@ -23,6 +23,8 @@ from pipeline.lake.ledger import row_order
 from pipeline.lake.lock import STALE_SECONDS, read_holder
 from pipeline.planning.attempts import ChunkAttempt
 from pipeline.planning.reconciliation import Balance, ControlTotals, ReconciliationKey
+from pipeline.planning.recovery import first_cause, without_values
+from pipeline.planning.shown_text import without_lines
 from pipeline.planning.timetable import RUNS_TO_LEARN_FROM
 from pipeline.report.pages.facts import (
     BilledFacts,
@@ -149,7 +151,7 @@ class _Reader:
             job=event.job,
             status=event.status,
             exit_code=event.exit_code,
-            error=event.error,
+            error=self._shown(event.error),
             started_at=event.started_at,
             ended_at=event.ended_at,
             arguments=split_arguments(event),
@@ -165,7 +167,9 @@ class _Reader:
             waiting=self._waiting({date.date for date in dates} - done),
             balances=self._balances(done),
             tasks=self._tasks(),
-            attempts=known.attempts,
+            attempts=[
+                replace(a, cause=a.cause and self._shown_cause(first_cause(a.cause))) for a in known.attempts
+            ],
             stages=self._stages(),
             built=self._built(),
             rejected=rejected,
@@ -185,6 +189,13 @@ class _Reader:
         except Exception as error:  # whatever it is, the rest of the page is worth having
             self.notes.append(f"Left out: {what} ({explain(error)}).")
             return None
+
+    def _shown(self, text: str | None) -> str | None:
+        """An error or a reason; without samples it quotes no line."""
+        return text if text is None or self._batch.settings.report.samples else without_lines(text)
+
+    def _shown_cause(self, cause: str) -> str:
+        return cause if self._batch.settings.report.samples else without_values(cause)
 
     def _event(self) -> Any:
         rows = [row for row in self._batch.ledger.rows(LEDGER_RUNS) if row.run_id == self._run_id]
@@ -225,7 +236,7 @@ class _Reader:
                 lines=row.lines or 0,
                 accepted=row.accepted or 0,
                 rejected=row.rejected or 0,
-                reason=row.reason,
+                reason=self._shown(row.reason),
                 content=_lines_by_date(row.content or ()),
             )
             for date, row in sorted(rows.items())
@@ -233,7 +244,10 @@ class _Reader:
 
     def _dates(self) -> list[DateFacts]:
         rows = {row.business_date: row for row in sorted(self._own(LEDGER_DATES), key=row_order)}
-        return [DateFacts(date, row.status, row.revision, row.reason) for date, row in sorted(rows.items())]
+        return [
+            DateFacts(date, row.status, row.revision, self._shown(row.reason))
+            for date, row in sorted(rows.items())
+        ]
 
     def _waiting(self, dates: set[dt.date]) -> dict[dt.date, int]:
         """Accepted lines of dates, as bronze held them when the run ended."""
@@ -265,7 +279,7 @@ class _Reader:
                 row.tasks,
                 row.failed_attempts,
                 row.task_seconds,
-                row.failures or (),
+                [self._shown_cause(cause) for cause in row.failures or ()],
             )
             for row in sorted(self._own(LEDGER_TASKS), key=lambda row: row.chunk)
         ]

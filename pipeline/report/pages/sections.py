@@ -126,9 +126,10 @@ def _add_gantt(section: Section, attempts: Sequence[ChunkAttempt], draw: Draw) -
     again = sum(a.is_retry for a in attempts)
     workers = len({a.worker for a in attempts})
     most = max((a.waited_seconds for a in attempts), default=0.0)
+    retries = "1 was a retry" if again == 1 else f"{count(again)} were retries"
     section.words.append(
         f"{plural(len(attempts), 'attempt')} on {plural(workers, 'worker')}; {count(failed)} failed or "
-        f"ended early, {count(again)} {'was a retry' if again == 1 else 'were retries'}. The longest wait for a core was {seconds_text(most)} s."
+        f"ended early, {retries}. The longest wait for a core was {seconds_text(most)} s."
     )
     gantt = lay_out(attempts)
     merged = (

@@ -12,6 +12,7 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from pipeline.lake.ledger import row_order
+from pipeline.planning.shown_text import without_lines
 from pipeline.report.pages.lake_history import run_positions, was_finished
 from pipeline.steps.context import Batch
 from schemas.gold import DAILY_SALES, INVOICES
@@ -143,7 +144,7 @@ def _runs(batch: Batch) -> list[RunLine]:
             started_at=row.started_at,
             seconds=None if row.ended_at is None else (row.ended_at - row.started_at).total_seconds(),
             lines=lines[row.run_id],
-            error=row.error,
+            error=row.error and without_lines(row.error),
             margin_seconds=margins.get(row.run_id),
             is_finished=row.exit_code is None and was_finished(batch.ledger, positions, row),
         )
@@ -178,7 +179,7 @@ def _date(
         revision=revision,
         lines=published.get((done[-1].run_id, date), 0) if done else 0,
         runs=list(dict.fromkeys(row.run_id for row in reversed(rows))),
-        reason=last.reason,
+        reason=last.reason and without_lines(last.reason),
     )
 
 
