@@ -83,7 +83,10 @@ def collect_live(batch: Batch, outcome: Outcome) -> RunFacts:
 
 
 def collect_run(
-    batch: Batch, run_id: str, read_attempts: Callable[[str, str], Sequence[ChunkAttempt]] | None = None
+    batch: Batch,
+    run_id: str,
+    read_attempts: Callable[[str, str], Sequence[ChunkAttempt]] | None = None,
+    positions: Mapping[str, int] | None = None,
 ) -> RunFacts:
     """Returns the facts of any run that the ledger records, also of one that was killed.
 
@@ -92,11 +95,12 @@ def collect_run(
         run_id: the run to show.
         read_attempts: reads the attempts of the writes from the event log, by application id and run; None
             if there is no event log.
+        positions: what ``run_positions`` returned, for a caller that shows many runs.
 
     Raises:
         UsageError: the ledger records no such run.
     """
-    reader = _Reader(batch, run_id)
+    reader = _Reader(batch, run_id, positions)
     known = _RunOnlyFacts()
     if read_attempts is not None and reader.event.application_id:
         application = reader.event.application_id
@@ -130,10 +134,10 @@ class _RunOnlyFacts:
 class _Reader:
     """Reads the facts of one run."""
 
-    def __init__(self, batch: Batch, run_id: str) -> None:
+    def __init__(self, batch: Batch, run_id: str, positions: Mapping[str, int] | None = None) -> None:
         self._batch = batch
         self._run_id = run_id
-        self._positions = run_positions(batch.ledger)
+        self._positions = run_positions(batch.ledger) if positions is None else positions
         self.notes: list[str] = []
         self.event = self._event()
 
@@ -161,7 +165,7 @@ class _Reader:
             landing=event.landing,
             is_running=not has_ended and self._holds_lake(),
             followed_by=self._followed_by(),
-            is_finished=was_finished(self._batch.ledger, self._positions, self.event),
+            is_finished=not has_ended and was_finished(self._batch.ledger, self._positions, event),
             drops=drops,
             dates=dates,
             waiting=self._waiting({date.date for date in dates} - done),

@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,6 +14,7 @@ from pipeline.lake.files import FileStore
 from pipeline.planning.attempts import ChunkAttempt
 from pipeline.report.pages.collect import collect_run
 from pipeline.report.pages.files import page_name
+from pipeline.report.pages.lake_history import run_positions
 from pipeline.report.pages.render import IS_RUNNING, render_run
 from pipeline.report.pages.site_facts import RunLine, SiteFacts, collect_site
 from pipeline.report.pages.site_page import render_overview
@@ -53,11 +54,11 @@ def keep_site(batch: Batch, folder: str, read_attempts: ReadAttempts | None = No
         UsageError: Spark knows no file system for the folder.
     """
     store, facts = FileStore(batch.spark, folder), collect_site(batch)
-    pages = _Pages(store, _read_state(store))
+    pages, positions = _Pages(store, _read_state(store)), run_positions(batch.ledger)
     for number, run in enumerate(facts.runs, start=1):
         name = f"{RUNS}/{page_name(run.run_id)}"
         _LOG.info(f"page {number:,} of {len(facts.runs):,}: {run.run_id}")
-        page = partial(_render_run, batch, run.run_id, read_attempts)
+        page = partial(_render_run, batch, run.run_id, read_attempts, positions)
         pages.keep(name, _digest_of_run(facts, run), page, adopt=run.exit_code is not None)
     years = sorted({line.date.year for line in facts.dates})
     for year in years:
@@ -95,8 +96,10 @@ def limited(facts: SiteFacts, first: dt.date, last: dt.date, also: Collection[st
     )
 
 
-def _render_run(batch: Batch, run_id: str, read_attempts: ReadAttempts | None) -> str:
-    return render_run(collect_run(batch, run_id, read_attempts), index=f"../{INDEX}")
+def _render_run(
+    batch: Batch, run_id: str, read_attempts: ReadAttempts | None, positions: Mapping[str, int]
+) -> str:
+    return render_run(collect_run(batch, run_id, read_attempts, positions), index=f"../{INDEX}")
 
 
 def _latest(facts: SiteFacts) -> SiteFacts:
