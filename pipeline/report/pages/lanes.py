@@ -134,13 +134,16 @@ def _merged(attempts: Sequence[ChunkAttempt]) -> Gantt:
     start, median = min(a.ready_ms for a in attempts), median_seconds(attempts)
     whole = max(a.ended_ms for a in attempts) - start
     pairs = {(a.chunk, a.worker) for a in attempts}
-    by_worker = len(pairs) <= _MOST_LANES
     kinds = {id(a): kind_of(a, median) for a in outliers(attempts)}
     merges_outliers = len(kinds) > _MOST_OUTLIERS
+    by_worker = len(pairs) * (2 if merges_outliers else 1) <= _MOST_LANES
     gap = round(whole * (_MERGE_SHARE_OF_OUTLIERS if merges_outliers else _MERGE_SHARE))
     lanes: dict[str, list[ChunkAttempt]] = defaultdict(list)
     for attempt in attempts:
-        lanes[f"{attempt.chunk}, {attempt.worker}" if by_worker else attempt.chunk].append(attempt)
+        lane = f"{attempt.chunk}, {attempt.worker}" if by_worker else attempt.chunk
+        # One bar of many that failed would hide what ran beside them.
+        is_apart = merges_outliers and kinds.get(id(attempt)) == "failed"
+        lanes[f"{lane}, failed" if is_apart else lane].append(attempt)
     bars: list[Bar] = []
     for lane, own in sorted(lanes.items()):
         by_kind: dict[str, list[ChunkAttempt]] = defaultdict(list)

@@ -65,6 +65,7 @@ def test_thousands_of_outliers_merge_by_kind_and_none_is_lost() -> None:
     ]
     gantt = lay_out(attempts)
     assert len(gantt.bars) < 200
+    assert gantt.lanes == ["A-G, 1 on host-a", "A-G, 1 on host-a, failed"]
     count = Counter[str]()
     for bar in gantt.bars:
         count[bar.kind] += bar.attempts
