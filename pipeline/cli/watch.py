@@ -203,6 +203,8 @@ def _nothing(lake: str, last: RunProgress | None) -> str:
     if last is None:
         return f"no run is at work in {lake}"
     how = "was interrupted" if last.exit_code is None else f"ended with exit code {last.exit_code}"
+    if not last.ended:
+        how = "wrote its progress for the last time, and no end,"
     return (
         f"no run is at work in {lake}; the last one, {last.run_id}, {how} at {last.at:%Y-%m-%d %H:%M:%S} UTC"
     )

@@ -129,6 +129,10 @@ def test_no_run_is_told_with_the_last_one(lake: Watched) -> None:
     code, _, err = lake.watch()
     assert code == 5
     assert f"the last one, {RUN}, ended with exit code 3 at 2026-03-03 03:12:05 UTC" in err
+    lake.put(PROGRESS)  # its store took no more
+    code, _, err = lake.watch()
+    assert code == 5
+    assert f"the last one, {RUN}, wrote its progress for the last time, and no end, at 2026-03-03" in err
 
 
 def test_a_run_that_begins_is_waited_for(lake: Watched) -> None:
