@@ -6,8 +6,10 @@ import datetime as dt
 import json
 import socket
 import time
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -175,10 +177,11 @@ def test_a_run_that_lost_the_lake_has_its_exit_code_on_its_page(
     land(shop)
     real = Ledger.record_dates
 
-    def lose(ledger: Ledger, *arguments: object) -> None:
-        real(ledger, *arguments)  # type: ignore[arg-type]
-        taken = shop.lake / "ledger" / "_running" / "lock.000000000099"
-        taken.write_text(json.dumps({"run_id": "another", "beats": 1}))
+    def lose(ledger: Ledger, run_id: str, dates: Sequence[Mapping[str, Any]]) -> None:
+        real(ledger, run_id, dates)
+        if dates:
+            taken = shop.lake / "ledger" / "_running" / "lock.000000000099"
+            taken.write_text(json.dumps({"run_id": "another", "beats": 1}))
 
     with monkeypatch.context() as patched:
         patched.setattr(Ledger, "record_dates", lose)

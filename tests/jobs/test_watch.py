@@ -263,14 +263,14 @@ def test_an_error_of_the_stores_own_while_it_lists_is_told_and_asked_again(
     def failing(files: FileStore, folder: str = "") -> Any:
         looks.append(1)
         if len(looks) == 2:
-            files._path("")  # Java refuses an empty path
+            files._system.listStatus(files._below("gone"))  # Java's own error
         return real(files, folder)
 
     monkeypatch.setattr(FileStore, "files", failing)
     soon(lambda: lake.put(ended(PROGRESS, PROGRESS.at, 0)), 0.5)
     code, _, err = lake.watch()
     assert code == 0
-    assert "the lake cannot be read, trying again: Can not create a Path from an empty string" in err
+    assert f"the lake cannot be read, trying again: File {lake.folder}/gone does not exist" in err
 
 
 @pytest.mark.parametrize(
