@@ -270,7 +270,8 @@ def test_an_error_of_the_stores_own_while_it_lists_is_told_and_asked_again(
     soon(lambda: lake.put(ended(PROGRESS, PROGRESS.at, 0)), 0.5)
     code, _, err = lake.watch()
     assert code == 0
-    assert f"the lake cannot be read, trying again: File {lake.folder}/gone does not exist" in err
+    assert "the lake cannot be read, trying again: " in err
+    assert "/gone does not exist" in err
 
 
 @pytest.mark.parametrize(
