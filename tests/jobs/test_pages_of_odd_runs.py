@@ -6,17 +6,20 @@ import datetime as dt
 import json
 import socket
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 
 import pipeline.cli.page
 import pipeline.clock
 from jobs.ingest_sales import JOB as INGEST_SALES
 from jobs.maintain_tables import JOB as MAINTAIN_TABLES
+from jobs.migrate_tables import JOB as MIGRATE_TABLES
 from jobs.publish_sales import JOB as PUBLISH_SALES
 from jobs.report_runs import JOB as REPORT_RUNS
 from jobs.restore_sales import JOB as RESTORE_SALES
@@ -25,6 +28,7 @@ from pipeline.steps.publish_window import PublishWindow
 from schemas.billing import DOCUMENTS
 from schemas.tables import LEDGER_RUNS, SALES
 from tests.jobs.shop import Ran, Shop, line
+from tests.jobs.test_old_lakes import MILD, unpacked
 from tests.jobs.test_report import BAD, GOOD, SECRET, flow_of, land, page_of
 from tests.jobs.test_resume import killed_before
 from tests.pipeline.report.pages.test_render import cells
@@ -253,3 +257,21 @@ def test_a_folder_that_report_runs_cannot_make_is_named(shop: Shop, one: bool) -
     refused = shop.run(*run, "--out", str(file), job=REPORT_RUNS)
     assert refused.code == 2
     assert f"--out {file}: " in refused.error
+
+
+def test_a_migration_publishes_nothing_and_takes_no_number_from_the_site(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    shop = unpacked(spark, tmp_path, "sound", MILD)
+    published = Counter(row["business_date"] for row in shop.rows(SALES))
+    html = page_of(shop.done(*pages(shop), job=MIGRATE_TABLES)).read_text()
+    rows = cells(html, "What became of each business date")[1:]
+    assert {row[0] for row in rows} == set(published)
+    assert {row[1] for row in rows} == {"recorded again"}
+    number = f"{len(rows)} dates" if len(rows) > 1 else "1 date"
+    assert f"The run published nothing; it recorded again what readers see of {number}." in html
+    assert "accounted for" not in html
+    site = shop.folder / "site"
+    shop.done("--out", str(site), job=REPORT_RUNS)
+    shown = cells((site / "index.html").read_text(), "Business dates, newest first")[1:]
+    assert {row[0]: int(row[3]) for row in shown} == published

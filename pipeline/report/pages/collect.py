@@ -27,6 +27,7 @@ from pipeline.planning.recovery import first_cause, without_values
 from pipeline.planning.shown_text import without_lines
 from pipeline.planning.timetable import RUNS_TO_LEARN_FROM
 from pipeline.report.pages.facts import (
+    RECORDED_AGAIN,
     BilledFacts,
     ChunkTaskFacts,
     DateFacts,
@@ -60,6 +61,9 @@ from schemas.tables import (
 Value = TypeVar("Value")
 # Values of this column name a person.
 _PERSONAL = "customer_id"
+_WAITS = (DateStatus.BLOCKED, DateStatus.FAILED)
+# These jobs publish nothing: they record again what earlier runs published.
+_ONLY_RECORDS = ("migrate_tables", "repair_lake")
 # A longer raw line is cut: a page is for reading.
 _SAMPLE_LENGTH = 400
 
@@ -168,7 +172,7 @@ class _Reader:
             is_finished=not has_ended and was_finished(self._batch.ledger, self._positions, event),
             drops=drops,
             dates=dates,
-            waiting=self._waiting({date.date for date in dates} - done),
+            waiting=self._waiting({date.date for date in dates if date.status in _WAITS}),
             balances=self._balances(done),
             tasks=self._tasks(),
             attempts=[
@@ -248,8 +252,14 @@ class _Reader:
 
     def _dates(self) -> list[DateFacts]:
         rows = {row.business_date: row for row in sorted(self._own(LEDGER_DATES), key=row_order)}
+        is_publisher = self.event.job not in _ONLY_RECORDS
         return [
-            DateFacts(date, row.status, row.revision, self._shown(row.reason))
+            DateFacts(
+                date,
+                row.status if is_publisher or row.status != DateStatus.DONE else RECORDED_AGAIN,
+                row.revision,
+                self._shown(row.reason),
+            )
             for date, row in sorted(rows.items())
         ]
 

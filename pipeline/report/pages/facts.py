@@ -10,6 +10,9 @@ from decimal import Decimal
 from pipeline.planning.attempts import ChunkAttempt
 from pipeline.planning.reconciliation import Balance, ReconciliationKey
 
+# State of a date that the run did not publish: it recorded again what an earlier run had published.
+RECORDED_AGAIN = "recorded again"
+
 
 @dataclass(frozen=True)
 class DropFacts:
@@ -36,7 +39,10 @@ class DropFacts:
 
 @dataclass(frozen=True)
 class DateFacts:
-    """What became of a business date: value of ``DateStatus``, revision that readers see, and the reason."""
+    """What became of a business date: state, revision that readers see, and the reason.
+
+    The state is a value of ``DateStatus``, or ``recorded again``.
+    """
 
     date: dt.date
     status: str

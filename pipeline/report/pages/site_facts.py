@@ -172,12 +172,14 @@ def _date(
 ) -> DateLine:
     last, done = rows[-1], [row for row in rows if row.status == DateStatus.DONE]
     revision = done[-1].revision if done else 0
+    # A migration records a date again, without its chunks: they are those of the run that published it.
+    keys = [(row.run_id, date) for row in reversed(done) if row.revision == revision]
     is_billed = last.status == DateStatus.DONE and billed == revision
     return DateLine(
         date=date,
         state="billed" if is_billed else last.status,
         revision=revision,
-        lines=published.get((done[-1].run_id, date), 0) if done else 0,
+        lines=next((published[key] for key in keys if key in published), 0),
         runs=list(dict.fromkeys(row.run_id for row in reversed(rows))),
         reason=last.reason and without_lines(last.reason),
     )

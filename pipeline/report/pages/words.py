@@ -61,6 +61,9 @@ def verdict_of(facts: RunFacts, flow: Flow) -> Verdict:
         *_what_was_published(facts, is_accounted),
         *_trouble(facts),
     ]
+    if not sentences and facts.dates:
+        number = plural(len(facts.dates), "date")
+        sentences = [f"The run published nothing; it recorded again what readers see of {number}."]
     if not sentences and facts.built:
         sentences = [f"The run built {', '.join(facts.built)}, and changed no drop and no date."]
     if not sentences:
