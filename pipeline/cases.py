@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from pipeline.config_group import ConfigGroup
+from pipeline.yaml_text import load_yaml
 from schemas.errors import UsageError
 from schemas.landing import SALE, received_names
 
@@ -146,7 +147,7 @@ def read_cases(paths: Iterable[str], tables: Sequence[str]) -> list[FiledCase]:
 
 def _read(path: str, tables: Sequence[str]) -> _File:
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = load_yaml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cases {path}: {error.strerror or error}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:

@@ -126,6 +126,14 @@ def _by_column(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
+def _constants(values: dict[str, str]) -> dict[str, str]:
+    required = {column.name for column in received_columns() if column.required}
+    empty = next((name for name, value in values.items() if not value.strip() and name in required), None)
+    if empty is not None:
+        raise ValueError(f"constants: {empty} is required: it must not be empty")
+    return values
+
+
 Delimiter = Annotated[str, BeforeValidator(_delimiter), AfterValidator(_one_character)]
 Quote = Annotated[str | None, BeforeValidator(_quote), AfterValidator(_is_quote)]
 Charset = Annotated[str, AfterValidator(_charset)]
@@ -184,7 +192,9 @@ class DeliveryProfile(ConfigGroup):
     ambiguous: Literal["reject", "earlier", "later"] = "reject"
     nulls: tuple[str, ...] | None = None
     values: Annotated[dict[str, dict[str, str]], AfterValidator(_by_column)] = Field(default_factory=dict)
-    constants: Annotated[dict[str, Text], AfterValidator(_by_column)] = Field(default_factory=dict)
+    constants: Annotated[dict[str, str], AfterValidator(_by_column), AfterValidator(_constants)] = Field(
+        default_factory=dict
+    )
     columns: Annotated[dict[str, Text], AfterValidator(_by_column), AfterValidator(_column_names)] = Field(
         default_factory=dict
     )

@@ -29,6 +29,7 @@ from pipeline.config_group import ConfigGroup
 from pipeline.extensions import Contract, Rules, own_rules
 from pipeline.gold_config import FOLDER, DeclaredGold, check_declared
 from pipeline.profiles import DeliveryProfile
+from pipeline.yaml_text import load_yaml
 from schemas.currencies import currency_scale
 from schemas.errors import UsageError
 from schemas.landing import RECEIVED_NAMES, RULES_VERSION, contract_with, received_names
@@ -462,7 +463,7 @@ class Settings(ConfigGroup):
 
 def _read_stores(path: str) -> Any:
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return load_yaml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"file {path}: {error.strerror or error}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
@@ -548,7 +549,7 @@ def load_settings(
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = load_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"config file {path}: {error.strerror or error}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
@@ -582,7 +583,7 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
     if not separator:
         raise UsageError(f"--set {assignment!r}: must be of the form key=value, such as late.days=7")
     try:
-        value = yaml.safe_load(text)
+        value = load_yaml(text)
     except (yaml.YAMLError, RecursionError):
         raise UsageError(f"--set {assignment!r}: the value is not YAML") from None
     changes: Any = value

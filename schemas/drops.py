@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from schemas.states import DropStatus
+from schemas.states import DropReason, DropStatus
 
 
 @dataclass(frozen=True)
@@ -206,6 +206,7 @@ class IngestedDrop:
         extra_columns: received columns that are not in the contract; the ingest ignores them.
         status: outcome of the ingest.
         reason: message for the user if the drop was not ingested.
+        reason_code: why it was not ingested, where a later run decides by it.
     """
 
     drop: Drop
@@ -224,3 +225,4 @@ class IngestedDrop:
     extra_columns: tuple[str, ...] = ()
     status: DropStatus = DropStatus.INGESTED
     reason: str | None = None
+    reason_code: DropReason | None = None

@@ -21,6 +21,15 @@ class DropStatus(StrEnum):
     FAILED = "failed"
 
 
+class DropReason(StrEnum):
+    """Why a delivery is not in bronze, where a later run decides by it."""
+
+    REJECTED_LINES = "rejected_lines"
+    CONTROL_TOTALS = "control_totals"
+    SMALL_DELIVERY = "small_delivery"
+    LOST_LINES = "lost_lines"
+
+
 class DateStatus(StrEnum):
     """Outcome of the publication of a business date."""
 

@@ -241,6 +241,8 @@ LEDGER_DROPS = Table(
         ingest_version=COUNT,
         settings_sequence=COUNT,
         max_rejected_share=DoubleType(),
+        reason_code=TEXT,
+        min_share_of_previous=DoubleType(),
     ),
 )
 
@@ -288,6 +290,7 @@ LEDGER_DATES = Table(
         sale_dates=ArrayType(DATE),
         chunk_key=TEXT,
         chunk_ranges=ArrayType(TEXT),
+        restored_revision=IntegerType(),
     ),
 )
 

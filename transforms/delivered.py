@@ -33,7 +33,7 @@ class FieldForms:
     Attributes:
         nulls: texts that stand for nothing, besides the empty one.
         values: contract value by received value, by column; an empty received value stands for nothing.
-        constants: value of each column that the file lacks.
+        constants: value of each column that the file lacks; empty for nothing.
         decimal: decimal point.
         thousands: separator of thousands; empty for none.
         timestamp: pattern of sold_at; None for the contract's form.
@@ -97,7 +97,7 @@ def in_contract_form(delivered: DataFrame, forms: FieldForms) -> DataFrame:
 def contract_value(name: str, forms: FieldForms) -> Column:
     """text: the field, with words for nothing as null, and with the values that the profile maps."""
     if name in forms.constants:
-        return F.lit(forms.constants[name])
+        return F.lit(forms.constants[name] or None).cast("string")
     text = F.col(name)
     key = trimmed(text)
     if forms.nulls:

@@ -24,7 +24,7 @@ from pipeline.planning.timetable import RUNS_TO_LEARN_FROM, StageRun
 from schemas.billing import DOCUMENTS
 from schemas.drops import DateContent, IngestedDrop
 from schemas.gold import GOLD, Period
-from schemas.states import DateStatus, DropStatus, Stage
+from schemas.states import DateStatus, DropReason, DropStatus, Stage
 from schemas.tables import (
     LEDGER_BUILDS,
     LEDGER_CHUNKS,
@@ -42,7 +42,7 @@ from schemas.tables import (
 )
 
 _USUAL_BYTES_PER_LINE = 120.0
-# If a date was restored to an earlier revision, its reason starts with this text.
+# The reason of a date that was restored to an earlier revision starts with this text.
 RESTORED = "restored from revision"
 
 
@@ -53,10 +53,12 @@ class IngestAudit:
     Attributes:
         settings_sequence: number of the record of pinned settings.
         max_rejected_share: maximum share of rejected lines that the audit allowed, 0 to 1.
+        min_share_of_previous: smallest share of the usual lines that a delivery may hold, 0 to 1.
     """
 
     settings_sequence: int
     max_rejected_share: float
+    min_share_of_previous: float
 
 
 class Ledger:
@@ -267,8 +269,7 @@ class Ledger:
 
     def restored_revision(self, date: dt.date) -> int:
         """Returns the revision that the last publication of a date restored; 0 if it restored none."""
-        reason = self._done_in_order(date)[-1].reason or ""
-        return int(reason.removeprefix(RESTORED)) if reason.startswith(RESTORED) else 0
+        return _restored_revision(self._done_in_order(date)[-1])
 
     def was_fresh_when_restored(self, date: dt.date) -> bool:
         """Whether a restored date had no unpublished lines when it was restored."""
@@ -472,8 +473,10 @@ def _drop_row(
         "bronze_version": version if is_accepted else None,
         "content": content if content or is_accepted else None,
         "reason": ingested.reason,
+        "reason_code": ingested.reason_code and ingested.reason_code.value,
         "settings_sequence": audit.settings_sequence,
         "max_rejected_share": audit.max_rejected_share,
+        "min_share_of_previous": audit.min_share_of_previous,
     }
 
 
@@ -511,8 +514,10 @@ def _drop_state(date: dt.date, rows: Iterable[Any]) -> DropState:
         accepted=_accepted(accepted[-1]) if accepted else None,
         refused=tuple(_content(part) for part in last.content or ()) if is_refused else (),
         reason=last.reason,
+        reason_code=DropReason(last.reason_code) if last.reason_code else None,
         settings_sequence=last.settings_sequence or 0,
         max_rejected_share=last.max_rejected_share,
+        min_share_of_previous=last.min_share_of_previous,
         ingest_version=last.ingest_version,
     )
 
@@ -547,5 +552,13 @@ def _date_state(date: dt.date, rows: Iterable[Any]) -> DateState:
         sale_dates=frozenset(done.sale_dates or ()),
         silver_version=done.silver_version,
         chunking=Chunking(done.chunk_key, tuple(done.chunk_ranges)) if done.chunk_key else None,
-        is_restored=bool(done.reason and done.reason.startswith(RESTORED)),
+        is_restored=_restored_revision(done) > 0,
     )
+
+
+def _restored_revision(done: Any) -> int:
+    """The revision that a publication restored; 0 if none. Version 0.1.0 wrote it into the reason alone."""
+    reason = done.reason or ""
+    if done.sequence is not None or not reason.startswith(RESTORED):
+        return done.restored_revision or 0
+    return int(reason.removeprefix(RESTORED))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from statistics import median
 
 from schemas.drops import IngestedDrop, Manifest, ManifestFile
+from schemas.states import DropReason
 
 # The usual size of a drop is the median of so many drops of its weekday, if there are enough of them.
 _WEEKS, _FEWEST_WEEKS = 8, 4
@@ -14,19 +16,31 @@ _WEEKS, _FEWEST_WEEKS = 8, 4
 _FEWEST_LINES = 20
 
 
-def audit_drop(ingested: IngestedDrop, max_rejected_share: float) -> str | None:
+@dataclass(frozen=True)
+class Refusal:
+    """Why an audit refuses a delivery: a code for later runs, and a text for people."""
+
+    code: DropReason
+    text: str
+
+
+def audit_drop(ingested: IngestedDrop, max_rejected_share: float) -> Refusal | None:
     """Returns why a drop must be blocked; None if it passes.
 
     Args:
         ingested: the drop as ingested.
         max_rejected_share: largest allowed share of rejected lines, from 0 to 1.
     """
-    return _too_many_rejects(ingested, max_rejected_share) or _disagreement(ingested)
+    rejects = _too_many_rejects(ingested, max_rejected_share)
+    if rejects is not None:
+        return Refusal(DropReason.REJECTED_LINES, rejects)
+    disagreement = _disagreement(ingested)
+    return None if disagreement is None else Refusal(DropReason.CONTROL_TOTALS, disagreement)
 
 
 def audit_size(
     ingested: IngestedDrop, previous: int, of_weekday: Sequence[int], min_share: float
-) -> str | None:
+) -> Refusal | None:
     """Returns why a drop is too small to be whole; None if it is not, or if its manifest states its rows.
 
     Args:
@@ -42,16 +56,12 @@ def audit_size(
     if usual < _FEWEST_LINES or ingested.accepted >= min_share * usual:
         return None
     what = "the delivery that it replaces holds" if previous else "drops of its weekday usually hold"
-    limit = size_limit(min_share)
-    return (
-        f"{ingested.accepted:,} accepted lines, {what} {usual:,.0f} ({limit}): if it is whole, "
-        f"state the rows of its files in a manifest, or give --accept {ingested.drop.date}"
+    text = (
+        f"{ingested.accepted:,} accepted lines, {what} {usual:,.0f} (audit.min_share_of_previous asks for "
+        f"{min_share:.2%}): if it is whole, state the rows of its files in a manifest, or give --accept "
+        f"{ingested.drop.date}"
     )
-
-
-def size_limit(min_share: float) -> str:
-    """The limit of :func:`audit_size`, as its reason names it."""
-    return f"audit.min_share_of_previous asks for {min_share:.2%}"
+    return Refusal(DropReason.SMALL_DELIVERY, text)
 
 
 def _is_confirmed(ingested: IngestedDrop) -> bool:

@@ -18,7 +18,7 @@ from decimal import Decimal
 from pipeline.planning.pinned import Chunking
 from pipeline.planning.reconciliation import EXACT, ZERO
 from schemas.drops import DateContent
-from schemas.states import DateStatus, DropStatus
+from schemas.states import DateStatus, DropReason, DropStatus
 
 # Recorded instead of a hash if a date's content is known to be wrong. It matches no inputs, so the date is
 # stale.
@@ -54,9 +54,11 @@ class DropState:
         fingerprint: fingerprint of the delivery that this ingest read.
         accepted: the delivery whose lines bronze holds; None if it holds none.
         refused: content of the last delivery if an audit refused it.
-        reason: why the last delivery is not in bronze; None if it is.
+        reason: why the last delivery is not in bronze, for people; None if it is.
+        reason_code: the same, where a run decides by it; None for every other reason.
         settings_sequence: number of the pinned-settings record of the last ingest.
         max_rejected_share: the limit of the last ingest's audit, from 0 to 1; None if unknown.
+        min_share_of_previous: the smallest share of the usual lines that it let pass; None if unknown.
         ingest_version: bronze version that wrote the last delivery; None if none did.
     """
 
@@ -66,8 +68,10 @@ class DropState:
     accepted: AcceptedDelivery | None
     refused: tuple[DateContent, ...] = ()
     reason: str | None = None
+    reason_code: DropReason | None = None
     settings_sequence: int = 0
     max_rejected_share: float | None = None
+    min_share_of_previous: float | None = None
     ingest_version: int | None = None
 
     @property

@@ -234,8 +234,11 @@ class Batch:
         return [commit for commit in self.lake.history(table, recorded) if commit.metadata.get("job") == job]
 
     def ingest_audit(self) -> IngestAudit:
-        """The settings and the audit limit under which this run ingests deliveries."""
-        return IngestAudit(self.pinned.current.sequence, self.settings.audit.max_rejected_share)
+        """The settings and the audit limits under which this run ingests deliveries."""
+        audit = self.settings.audit
+        return IngestAudit(
+            self.pinned.current.sequence, audit.max_rejected_share, audit.min_share_of_previous
+        )
 
     @property
     def terms(self) -> ValidationConfig:

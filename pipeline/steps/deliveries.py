@@ -20,12 +20,12 @@ from pipeline.steps.publish_commit import RECOUNT, ROLL_BACK
 from pipeline.steps.receiving import JOB as INGEST
 from pipeline.steps.receiving import count_drops
 from schemas.drops import Drop, IngestedDrop
-from schemas.states import DropStatus
+from schemas.states import DropReason, DropStatus
 from schemas.tables import RECEIVED_SALES, REFUSED_SALES
 
 _LOG = logging.getLogger(__name__)
 
-# The reason in the ledger for a drop whose accepted lines bronze lost. Compared with old rows: keep the text.
+# The reason in the ledger for a drop whose accepted lines bronze lost.
 LOST = "bronze holds its lines no more: land it again"
 # Errors of Delta and Spark for a version, or a file of it, that no longer exists.
 GONE = re.compile(r"NOT_EXIST|NOT_FOUND|TIME_TRAVEL|FileNotFound|VersionNotFound")
@@ -62,7 +62,7 @@ def recount_deliveries(batch: Batch, *, everything: bool) -> list[str]:
         if state is None or state.accepted is not None or drop.lines:
             present.append(drop)
         if state is not None and state.content and not drop.lines:
-            gone.append(_lost(drop))
+            gone.append(lost(drop))
         if state is not None and state.is_in_trouble:
             troubled.append(last_trouble(batch, state))
     for (run_id, sequence), group in _by_ingest(batch, present, known).items():
@@ -101,9 +101,9 @@ def _differs(state: DropState | None, counted: IngestedDrop | None) -> bool:
     return set(map(str, recorded)) != set(map(str, counted.content if counted else ()))
 
 
-def _lost(drop: IngestedDrop) -> IngestedDrop:
+def lost(drop: IngestedDrop) -> IngestedDrop:
     """The drop as failed: bronze lost its lines. Its dates keep their revision until it is landed again."""
-    return replace(drop, status=DropStatus.FAILED, reason=LOST)
+    return replace(drop, status=DropStatus.FAILED, reason=LOST, reason_code=DropReason.LOST_LINES)
 
 
 def _take_out(batch: Batch, date: dt.date) -> str:

@@ -15,7 +15,6 @@ from pipeline.lake.conditions import failed_rule
 from pipeline.lake.tasks import RowWatch
 from pipeline.landing.landing import Landing, unreadable_file
 from pipeline.landing.unpack import printable
-from pipeline.planning.audit import size_limit
 from pipeline.planning.staleness import DropState
 from pipeline.planning.windows import partition_spans, sized_windows
 from pipeline.steps.context import Batch
@@ -23,7 +22,7 @@ from pipeline.steps.kept import revalidate_accepted
 from pipeline.steps.receiving import ExtraColumns, receive, recorded_manifest_version
 from schemas.drops import Drop, IngestedDrop
 from schemas.errors import AuditError, NotReadyError, UsageError
-from schemas.states import DropStatus, ExitCode, Stage
+from schemas.states import DropReason, DropStatus, ExitCode, Stage
 from schemas.tables import RECEIVED_SALES
 from transforms.control_totals import count_received
 from transforms.ingest_counts import filter_accepted
@@ -339,18 +338,14 @@ def _is_still_refused(batch: Batch, drop: Drop, state: DropState) -> bool:
         and state.fingerprint == drop.fingerprint
         and state.settings_sequence == batch.pinned.current.sequence
         and state.max_rejected_share == batch.settings.audit.max_rejected_share
-        and not (_is_about_size(state) and _is_size_allowed(batch, drop, state))
+        and not (state.reason_code is DropReason.SMALL_DELIVERY and _has_new_limit(batch, drop, state))
     )
 
 
-def _is_about_size(state: DropState) -> bool:
-    return "audit.min_share_of_previous" in (state.reason or "")
-
-
-def _is_size_allowed(batch: Batch, drop: Drop, state: DropState) -> bool:
+def _has_new_limit(batch: Batch, drop: Drop, state: DropState) -> bool:
     """Whether a delivery that was refused for its size has to be audited again."""
-    limit = size_limit(batch.settings.audit.min_share_of_previous)
-    return drop.date in batch.accepted or limit not in (state.reason or "")
+    min_share = batch.settings.audit.min_share_of_previous
+    return drop.date in batch.accepted or state.min_share_of_previous != min_share
 
 
 def _plan_only(batch: Batch, landing: Landing, headers: Headers) -> None:

@@ -59,7 +59,8 @@ def last_trouble(batch: Batch, state: DropState) -> IngestedDrop:
     if state.status is DropStatus.BLOCKED and batch.lake.exists(REFUSED_SALES):
         refused = batch.lake.read_dates(REFUSED_SALES, [state.date])
         count_drops(refused, {state.date: drop})
-    drop.judged_by, drop.status, drop.reason = batch.settings.rules_digest, state.status, state.reason
+    drop.judged_by, drop.status = batch.settings.rules_digest, state.status
+    drop.reason, drop.reason_code = state.reason, state.reason_code
     return drop
 
 

@@ -23,7 +23,6 @@ from pipeline.planning.staleness import (
 )
 from pipeline.planning.windows import sized_windows, split_failed
 from pipeline.steps.context import Batch, PublishedDate
-from pipeline.steps.deliveries import LOST
 from pipeline.steps.ingest import check_all_validated
 from pipeline.steps.publish_commit import PublishCommit
 from pipeline.steps.publish_window import PublishWindow
@@ -31,7 +30,7 @@ from pipeline.steps.received import settled_version
 from pipeline.steps.recording import record_publication, undo_conflicts
 from pipeline.steps.writing import write_sales
 from schemas.errors import AuditError, TryAgainError
-from schemas.states import DateStatus, DropStatus, ExitCode, Stage
+from schemas.states import DateStatus, DropReason, DropStatus, ExitCode, Stage
 from schemas.tables import CONFLICTS, SALES
 
 _LOG = logging.getLogger(__name__)
@@ -118,7 +117,9 @@ def republish_wrong(batch: Batch, wrong: Collection[dt.date]) -> None:
 
 def _without_trouble(drop: DropState) -> DropState:
     """The drop as if its accepted delivery were its last one; unchanged if bronze lost the accepted lines."""
-    is_lost = drop.status is DropStatus.FAILED and (not drop.content or drop.reason == LOST)
+    is_lost = drop.status is DropStatus.FAILED and (
+        not drop.content or drop.reason_code is DropReason.LOST_LINES
+    )
     return drop if is_lost else replace(drop, status=DropStatus.INGESTED, refused=())
 
 

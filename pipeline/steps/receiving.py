@@ -21,7 +21,7 @@ from pipeline.lake.frames import local_frame
 from pipeline.lake.ledger import IngestAudit
 from pipeline.lake.tables import Commit
 from pipeline.landing.manifest import read_manifest
-from pipeline.planning.audit import audit_drop, audit_size
+from pipeline.planning.audit import Refusal, audit_drop, audit_size
 from pipeline.planning.reconciliation import EXACT, ZERO
 from pipeline.planning.shown_text import EXAMPLE
 from pipeline.steps.context import Batch
@@ -29,7 +29,7 @@ from pipeline.steps.publish_commit import ROLL_BACK
 from schemas.drops import DateContent, Drop, IngestedDrop, LandedFile, Manifest, StoreContent
 from schemas.errors import UsageError
 from schemas.own_rules import OwnRule
-from schemas.states import DropStatus, ExitCode, ValidationStatus
+from schemas.states import DropReason, DropStatus, ExitCode, ValidationStatus
 from schemas.tables import RECEIVED_SALES, REFUSED_SALES
 from transforms.ingest_counts import count_ingested, count_reject_reasons
 from transforms.receipt_gaps import count_gaps
@@ -50,11 +50,10 @@ class Written:
         before: the version before it.
         run_id: run that wrote it.
         drops: its deliveries, counted, by drop date.
-        audit: settings and limit that they were ingested under.
+        audit: settings and limits that they were ingested under.
         is_own: whether this run wrote it; if not, this run completes an interrupted one.
         rules: the team's own rules that it was validated by.
         accepted: drop dates whose delivery may be far smaller than usual.
-        min_share: smallest share of the usual lines that a delivery may hold.
         spoiled: why deliveries cannot be trusted, by drop date: they changed while they were read.
     """
 
@@ -66,7 +65,6 @@ class Written:
     is_own: bool = True
     rules: tuple[OwnRule, ...] = ()
     accepted: frozenset[dt.date] = frozenset()
-    min_share: float = 0.0
     spoiled: Reasons = field(default_factory=dict)
 
 
@@ -114,8 +112,7 @@ def receive(
         batch.outcome.warnings += _receipt_gaps(batch, version, ingested)
         spoiled = {**_without_expected_stores(batch, ingested), **find_spoiled()}
         written = Written(version, before, batch.run_id, ingested, audit, spoiled=spoiled)
-        written.accepted, written.min_share = batch.accepted, batch.settings.audit.min_share_of_previous
-        written.rules = batch.settings.own_rules
+        written.accepted, written.rules = batch.accepted, batch.settings.own_rules
         _settle(batch, written, keeps_refused=keeps_refused)
 
 
@@ -135,7 +132,7 @@ def _metadata(
         "judged_by": batch.settings.rules_digest,
         "settings_sequence": audit.settings_sequence,
         "max_rejected_share": audit.max_rejected_share,
-        "min_share_of_previous": batch.settings.audit.min_share_of_previous,
+        "min_share_of_previous": audit.min_share_of_previous,
         **_rules_metadata(batch.settings.own_rules),
         "accepted": sorted(date.isoformat() for date in batch.accepted),
         "drops": {
@@ -192,14 +189,14 @@ def _audit(batch: Batch, written: Written) -> None:
             drop.status, drop.reason = DropStatus.FAILED, written.spoiled[date]
             batch.outcome.fail(ExitCode.NOT_READY, f"drop {date} failed: {drop.reason}")
             continue
-        drop.reason = audit_drop(drop, written.audit.max_rejected_share) or _too_small(batch, written, drop)
-        if drop.reason is not None:
-            drop.status = DropStatus.BLOCKED
+        refusal = audit_drop(drop, written.audit.max_rejected_share) or _too_small(batch, written, drop)
+        if refusal is not None:
+            drop.status, drop.reason, drop.reason_code = DropStatus.BLOCKED, refusal.text, refusal.code
             example = _example(batch, written.version, drop)
             batch.outcome.fail(ExitCode.AUDIT, f"drop {date} is blocked: {drop.reason}{example}")
 
 
-def _too_small(batch: Batch, written: Written, drop: IngestedDrop) -> str | None:
+def _too_small(batch: Batch, written: Written, drop: IngestedDrop) -> Refusal | None:
     """Why a delivery may not be whole. What bronze kept of a drop was audited before."""
     date = drop.drop.date
     if date in written.accepted or (not drop.drop.files and drop.drop.known_fingerprint is not None):
@@ -210,7 +207,7 @@ def _too_small(batch: Batch, written: Written, drop: IngestedDrop) -> str | None
         if state.accepted is not None
     }
     earlier = [count for other, count in lines.items() if other < date and other.weekday() == date.weekday()]
-    return audit_size(drop, lines.get(date, 0), earlier, written.min_share)
+    return audit_size(drop, lines.get(date, 0), earlier, written.audit.min_share_of_previous)
 
 
 def _keep_refused(batch: Batch, written: Written, refused: Reasons) -> None:
@@ -233,6 +230,9 @@ def _roll_back(batch: Batch, written: Written, reasons: Reasons) -> None:
         "run_id": batch.run_id,
         "of": written.version,
         "drops": _by_iso_date(reasons),
+        "codes": {
+            date.isoformat(): drop.reason_code for date, drop in written.drops.items() if drop.reason_code
+        },
         "spoiled": sorted(date.isoformat() for date in written.spoiled),
     }
     batch.lake.replace(RECEIVED_SALES, previous, reasons, metadata)
@@ -418,6 +418,7 @@ def _recover(batch: Batch, commit: Commit, later: list[Commit]) -> None:
     audit = IngestAudit(
         int(metadata.get("settings_sequence", 0)),
         float(metadata.get("max_rejected_share", batch.settings.audit.max_rejected_share)),
+        float(metadata.get("min_share_of_previous", 0.0)),
     )
     rules = _recorded_rules(metadata)
     _count(batch, commit.version, drops, rules)
@@ -425,19 +426,24 @@ def _recover(batch: Batch, commit: Commit, later: list[Commit]) -> None:
     written = Written(commit.version, before, str(metadata["run_id"]), drops, audit, is_own=False)
     written.accepted = frozenset(map(dt.date.fromisoformat, metadata.get("accepted", ())))
     written.rules = rules
-    written.min_share = float(metadata.get("min_share_of_previous", 0.0))
     rolled_back = [other for other in later if other.metadata.get("of") == commit.version]
     if not rolled_back:
         written.spoiled = {**_without_expected_stores(batch, drops), **_spoiled_since(batch, drops)}
         _settle(batch, written)
         return
-    spoiled = rolled_back[0].metadata.get("spoiled", ())
-    for text, reason in rolled_back[0].metadata["drops"].items():
-        date = dt.date.fromisoformat(text)
-        if date in drops:
-            drops[date].status = DropStatus.FAILED if text in spoiled else DropStatus.BLOCKED
-            drops[date].reason = reason
+    _read_refusals(drops, rolled_back[0].metadata)
     _record(batch, written)
+
+
+def _read_refusals(drops: Mapping[dt.date, IngestedDrop], metadata: Mapping[str, Any]) -> None:
+    """Gives deliveries the outcome that the commit which rolled them back holds."""
+    spoiled, codes = metadata.get("spoiled", ()), metadata.get("codes", {})
+    for text, reason in metadata["drops"].items():
+        drop = drops.get(dt.date.fromisoformat(text))
+        if drop is not None:
+            drop.status = DropStatus.FAILED if text in spoiled else DropStatus.BLOCKED
+            drop.reason = reason
+            drop.reason_code = DropReason(codes[text]) if text in codes else None
 
 
 def _kept_dates(commit: Commit, later: Iterable[Commit]) -> set[dt.date]:

@@ -211,6 +211,7 @@ def done_row(publication: PublishCommit, date: dt.date, version: int) -> dict[st
         "sale_dates": sorted(inputs.sale_dates),
         "chunk_key": None if inputs.chunking is None else inputs.chunking.key,
         "chunk_ranges": None if inputs.chunking is None else list(inputs.chunking.ranges),
+        "restored_revision": restored,
         "reason": None if restored is None else f"{RESTORED} {restored}",
     }
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pipeline.lake.frames import local_frame
 from pipeline.planning.pinned import Wishes
 from pipeline.steps.context import Batch, DateRange
-from pipeline.steps.deliveries import LOST, recount_deliveries
+from pipeline.steps.deliveries import LOST, lost, recount_deliveries
 from pipeline.steps.gold import build_all_gold, recover_builds
 from pipeline.steps.issue import recover_issues
 from pipeline.steps.publish import republish_wrong
@@ -21,7 +21,6 @@ from pipeline.steps.recording import recover_publications
 from pipeline.steps.recovery import pin_settings
 from pipeline.steps.verify import Verification, examine_lake, published_dates
 from schemas.drops import Drop, IngestedDrop
-from schemas.states import DropStatus
 from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES
 
 
@@ -89,13 +88,13 @@ def _forget_lost_versions(batch: Batch) -> list[str]:
     if actions:
         version = batch.lake.version(RECEIVED_SALES)
         last = -1 if version is None else version
-        lost = [
-            IngestedDrop(Drop(date, (), known_fingerprint=""), status=DropStatus.FAILED, reason=LOST)
+        lost_drops = [
+            lost(IngestedDrop(Drop(date, (), known_fingerprint="")))
             for date, drop in batch.ledger.drops().items()
             if drop.accepted is not None and drop.accepted.bronze_version > last
         ]
-        actions += [f"drop {failed.drop.date}: {LOST}" for failed in lost]
-        batch.ledger.record_drops(batch.run_id, lost, None, batch.ingest_audit())
+        actions += [f"drop {failed.drop.date}: {LOST}" for failed in lost_drops]
+        batch.ledger.record_drops(batch.run_id, lost_drops, None, batch.ingest_audit())
         batch.ledger.forget_beyond(
             {table.name: batch.lake.version(table) for table in batch.lake.tables.recorded}
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from schemas.landing import RECEIVED_COLUMNS, RETURN, SALE, names_of
+from schemas.landing import RECEIVED_COLUMNS, RETURN, SALE, ReceivedColumn, names_of
 from scripts.profiling.kinds import CONTRACT_NUMBER, number_form, share_of, time_form, words_for_nothing
 from scripts.profiling.names import columns_of, line_types_of
 from scripts.profiling.sniff import Found
@@ -21,25 +22,60 @@ _KIND_FORMS = {
 }
 
 
-def propose(found: Found) -> list[str]:
+def propose(found: Found, known: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Adds the keys that follow from names and values to what was found.
+
+    Args:
+        found: what was found so far.
+        known: columns, constants and positions that a person knows, by contract column.
 
     Returns:
         What a person has to decide, one line each.
     """
     if found.format == "csv":
         _name_columns(found)
-    columns = _columns_by_value(found) if found.format == "fixed_width" else columns_of(found.names)
+    constants = known.get("constants", {})
+    is_fixed = found.format == "fixed_width"
+    columns = _places_of(found, known) if is_fixed else _names_of(found, known)
+    columns = {column: name for column, name in columns.items() if column not in constants}
     renamed = {column: name for column, name in columns.items() if column != name}
-    if found.format == "fixed_width":
+    if is_fixed:
         places = {column: [int(n) for n in name.split("-")] for column, name in columns.items()}
-        found.say("positions", places, "by their values; name the others below")
+        because = "as given" if known.get("positions") else "by their values; name the others below"
+        found.say("positions", places, because)
     elif renamed:
         found.say("columns", renamed, "names of the header that mean the same")
     _fields(found, columns)
-    missing = [c.name for c in RECEIVED_COLUMNS if c.name not in columns]
-    return _questions_of_times(found, columns) + [
-        f"{name}: no column seems to hold it; map it in columns, or give it in constants" for name in missing
+    if constants:
+        found.say("constants", dict(constants), "as given")
+    missing = [c for c in RECEIVED_COLUMNS if c.name not in {*columns, *constants}]
+    questions = [*_questions_of_times(found, columns), *_question_of_trailer(found)]
+    return questions + [_question(found, column) for column in missing]
+
+
+def _places_of(found: Found, known: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    given = known.get("positions", {})
+    return {name: f"{first}-{last}" for name, (first, last) in given.items()} or _columns_by_value(found)
+
+
+def _names_of(found: Found, known: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    given: dict[str, str] = {c: name for c, name in known.get("columns", {}).items() if name in found.names}
+    others = columns_of([name for name in found.names if name not in given.values()])
+    return {**others, **given}
+
+
+def _question(found: Found, column: ReceivedColumn) -> str:
+    where = "positions" if found.format == "fixed_width" else "columns"
+    nothing = "" if column.required else f", or {{{column.name}: ''}} there if it has none"
+    return f"{column.name}: no column seems to hold it; map it in {where}, or give it in constants{nothing}"
+
+
+def _question_of_trailer(found: Found) -> list[str]:
+    types = found.keys.get("record_type")
+    if not isinstance(types, dict) or "trailer" not in types or "trailer_rows" in types:
+        return []
+    return [
+        f"trailer_rows: give the number of the field of the trailer {found.trailer} that counts its lines"
     ]
 
 
@@ -80,7 +116,7 @@ def values_of(found: Found, name: str) -> list[str]:
 
 
 def _name_columns(found: Found) -> None:
-    types = _record_types(found.rows)
+    types = _record_types(found)
     if types is not None:
         data = [row for row in found.rows if row[0] == types["data"]]
         _without_header(found, data, ["record_type"])
@@ -95,19 +131,22 @@ def _name_columns(found: Found) -> None:
     found.names, found.rows = [name.strip() for name in first], others
 
 
-def _record_types(rows: Sequence[Sequence[str]]) -> dict[str, object] | None:
-    kinds = Counter(row[0].strip() for row in rows if row)
-    if not 1 < len(kinds) <= _TYPES_OF_RECORDS or len({len(row) for row in rows}) == 1:
-        return None
+def _record_types(found: Found) -> dict[str, object] | None:
+    rows = found.rows
+    kinds = Counter(row[0].strip() for row in rows)
     data = kinds.most_common(1)[0][0]
+    width_of = {kind: {len(row) for row in rows if row[0].strip() == kind} for kind in kinds}
+    others_differ = all(width_of[kind].isdisjoint(width_of[data]) for kind in kinds if kind != data)
+    if not 1 < len(kinds) <= _TYPES_OF_RECORDS or len(width_of[data]) > 1 or not others_differ:
+        return None
     last, others = rows[-1][0].strip(), [kind for kind in kinds if kind != data]
     types: dict[str, object] = {"data": data}
     if last != data and kinds[last] == 1:
-        types["trailer"] = last
+        types["trailer"], found.trailer = last, list(rows[-1])
         others.remove(last)
         count = str(kinds[data])
         at = [n for n, value in enumerate(rows[-1], 1) if value.strip().lstrip("0") == count]
-        types |= {"trailer_rows": at[0]} if at else {}
+        types |= {"trailer_rows": at[0]} if at and found.is_whole else {}
     return types | ({"skip": others} if others else {})
 
 
@@ -170,8 +209,6 @@ def _fields(found: Found, columns: dict[str, str]) -> None:
     }
     if words:
         found.say("nulls", ["", *sorted(words)], f"in {', '.join(sorted(set(words.values())))}")
-    if found.format == "csv" and "currency" not in columns:
-        found.evidence["constants"] = "no column holds a currency"
 
 
 def _numbers(found: Found, columns: dict[str, str]) -> None:

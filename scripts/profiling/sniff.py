@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from pipeline.landing.unpack import compression_of, kind_of, open_parts
 
 FIRST_BYTES = 1 << 20
+_LAST_BYTES = 1 << 16
 _LINES_FOR_THE_DIALECT = 60
 _DELIMITERS = tuple(",;|\t~^")
 _CAPITALS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -31,7 +32,9 @@ class Found:
         keys: keys of the profile, with values.
         evidence: why, by key.
         names: column names; empty for a file without them.
-        rows: values of the first rows.
+        rows: values of the first rows; of a file that is not whole, the last one too.
+        is_whole: whether all of the file was read.
+        trailer: values of the line that seems to be a trailer.
     """
 
     format: str
@@ -39,6 +42,8 @@ class Found:
     evidence: dict[str, str] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=list)
+    is_whole: bool = True
+    trailer: list[str] = field(default_factory=list)
 
     def say(self, key: str, value: object, because: str) -> None:
         """Notes a key with its evidence."""
@@ -46,8 +51,13 @@ class Found:
         self.evidence[key] = because
 
 
-def sniff(path: Path) -> Found:
+def sniff(path: Path, positions: Mapping[str, Sequence[int]]) -> Found:
     """Finds the form of a file.
+
+    Args:
+        path: the file.
+        positions: first and last character of each column, by contract column, of a file of fixed width whose
+            layout is known; else empty.
 
     Raises:
         OSError, ValueError: it cannot be read, or is no table.
@@ -62,23 +72,36 @@ def sniff(path: Path) -> Found:
     kind = kind_of(content)
     if kind not in (None, "UTF-16 text"):
         raise ValueError(f"{path.name}: its bytes are {kind}; its name does not say so")
-    found = Found("csv")
-    lines = _lines(_decoded(found, content, is_whole=len(content) < FIRST_BYTES))
+    found = Found("csv", is_whole=len(content) < FIRST_BYTES)
+    whole = content if found.is_whole else content[: content.rfind(b"\n") + 1] or content
+    lines = _lines(_decoded(found, whole))
+    if not found.is_whole and not compression_of(path.name):
+        lines += _last_line(path, str(found.keys.get("encoding", "utf-8")))
     if compression_of(path.name):
         found.evidence["files"] = f"{compression_of(path.name)} is unpacked by itself"
     if _is_json(lines):
         return _json(found, lines)
-    _delimited(found, lines)
+    if positions:
+        _fixed(found, lines, sorted((first - 1, last - 1) for first, last in positions.values()))
+    else:
+        _delimited(found, lines)
     return found
 
 
-def _decoded(found: Found, content: bytes, *, is_whole: bool) -> str:
+def _last_line(path: Path, encoding: str) -> list[str]:
+    """The last line of a file, which may be a trailer; none of a charset of several bytes."""
+    with path.open("rb") as raw:
+        raw.seek(-_LAST_BYTES, io.SEEK_END)
+        tail = raw.read()
+    return [] if b"\x00" in tail else _lines(tail.decode(encoding, "replace"))[-1:]
+
+
+def _decoded(found: Found, whole: bytes) -> str:
     for mark, encoding in _BOMS:
-        if content.startswith(mark):
+        if whole.startswith(mark):
             if encoding != "utf-8":
                 found.say("encoding", encoding, "a byte order mark")
-            return content.decode(encoding, "replace").removeprefix("\ufeff")
-    whole = content if is_whole else content[: content.rfind(b"\n") + 1] or content
+            return whole.decode(encoding, "replace").removeprefix("\ufeff")
     try:
         return whole.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -152,7 +175,7 @@ def _delimited(found: Found, lines: list[str]) -> None:
         lines.pop(0)
     dialect = clevercsv.Detector().detect("\n".join(lines[:_LINES_FOR_THE_DIALECT]))
     if dialect is None or dialect.delimiter not in _DELIMITERS:
-        _fixed(found, lines)
+        _fixed(found, lines, _places(lines))
         return
     rows = list(clevercsv.reader(io.StringIO("\n".join(lines)), dialect))
     width, count = Counter(len(row) for row in rows).most_common(1)[0]
@@ -176,15 +199,19 @@ def _from_header(found: Found, rows: list[list[str]], width: int) -> list[list[s
     return rows[first:]
 
 
-def _fixed(found: Found, lines: Sequence[str]) -> None:
+def _fixed(found: Found, lines: Sequence[str], places: Sequence[tuple[int, int]]) -> None:
+    """Cuts the lines at places: first and last character of each column, from 0."""
     found.format = "fixed_width"
     found.evidence["format"] = f"no delimiter; {len({len(line) for line in lines})} lengths of line"
+    found.names = [f"{first + 1}-{last + 1}" for first, last in places]
+    found.rows = [[line[first : last + 1].strip() for first, last in places] for line in lines]
+
+
+def _places(lines: Sequence[str]) -> list[tuple[int, int]]:
     width = max(map(len, lines))
     padded = [line.ljust(width) for line in lines]
     starts = [at for at in range(width) if _starts(padded, at)]
-    ends = [*(start - 1 for start in starts[1:]), width - 1]
-    found.names = [f"{a + 1}-{b + 1}" for a, b in zip(starts, ends, strict=True)]
-    found.rows = [[line[a : b + 1].strip() for a, b in zip(starts, ends, strict=True)] for line in padded]
+    return list(zip(starts, [*(start - 1 for start in starts[1:]), width - 1], strict=True))
 
 
 def _starts(lines: Sequence[str], at: int) -> bool:

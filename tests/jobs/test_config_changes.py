@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from schemas.tables import LEDGER_RUNS
 from tests.jobs.shop import Shop, line
+from tests.support.landing import csv_text
 
 DATE = "2026-03-02"
 
@@ -35,6 +36,33 @@ def test_late_days_change_a_date_only_with_reingest(shop: Shop) -> None:
     moved = [("A", DATE, "False"), ("L", DATE, "True")]
     assert shop.sales("transaction_id", "business_date", "is_adjustment") == moved
     assert shop.revisions() == {"2026-02-28": 2, DATE: 2}
+
+
+def test_another_profile_holds_for_later_deliveries_or_for_all(shop: Shop) -> None:
+    def land(date: str, gross: str, end: str) -> None:
+        row = line(f"{date}{end}", f"{date}T15:00:00Z", gross_amount="GROSS", discount_amount=None)
+        text = csv_text([row]).replace(",", ";").replace("GROSS", gross)
+        shop.land_bytes(date, text.encode(), f"till{end}.txt")
+
+    def profiles(decimal: str) -> list[str]:
+        return ["--set", f'deliveries=[{{files: "*.txt", delimiter: ";", decimal: "{decimal}"}}]']
+
+    land(DATE, "10.50", "1")
+    shop.done(*profiles("."))
+    land("2026-03-03", "11,50", "2")
+    shop.arguments = profiles(",")
+    refused = shop.run()
+    assert (refused.code, "deliveries is " in refused.error) == (2, True)
+    assert shop.sales("gross_amount") == ["10.500"]
+    shop.done("--from-now-on")
+    assert shop.sales("gross_amount") == ["10.500", "11.500"]
+    versions = shop.versions()
+    assert shop.done().result["status"] == "unchanged"
+    assert shop.versions() == versions
+    # Under the new profile for all, the first delivery no longer is of its form.
+    ran = shop.run("--reingest")
+    assert (ran.code, shop.sales("gross_amount")) == (4, ["10.500", "11.500"])
+    assert "drop 2026-03-02 is blocked: 1 of 1 lines rejected" in ran.error
 
 
 def test_another_normal_form_changes_a_text_only_with_reingest(shop: Shop) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import json
 import shutil
@@ -12,6 +13,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.ingest_sales import JOB as INGEST_SALES
+from pipeline import clock
 from pipeline.landing.config import LandingConfig
 from pipeline.landing.landing import Landing, unreadable_file
 from pipeline.planning.readiness import NOT_READ
@@ -184,6 +186,29 @@ def test_what_is_nearly_a_drop_is_told(nights: tuple[Shop, Ran]) -> None:
     assert sorted(told) == sorted(f"{name} in the landing is no drop: left out" for name in NEARLY)
 
 
+def test_a_misspelled_folder_of_the_day_that_is_asked_for_is_named(shop: Shop) -> None:
+    shop.land("2026-03-02", sold_on("2026-03-02"))
+    (shop.landing / "drop_date=2026-3-3").mkdir()
+    ran = shop.run("--date", "2026-03-03")
+    assert ran.code == 5
+    told = "drop 2026-03-03 is not ready: no such folder in the landing; is 'drop_date=2026-3-3' meant?"
+    assert told in ran.error
+
+
+@pytest.mark.parametrize(("ahead", "code"), [("1", 5), ("2", 0)])
+def test_a_drop_may_be_as_far_ahead_of_the_business_day_as_the_config_says(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, ahead: str, code: int
+) -> None:
+    # In New York it is still the day before.
+    monkeypatch.setattr(clock, "now", lambda: dt.datetime(2026, 3, 3, 4, 59, tzinfo=dt.UTC))
+    for date in ("2026-03-03", "2026-03-04"):
+        shop.land(date, sold_on("2026-03-02", date))
+    ran = shop.run("--set", f"landing.max_days_ahead={ahead}", job=INGEST_SALES)
+    assert ran.code == code
+    assert ran.drop_status["2026-03-03"] == "ingested"
+    assert ("drop 2026-03-04 is not ready: its date is after 2026-03-03" in ran.stderr) == (code == 5)
+
+
 def test_a_file_that_appears_in_an_ingested_drop_is_noticed(shop: Shop) -> None:
     shop.land("2026-03-02", sold_on("2026-03-02"))
     shop.done()
@@ -220,6 +245,8 @@ NAMES = (
     "L" * 200 + ".json",
 )
 
+PACKED = ("till 1 #%.csv.gz", "till 2 \u00fc[?].csv.gz", "till 3.csv.GZ")
+
 
 @pytest.fixture(scope="module")
 def named(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, Ran]:
@@ -231,6 +258,10 @@ def named(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tupl
         shop.manifest(date, {"name": name, "rows": 2, "gross_amount": {"USD": "20.00"}})
         # A pattern would read this one, too.
         (shop.landing / f"drop_date={date}" / "_q1s2.csv").write_bytes(SALES)
+    for date in ("2026-03-22", "2026-03-23"):  # the names of one drop, and of its neighbour
+        for name in PACKED:
+            shop.land(date, sold_on(date, name), name=name)
+        shop.manifest(date, *[{"name": name, "rows": 1} for name in PACKED])
     whole = gzip.compress(csv_text([sold_on("2026-03-20", str(n)) for n in range(20_000)]).encode())
     shop.land("2026-03-21", sold_on("2026-03-21"), name="12:30.csv")
     _put(shop, "2026-03-20", "half 50% #.csv.gz", whole[: len(whole) // 2])
@@ -240,7 +271,7 @@ def named(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tupl
 def test_a_file_may_have_any_name(named: tuple[Shop, Ran]) -> None:
     shop, _ = named
     found = {row["source_file"]: row["status"] for row in _files_of(shop)}
-    assert found == dict.fromkeys(NAMES, "ingested")
+    assert found == dict.fromkeys([*NAMES, *PACKED], "ingested")
 
 
 def test_a_damaged_file_of_any_name_is_named(named: tuple[Shop, Ran]) -> None:
@@ -248,7 +279,7 @@ def test_a_damaged_file_of_any_name_is_named(named: tuple[Shop, Ran]) -> None:
     assert ran.code == 5, ran.stderr
     assert "drop 2026-03-21 is not ready: file 12:30.csv is not read: with a colon, a path" in ran.error
     assert "drop 2026-03-20 failed: half 50% #.csv.gz cannot be read: " in ran.error
-    assert list(ran.drop_status.values()).count("ingested") == len(NAMES)
+    assert list(ran.drop_status.values()).count("ingested") == len(NAMES) + 2
 
 
 def _files_of(shop: Shop) -> list[dict[str, str]]:

@@ -16,11 +16,13 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
+from jobs.ingest_sales import JOB as INGEST_SALES
 from pipeline.landing.config import LandingConfig
 from pipeline.landing.landing import Landing
 from schemas.landing import RECEIVED_NAMES
 from schemas.tables import LEDGER_RUNS, RECEIVED_SALES
 from tests.jobs.shop import Ran, Shop, line
+from tests.support.counted_work import counted
 from tests.support.landing import csv_text, drop_folder
 
 COMPOSED, DECOMPOSED = "K-\u00e9", unicodedata.normalize("NFD", "K-\u00e9")
@@ -260,7 +262,8 @@ def test_a_key_that_no_line_holds_fails_the_drop_with_the_near_name(night: tuple
 
 def test_a_key_that_vanishes_within_a_file_is_warned_of_with_counts(night: tuple[Shop, Ran]) -> None:
     _, ran = night
-    assert "3 lines of sales.json have no key 'customer_id' and are read without it" in ran.result["warnings"]
+    told = "3 lines of drop_date=2026-03-10/sales.json have no key 'customer_id' and are read without it"
+    assert told in ran.result["warnings"]
 
 
 def test_bytes_that_are_no_text_are_named_by_their_magic_number(night: tuple[Shop, Ran]) -> None:
@@ -303,6 +306,23 @@ def test_headers_of_any_order_are_read_in_one_plan(shop: Shop, tmp_path: Path) -
     assert ran.code == 0, ran.stderr
     assert names(shop, "2026-03-02") == {str(number): f"Tea, {number}" for number in range(5)}
     assert malformed(shop, "2026-03-02") == [f"{row},one more"]
+
+
+def test_eighty_headers_take_the_jobs_and_tasks_of_eighty_files_of_one(
+    spark: SparkSession, interpreted: None, tmp_path: Path
+) -> None:
+    def work(headers: int) -> tuple[int, int]:
+        shop = Shop(spark, tmp_path / str(headers))
+        for number in range(80):
+            at = number % headers % 15
+            columns = [*RECEIVED_NAMES[at:], f"till {number % headers}", *RECEIVED_NAMES[:at]]
+            content = csv_text([sold("2026-03-02", str(number))], columns)
+            shop.land_bytes("2026-03-02", content.encode(), f"{number}.csv")
+        done = counted(spark, lambda: shop.done(job=INGEST_SALES) and None)
+        assert len(names(shop, "2026-03-02")) == 80
+        return done.jobs, done.tasks
+
+    assert work(80) == work(1)
 
 
 def test_eighty_headers_take_the_plan_nodes_of_two(spark: SparkSession, tmp_path: Path) -> None:

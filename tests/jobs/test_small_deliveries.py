@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from jobs.ingest_sales import JOB as INGEST_SALES
-from schemas.tables import RECEIVED_SALES
+from pipeline.lake.ledger import Ledger
+from schemas.tables import LEDGER_DROPS, RECEIVED_SALES
 from tests.jobs.shop import Shop, line
 
 DATE = "2026-03-02"
@@ -51,6 +54,45 @@ def test_a_manifest_a_lower_limit_or_half_of_the_lines_confirms_a_delivery(shop:
     (shop.landing / f"drop_date={DATE}" / "sales.csv").unlink()
     shop.done()
     assert lines(shop) == 0
+
+
+def test_a_lower_limit_counts_however_little_it_differs(shop: Shop) -> None:
+    land(shop, 38)
+    shop.done()
+    land(shop, 19)
+    assert shop.run("--set", "audit.min_share_of_previous=0.50002").code == 4
+    shop.done()
+    assert lines(shop) == 19
+
+
+def test_the_words_of_another_refusal_do_not_make_it_one_for_its_size(shop: Shop) -> None:
+    name = "audit.min_share_of_previous.csv"
+    shop.land(DATE, line(), name=name)
+    shop.manifest(DATE, {"name": name, "rows": 2})
+    assert shop.run().code == 4
+    versions = shop.versions()
+    assert "is still blocked: manifest says 2 rows in audit.min_share" in shop.run().error
+    assert shop.versions() == versions
+    assert [row["reason_code"] for row in shop.rows(LEDGER_DROPS)] == ["control_totals"]
+
+
+def test_a_refusal_that_a_run_did_not_record_keeps_its_reason(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise RuntimeError("cut off")
+
+    land(shop, 40)
+    shop.done()
+    land(shop, 19)
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "record_drops", stop)
+        assert shop.run().code == 1
+    assert shop.run().code == 4
+    (refused,) = shop.rows(LEDGER_DROPS, status="blocked")
+    assert (refused["reason_code"], refused["min_share_of_previous"]) == ("small_delivery", 0.5)
+    shop.done("--accept", DATE)
+    assert lines(shop) == 19
 
 
 def test_a_first_delivery_is_compared_with_those_of_its_weekday(shop: Shop) -> None:

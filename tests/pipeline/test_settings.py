@@ -85,6 +85,14 @@ def test_an_unknown_key_of_a_file_is_refused_with_the_file(tmp_path: Path) -> No
     assert "known are storage.landing" in refused(config=path)
 
 
+def test_a_key_that_stands_twice_is_refused_since_one_of_them_would_be_lost(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("deliveries:\n  - files: a*\nlate: {days: 3}\ndeliveries:\n  - files: b*\n")
+    assert "key 'deliveries' stands twice" in (text := refused(config=path))
+    assert "line 4, column 1" in text
+    assert "the value is not YAML" in refused("late={days: 3, days: 4}")
+
+
 @pytest.mark.parametrize(
     ("assignment", "key", "value", "form"),
     [
@@ -304,6 +312,11 @@ def test_a_currency_may_have_a_last_sale_date_and_is_pinned_with_it() -> None:
     plain = load("currencies=[USD, HRK]")
     assert plain.pinned["currencies"] == ["HRK", "USD"]
     assert settings.rules_digest != plain.rules_digest
+
+
+def test_currencies_of_the_years_before_the_euro_have_their_decimals() -> None:
+    old = load("currencies=[HRK, BGN, ITL, DEM]").currency_scales
+    assert old == {"HRK": 2, "BGN": 2, "ITL": 0, "DEM": 2}
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def drop_folder(landing: Path, drop_date: dt.date | str) -> Path:
 def write_bytes(landing: Path, drop_date: dt.date | str, name: str, content: bytes) -> Path:
     """Writes a file of any bytes; gzipped where its name ends so."""
     path = drop_folder(landing, drop_date) / name
-    path.write_bytes(gzip.compress(content, mtime=0) if name.endswith(".gz") else content)
+    path.write_bytes(gzip.compress(content, mtime=0) if name.lower().endswith(".gz") else content)
     return path
 
 

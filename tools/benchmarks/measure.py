@@ -21,6 +21,8 @@ from pathlib import Path
 _POLL_SECONDS = 0.2
 _SET_CHILD_SUBREAPER = 36
 _KILOBYTE = 1024
+# Of the fields after the name: user and system time, its own and of children that it waited for, in ticks.
+_TIMES = slice(11, 15)
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,23 @@ def measure(
     return Measurement(
         wall, spent.cpu_seconds, peak, spent.read_bytes, spent.written_bytes, process.returncode, exceeded
     )
+
+
+def tree_cpu_seconds(pid: int) -> float:
+    """User and system time so far of a process that runs, its children, and those that they waited for."""
+    ticks: dict[int, int] = {}
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").iterdir():
+        fields = _stat(int(folder.name)) if folder.name.isdecimal() else []
+        if fields:
+            ticks[int(folder.name)] = sum(map(int, fields[_TIMES]))
+            children.setdefault(int(fields[1]), []).append(int(folder.name))
+    total, found = 0, [pid]
+    while found:
+        process = found.pop()
+        total += ticks.get(process, 0)
+        found += children.get(process, [])
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def _watch(

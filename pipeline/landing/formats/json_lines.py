@@ -23,7 +23,7 @@ from pipeline.landing.records import BYTE_ORDER_MARK, Recipe, records
 from pipeline.landing.unpack import UNREADABLE, printable
 from pipeline.profiles import DeliveryProfile
 from schemas.errors import AuditError
-from schemas.landing import names_of, received_columns, received_names
+from schemas.landing import DROP_FOLDER_PREFIX, names_of, received_columns, received_names
 from transforms.delivered import FieldForms, in_contract_form
 from transforms.unicode import is_ascii
 
@@ -105,7 +105,7 @@ class JsonLines(Form):
             F.try_variant_get("parsed", "$[1]", "variant").isNull() & F.col("parsed").isNotNull(),
             F.lit(False),
         )
-        malformed = F.when(~is_object, F.col("line")).alias("malformed_text")
+        malformed = F.when(~is_object | self._is_nested(), F.col("line")).alias("malformed_text")
         fields = [self._field(name).alias(name) for name in received_names()]
         # A character may also be written as an escape of ASCII characters.
         is_plain = (is_ascii(F.col("line")) & ~F.col("line").contains("\\u")).alias(PLAIN)
@@ -121,12 +121,14 @@ class JsonLines(Form):
     def _observed(self, read: DataFrame) -> DataFrame:
         """Counts the lines that lack an optional key, in the same pass: an update may rename it."""
         self.observation = Observation()
+        folder = F.concat(F.lit(DROP_FOLDER_PREFIX), F.col("drop_date").cast("string"))
+        file = F.concat_ws("/", folder, "source_file")
         metrics = []
         for name in self._optional():
             lacks = F.col("malformed_text").isNull() & F.col(name).isNull() & self._has_no_key(name)
             metrics += [
                 F.count_if(lacks).alias(f"{name}_lines"),
-                F.collect_set(F.when(lacks, F.col("source_file"))).alias(f"{name}_files"),
+                F.collect_set(F.when(lacks, file)).alias(f"{name}_files"),
             ]
         return read.observe(self.observation, *metrics) if metrics else read
 
@@ -140,17 +142,27 @@ class JsonLines(Form):
             if found.get(f"{name}_lines")
         ]
 
+    def _is_nested(self) -> Column:
+        """boolean: whether a text of the contract is an object or an array: its JSON would be the text."""
+        nested = F.lit(False)
+        for name in names_of("text"):
+            if name in self.received_names:
+                kind = F.schema_of_variant(self._value(name, "variant"))
+                nested = nested | F.coalesce(kind.rlike("^(?:OBJECT|ARRAY)"), F.lit(False))
+        # Few lines hold a bracket behind a colon, and only those are looked at.
+        return F.col("line").rlike(rf":{_SPACE}*+[\[{{]") & nested
+
     def _optional(self) -> list[str]:
         return [c.name for c in received_columns() if not c.required and c.name in self.received_names]
 
     def _has_no_key(self, name: str) -> Column:
-        return F.try_variant_get("parsed", f"$[0]['{self.received_names[name]}']", "variant").isNull()
+        return self._value(name, "variant").isNull()
 
     def _field(self, name: str) -> Column:
-        received = self.received_names.get(name)
-        if received is None:
-            return F.lit(None).cast("string")
-        return F.try_variant_get("parsed", f"$[0]['{received}']", "string")
+        return self._value(name, "string") if name in self.received_names else F.lit(None).cast("string")
+
+    def _value(self, name: str, kind: str) -> Column:
+        return F.try_variant_get("parsed", f"$[0]['{self.received_names[name]}']", kind)
 
 
 def _first(lines: Iterator[str]) -> Iterator[str]:

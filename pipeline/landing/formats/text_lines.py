@@ -15,6 +15,8 @@ from schemas.errors import AuditError
 from transforms.delimited import Dialect
 from transforms.unicode import normalized_line
 
+# Column, boolean: whether a line is no header.
+_IS_LINE = "is_line"
 # Charsets whose lower half is ASCII, with one byte a character: bytes are taken as ISO 8859-1, which Spark
 # decodes, then the upper half is translated.
 _UPPER_HALF = bytes(range(0x80, 0x100))
@@ -47,13 +49,15 @@ def read_records(
     if plain:
         # Spark's line reader has no place of a line in its file. So a line that repeats the header is left
         # out with it; whether there is one is found in the count of lines (see count_left_out).
-        parts.append(_read_lines(source, plain, recipe).filter(~_is_header(plain, recipe)))
+        lines = _read_lines(source, plain, recipe).withColumns({_IS_LINE: ~_is_header(plain, recipe)})
+        # Behind the projection into normal form, which leaves generated code: before it, a filter would take
+        # a stage and a copy of each line by itself.
+        parts.append(_in_normal_form(source, lines, dialect).filter(_IS_LINE).drop(_IS_LINE))
     if repeating:
-        parts.append(_read_behind_header(source, repeating, recipe))
+        parts.append(_in_normal_form(source, _read_behind_header(source, repeating, recipe), dialect))
     if whole:
-        parts.append(_read_whole(source, whole, recipe))
-    found = reduce(DataFrame.unionByName, parts)
-    return _in_normal_form(source, found, dialect).filter(keep(F.col("value")))
+        parts.append(_in_normal_form(source, _read_whole(source, whole, recipe), dialect))
+    return reduce(DataFrame.unionByName, parts).filter(keep(F.col("value")))
 
 
 def headers_left_out(files: Sequence[HeadedFile], recipe: Recipe) -> int | None:
@@ -104,7 +108,7 @@ def count_left_out(
 def _in_normal_form(source: Source, lines: DataFrame, dialect: Dialect | None) -> DataFrame:
     if not source.is_normalized or dialect is None:
         return lines
-    return lines.select(normalized_line(F.col("value"), dialect).alias("value"), "drop_date", "source_file")
+    return lines.withColumns({"value": normalized_line(F.col("value"), dialect)})
 
 
 def is_plain(name: str, recipe: Recipe) -> bool:

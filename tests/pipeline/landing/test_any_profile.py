@@ -56,11 +56,23 @@ _PROFILES = st.fixed_dictionaries(
         "nulls": st.just(["", "N"]),
     },
 )
+_FIXED = st.fixed_dictionaries(
+    {
+        "format": st.just("fixed_width"),
+        "positions": st.just({name: [4 * n + 1, 4 * n + 4] for n, name in enumerate(RECEIVED_NAMES)}),
+    },
+    optional={
+        "encoding": st.sampled_from(["utf-8", "windows-1252", "utf-16"]),
+        "skip_first": st.integers(0, 2),
+        "decimal": st.just(","),
+        "record_type": st.just({"position": 1, "data": "1", "skip": ["H"]}),
+    },
+)
 
 
 # No shrinking: each try is a Spark job, and what is asserted names the file and its bytes.
 @settings(max_examples=3, phases=[Phase.generate])
-@given(cases=st.lists(st.tuples(_PROFILES, _BYTES.map(b"".join)), min_size=6, max_size=6))
+@given(cases=st.lists(st.tuples(st.one_of(_PROFILES, _FIXED), _BYTES.map(b"".join)), min_size=6, max_size=6))
 def test_every_line_under_any_profile_ends_accepted_or_rejected(
     spark: SparkSession,
     interpreted: None,
@@ -93,6 +105,9 @@ def test_every_line_under_any_profile_ends_accepted_or_rejected(
 def _lines(profile: DeliveryProfile, content: bytes) -> int:
     """Lines that are not blank, by Python's own decoder."""
     recipe = Recipe(profile.encoding, profile.skip_first, has_header=False)
+    if profile.format == "fixed_width":
+        types = profile.record_type
+        return sum(types is None or line[0] != "H" for line in records(io.BytesIO(content), recipe))
     blank = "".join(map(chr, range(33))) + "\u00a0"
     return sum(not _is_empty(line, profile, blank) for line in records(io.BytesIO(content), recipe))
 

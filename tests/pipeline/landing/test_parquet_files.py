@@ -64,6 +64,31 @@ FILES: dict[str, tuple[dict[str, pa.Array], dict[str, str | None]]] = {
         {"sold_at": column(dt.datetime(2026, 3, 2, 12), pa.timestamp("us"))},
         {"sold_at": "2026-03-02T11:00:00.000000Z"},
     ),
+    "the old type of times": (
+        {"sold_at": column(dt.datetime(2026, 3, 2, 12, 0, 0, 1), pa.timestamp("us"))},
+        {"sold_at": "2026-03-02T12:00:00.000001Z"},
+    ),
+    "other plain types": (
+        {
+            "line_number": column(255, pa.uint8()),
+            "quantity": column(65535, pa.uint16()),
+            "gross_amount": column(2**32 - 1, pa.uint32()),
+            "category": column("Caf\u00e9", pa.large_string()),
+            "channel": column(b"web", pa.binary()),
+            "payment_method": column(True, pa.bool_()),
+            "product_name": column(dt.date(2026, 3, 2), pa.date32()),
+        },
+        {
+            "line_number": "255",
+            "quantity": "65535",
+            "gross_amount": "4294967295",
+            "category": "Caf\u00e9",
+            "channel": "web",
+            "payment_method": "true",
+            "product_name": "2026-03-02",
+        },
+    ),
+    "a tick in a name": ({"art`icle": column("Tea", pa.string())}, {"product_name": "Tea"}),
     "columns that are not read": (
         {
             "loaded_at": column(0, pa.timestamp("ns")),
@@ -92,14 +117,15 @@ FILES: dict[str, tuple[dict[str, pa.Array], dict[str, str | None]]] = {
 def write(path: Path, columns: dict[str, pa.Array]) -> None:
     texts = dict.fromkeys(RECEIVED_NAMES, "1") | {"store_id": "S", "currency": "EUR"}
     arrays = {name: pa.array([value]) for name, value in texts.items()} | columns
-    pq.write_table(pa.table(arrays), path)
+    pq.write_table(pa.table(arrays), path, use_deprecated_int96_timestamps="old type" in path.name)
 
 
 def opened(spark: SparkSession, root: Path) -> Landing:
     keys: dict[str, Any] = {"format": "parquet", "allow_float_amounts": True, "local_time": True}
     constant = DeliveryProfile(files="*constant*", constants={"currency": "JPY"}, **keys)
+    renamed = DeliveryProfile(files="*tick*", columns={"product_name": "art`icle"}, **keys)
     config = LandingConfig(
-        profiles=(constant, DeliveryProfile(files="*", **keys)),
+        profiles=(constant, renamed, DeliveryProfile(files="*", **keys)),
         is_normalized=True,
         time_zone="Europe/Berlin",
         currency_scales={"EUR": 2, "JPY": 0},
@@ -118,6 +144,26 @@ def test_each_type_is_read_exactly(spark: SparkSession, interpreted: None, tmp_p
     assert found == {name: wanted for name, (_, wanted) in FILES.items()}
 
 
+def test_floating_point_is_refused_unless_the_profile_rounds_it(spark: SparkSession, tmp_path: Path) -> None:
+    write(drop_folder(tmp_path, DROP_DATE) / "a.parquet", {"gross_amount": column(0.1, pa.float32())})
+    landing = Landing(spark, str(tmp_path), LandingConfig())
+    (drop,) = landing.drops(None, None)
+    with pytest.raises(AuditError, match="'gross_amount' is float, binary floating point, which cannot hold"):
+        landing.headers(drop)
+    rounding = opened(spark, tmp_path)
+    rounding.headers(drop)
+    (note,) = rounding.notes
+    assert "a.parquet: gross_amount hold binary floating point and are rounded to the decimals" in note
+
+
+def test_an_id_in_floating_point_is_refused_even_so(spark: SparkSession, tmp_path: Path) -> None:
+    write(drop_folder(tmp_path, DROP_DATE) / "a.parquet", {"customer_id": column(1.0, FLOAT)})
+    landing = opened(spark, tmp_path)
+    (drop,) = landing.drops(None, None)
+    with pytest.raises(AuditError, match="'customer_id' is double, binary floating point"):
+        landing.headers(drop)
+
+
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
@@ -126,6 +172,10 @@ def test_each_type_is_read_exactly(spark: SparkSession, interpreted: None, tmp_p
             r"a.parquet: column 'sold_at' is time64\[us\]; it must be a plain value: a string",
         ),
         ({"customer_id": column(["C"], pa.list_(pa.string()))}, "column 'customer_id' is list"),
+        (
+            {"gross_amount": column(Decimal(1), pa.decimal256(39, 2))},
+            r"'gross_amount' is decimal256\(39, 2\)",
+        ),
         (
             {"Customer_ID": column("C", pa.string())},
             "columns 'Customer_ID', 'customer_id' differ in letter case alone",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 from pyspark.sql import SparkSession
@@ -99,6 +102,23 @@ CASES: dict[str, Case] = {
         f"sep=,\nsales,of\n{HEADER}\nS,T,SALE,-,1,2,x\n".encode(), {"skip_first": 2}, [{"gross_amount": "2"}]
     ),
     "no header": Case(b"S,T,SALE,-,1,2,x\n", {"header": NAMES}, [{"gross_amount": "2", "store_id": "S"}]),
+    "no header, behind a byte order mark": Case(
+        b"\xef\xbb\xbfS,T,SALE,-,1,2,x\n", {"header": NAMES, "quote": "none"}, [{"store_id": "S"}]
+    ),
+    "fixed width, behind a byte order mark": Case(
+        b"\xef\xbb\xbfSTSALE125\n",
+        {
+            "format": "fixed_width",
+            "positions": {
+                "store_id": [1, 1],
+                "transaction_id": [2, 2],
+                "line_type": [3, 6],
+                "gross_amount": [7, 9],
+            },
+            "constants": {**CONSTANTS, "sold_at": "-", "quantity": "1", "product_name": "-"},
+        },
+        [{"store_id": "S", "transaction_id": "T", "line_type": "SALE", "gross_amount": "125"}],
+    ),
     "a line end in a field": Case(
         f'{HEADER}\nS,T,SALE,-,1,1,"a\r\nb ""c"", d"\nS,U,SALE,-,1,2,"x"\n'.encode(),
         {"multiline": True},
@@ -121,6 +141,7 @@ CASES: dict[str, Case] = {
     "groups of two": amount("12.34,5", "12.34,5 (decimal: ,)", **COMMA),
     "no thousands allowed": amount("1.234,5", "1.234,5 (decimal: ,)", decimal=","),
     "no-break blanks": amount("1\u00a0234\u202f567,80", "1234567.80", decimal=",", thousands=" "),
+    "comma": amount("1,234.50", "1234.50", thousands=","),
     "apostrophe": amount("1'234.50", "1234.50", thousands="'"),
     "nothing": amount("", None, **COMMA),
     "a local time in summer": moment("02.07.2026 09:30:00", f"2026-07-02T07:30:00{UTC}", **LOCAL),
@@ -133,6 +154,18 @@ CASES: dict[str, Case] = {
     ),
     "the earlier": moment("25.10.2026 02:30:00", f"2026-10-25T00:30:00{UTC}", **LOCAL, ambiguous="earlier"),
     "the later": moment("25.10.2026 02:30:00", f"2026-10-25T01:30:00{UTC}", **LOCAL, ambiguous="later"),
+    "midnight by a clock of twelve hours": moment(
+        "07/02/2026 12:30 AM", f"2026-07-01T22:30:00{UTC}", timestamp="MM/dd/yyyy hh:mm a", local_time=True
+    ),
+    "noon by a clock of twelve hours": moment(
+        "07/02/2026 12:30 PM", f"2026-07-02T10:30:00{UTC}", timestamp="MM/dd/yyyy hh:mm a", local_time=True
+    ),
+    "a year of two digits, and milliseconds": moment(
+        "02.07.26 09:30:00.125",
+        "2026-07-02T07:30:00.125000Z",
+        timestamp="dd.MM.yy HH:mm:ss.SSS",
+        local_time=True,
+    ),
     "a store elsewhere": Case(
         f"{HEADER}\nNY,T,SALE,02.07.2026 09:30:00,1,1,x\n".encode(),
         LOCAL,
@@ -149,6 +182,10 @@ CASES: dict[str, Case] = {
     "a word for nothing": csv_case(
         "S,T,SALE,-,1,NULL,n/a", {"gross_amount": None, "product_name": None}, nulls=["NULL", "n/a"]
     ),
+    "no word for nothing": csv_case("S,T,SALE,-,1,1,NULL", {"product_name": "NULL"}, nulls=[]),
+    "a value between blanks": csv_case(
+        "S,T, V ,-,1,1,x", {"line_type": "SALE"}, values={"line_type": {"V": "SALE"}}
+    ),
     "values": csv_case(
         "S,T,V,-,1,1,",
         {"line_type": "SALE", "product_name": "none"},
@@ -160,6 +197,11 @@ CASES: dict[str, Case] = {
     "returns without a sign": csv_case(
         "S,T,RETURN,-,1.5,+2.00,x", {"quantity": "-1.5", "gross_amount": "-2.00"}, sign="by_line_type"
     ),
+    "a discount without a sign": Case(
+        f"{HEADER},discount_amount\nS,T,RETURN,-,1,2,x,0.50\nS,U,RETURN,-,1,2,x,\n".encode(),
+        {"sign": "by_line_type", "constants": {k: v for k, v in CONSTANTS.items() if k != "discount_amount"}},
+        [{"gross_amount": "-2", "discount_amount": "-0.50"}, {"discount_amount": None}],
+    ),
     "sales keep theirs": csv_case(
         "S,T,SALE,-,1,2,x", {"quantity": "1", "gross_amount": "2"}, sign="by_line_type"
     ),
@@ -168,6 +210,26 @@ CASES: dict[str, Case] = {
         HEADER.replace("store_id", "Laden").encode() + b"\nS,T,SALE,-,1,1,x\n",
         {"columns": {"store_id": "Laden"}},
         [{"store_id": "S"}],
+    ),
+    "constants": csv_case(
+        "S,T,SALE,-,1,1,x",
+        {"channel": "store", "customer_id": None, "currency": "EUR"},
+        constants={**CONSTANTS, "channel": "store", "customer_id": ""},
+    ),
+    "record types of fixed width": Case(
+        b"HD till 7\nDTS T SALE  12\nXXS U SALE  12\nTR 1\n",
+        {
+            "format": "fixed_width",
+            "positions": {
+                "store_id": [3, 4],
+                "transaction_id": [5, 6],
+                "line_type": [7, 10],
+                "gross_amount": [11, 14],
+            },
+            "constants": {**CONSTANTS, "sold_at": "-", "quantity": "1", "product_name": "-"},
+            "record_type": {"data": "DT", "trailer": "TR", "skip": ["HD"]},
+        },
+        [{"store_id": "S ", "line_type": "SALE", "gross_amount": "  12"}, MALFORMED],
     ),
     "record types": Case(
         b"H,7\nD,S,T,SALE,-,1,1,x\nX,S,T,SALE,-,1,1,x\nT,1\n",
@@ -220,6 +282,22 @@ CASES: dict[str, Case] = {
         b' "quantity": 1, "gross_amount": 1, "product_name": "\\u200eRen\\u00e9\\u200b"}\n',
         {"format": "jsonl"},
         [{"transaction_id": "Ren\u00e9", "product_name": "Ren\u00e9", "gross_amount": "1"}],
+    ),
+    "JSON, objects and arrays where a text belongs": Case(
+        b"".join(
+            b'{"store_id": "S", "transaction_id": "T", "line_type": "SALE", "sold_at": "-", "quantity": 1,'
+            b' "gross_amount": 1, "more": {"product_name": ["x"]}, "product_name":' + name + b"}\n"
+            for name in (b'{"de": "Tee"}', b' ["Tee"]', b'"[\\"product_name\\": {]"', b"{}", b"null", b"true")
+        ),
+        {"format": "jsonl"},
+        [
+            MALFORMED,
+            MALFORMED,
+            {"product_name": '["product_name": {]', "gross_amount": "1"},
+            MALFORMED,
+            {"product_name": None},
+            {"product_name": "true"},
+        ],
     ),
     "fixed width": Case(
         b"S T SALE  12,5x\nS U SALE  1\n",
@@ -285,6 +363,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "encoding": ({"encoding": "klingon"}, "must be a charset, such as utf-8"),
     "timestamp": ({"timestamp": "DD/QQ"}, "must be a pattern"),
     "columns": ({"columns": {"shop": "x"}}, "'shop' is no column of the contract"),
+    "an empty constant": ({"constants": {"currency": ""}}, "constants: currency is required"),
     "no name": ({"header": False}, "header must be true, or the list"),
     "same marks": ({"decimal": ",", "thousands": ","}, "decimal and thousands are both ','"),
     "quote": ({"quote": "|", "delimiter": "|"}, "quote and delimiter are both '|'"),
@@ -363,6 +442,22 @@ def test_the_first_profile_that_matches_wins_and_letter_case_does_not_count() ->
     assert config.profile_of("b.doc") is None
     assert config.is_ignored("README.MD")
     assert not LandingConfig(ignore=("*.json",)).is_ignored("manifest.json")
+
+
+def test_a_profiles_columns_and_nulls_lie_over_the_configs(
+    spark: SparkSession, interpreted: None, tmp_path: Path
+) -> None:
+    names = {"store_id": "Laden", "customer_id": "Kunde"}
+    for file, store, nothing in (("own.csv", "Filiale", "-"), ("other.csv", "Laden", "NULL")):
+        header = ",".join({**names, "store_id": store}.get(name, name) for name in RECEIVED_NAMES)
+        row = ",".join({"store_id": "S", "customer_id": nothing}.get(name, "NULL") for name in RECEIVED_NAMES)
+        write_bytes(tmp_path, DROP_DATE, file, f"{header}\n{row}\n".encode())
+    own = DeliveryProfile(files="own*", columns={"store_id": "Filiale"}, nulls=("-",))
+    landing = Landing(spark, str(tmp_path), LandingConfig(names, profiles=(own,), nulls=("NULL",)))
+    (drop,) = landing.drops(None, None)
+    rows = landing.lines({drop: landing.headers(drop)}).collect()
+    found = {row.source_file: (row.store_id, row.customer_id, row.channel) for row in rows}
+    assert found == {"own.csv": ("S", None, "NULL"), "other.csv": ("S", None, None)}
 
 
 RECORDS = DeliveryProfile(
@@ -451,6 +546,10 @@ def test_a_json_key_that_first_stands_late_is_found_and_one_that_never_does_is_n
     landing = Landing(spark, str(tmp_path), LandingConfig())
     (drop,) = landing.drops(None, None)
     assert "customer_id" in landing.headers(drop)["late.json"]
+    escaped = json.dumps({**row, "customer_id": "C"}).replace("customer_id", "customer\\u005fid")
+    (folder / "late.json").write_text(f"{many}{escaped}\n")
+    landing = Landing(spark, str(tmp_path), LandingConfig())
+    assert "customer_id" in landing.headers(landing.refreshed(drop))["late.json"]
     (folder / "never.json").write_text(many + json.dumps({**row, "customerId": "customer_id"}) + "\n")
     with pytest.raises(AuditError, match="'customer_id' is missing; its lines have"):
         landing.headers(landing.refreshed(drop))
@@ -468,6 +567,73 @@ def test_a_zip_of_a_kind_that_python_lacks_is_refused(tmp_path: Path) -> None:
     path.write_bytes(content)
     with path.open("rb") as raw, pytest.raises(UNREADABLE, match="compression"):
         next(open_parts(raw, path.name))
+
+
+def _why_refused(path: Path) -> str:
+    from pipeline.landing.unpack import UNREADABLE, open_parts
+
+    with path.open("rb") as raw, pytest.raises(UNREADABLE) as refused:
+        for part in open_parts(raw, path.name):
+            part.read()
+    return str(refused.value)
+
+
+def test_a_zip_of_nothing_of_too_much_or_with_a_password_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("__MACOSX/a.csv", b"x")
+        archive.writestr("below/", b"")
+    assert _why_refused(path) == "the zip holds no file"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.csv", b"12345")
+        archive.writestr("b.csv", b"12345")
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.landing.unpack.MAX_MEMBERS", 1)
+        assert _why_refused(path) == "the zip holds 2 files, more than 1"
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.landing.unpack.MAX_UNPACKED", 9)
+        assert "the zip unpacks to more than" in _why_refused(path)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(content)
+    assert _why_refused(path) == "a.csv in the zip needs a password"
+
+
+@pytest.mark.parametrize("name", ["a.csv.GZ", "a.csv.zst", "a.csv.BZ2"])
+def test_what_one_task_unpacks_has_a_limit_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    packed = {
+        "GZ": gzip.compress(b"0" * 100),
+        "zst": pa.Codec("zstd").compress(b"0" * 100, asbytes=True),
+        "BZ2": bz2.compress(b"0" * 100),
+    }
+    (tmp_path / name).write_bytes(packed[name.rpartition(".")[2]])
+    monkeypatch.setattr("pipeline.landing.unpack.MAX_UNPACKED", 99)
+    assert "it is refused as a decompression bomb" in _why_refused(tmp_path / name)
+
+
+def test_a_zip_whose_packed_bytes_are_damaged_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.csv", b"0" * 1000)
+    content = bytearray(path.read_bytes())
+    content[60] ^= 0xFF
+    path.write_bytes(content)
+    assert _why_refused(path) == "Corrupt input data"
+
+
+def test_a_zip_of_two_headers_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    path = drop_folder(tmp_path, DROP_DATE) / "a.csv.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.csv", ",".join(RECEIVED_NAMES))
+        archive.writestr("b.csv", ",".join(reversed(RECEIVED_NAMES)))
+    landing = Landing(spark, str(tmp_path), LandingConfig())
+    (drop,) = landing.drops(None, None)
+    with pytest.raises(AuditError, match=r"a\.csv\.zip: its files have different headers: 'store_id,"):
+        landing.headers(drop)
 
 
 def test_a_zip_that_is_a_bomb_is_refused(tmp_path: Path) -> None:

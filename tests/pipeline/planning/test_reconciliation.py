@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from pipeline.planning.audit import audit_drop
+from pipeline.planning.audit import Refusal, audit_drop
 from pipeline.planning.reconciliation import (
     Balance,
     ControlTotals,
@@ -19,7 +19,7 @@ from pipeline.planning.reconciliation import (
     unreconciled_dates,
 )
 from schemas.drops import Drop, IngestedDrop, Manifest, ManifestFile
-from schemas.states import ConflictOutcome
+from schemas.states import ConflictOutcome, DropReason
 
 DAY, NEXT = dt.date(2026, 11, 27), dt.date(2026, 11, 28)
 CELL = ReconciliationKey(DAY, "A-G", "USD")
@@ -141,9 +141,10 @@ def test_rejects_up_to_the_share_pass() -> None:
     assert audit_drop(found(0, 0), 0.0) is None
     assert audit_drop(found(100, 0), 0.0) is None
     assert audit_drop(found(1, 1), 1.0) is None
-    reason = audit_drop(found(100, 6), 0.05)
-    assert reason is not None
-    assert reason.startswith(
+    refusal = audit_drop(found(100, 6), 0.05)
+    assert refusal is not None
+    assert refusal.code is DropReason.REJECTED_LINES
+    assert refusal.text.startswith(
         "6 of 100 lines rejected (6.00%, audit.max_rejected_share allows 5.00%): bad_quantity 3"
     )
 
@@ -152,15 +153,16 @@ def test_a_manifest_must_agree_in_rows_and_in_each_currency() -> None:
     both = {"USD": Decimal("12.340"), "JPY": Decimal("500")}
     assert audit_drop(found(100, 0, ManifestFile("a.csv", 100, both)), 0.05) is None
     assert audit_drop(found(100, 0, ManifestFile("a.csv", None, None)), 0.05) is None
-    reason = audit_drop(found(100, 0, ManifestFile("a.csv", 99, both)), 0.05)
-    assert reason == "manifest says 99 rows in a.csv, 100 were read"
+    refusal = audit_drop(found(100, 0, ManifestFile("a.csv", 99, both)), 0.05)
+    assert refusal == Refusal(DropReason.CONTROL_TOTALS, "manifest says 99 rows in a.csv, 100 were read")
     wrong = {
         "manifest says gross_amount 12.35 USD in a.csv, 12.34 was read": {**both, "USD": Decimal("12.35")},
         "manifest says gross_amount 0 JPY in a.csv, 500 was read": {"USD": Decimal("12.34")},
         "manifest says gross_amount 1 KWD in a.csv, 0 was read": {**both, "KWD": Decimal(1)},
     }
     for reason, amounts in wrong.items():
-        assert audit_drop(found(100, 0, ManifestFile("a.csv", 100, amounts)), 0.05) == reason
+        refusal = audit_drop(found(100, 0, ManifestFile("a.csv", 100, amounts)), 0.05)
+        assert refusal == Refusal(DropReason.CONTROL_TOTALS, reason)
     # A file that was named and had no line.
     assert audit_drop(found(100, 0, ManifestFile("b.csv", 0, {})), 0.05) is None
     assert audit_drop(found(100, 0, ManifestFile("b.csv", 1, None)), 0.05) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.benchmarks.measure import Limits, Measurement, measure
+from tools.benchmarks.measure import Limits, Measurement, measure, tree_cpu_seconds
 
 MEGABYTE = 1 << 20
 GENEROUS = Limits(memory_bytes=2_000 * MEGABYTE, seconds=60)
@@ -95,3 +96,18 @@ def test_too_much_time_stops_it(tmp_path: Path) -> None:
     taken = run(tmp_path, "import time; time.sleep(60)", Limits(GENEROUS.memory_bytes, seconds=0.5))
     assert taken.exceeded == "time"
     assert 0.5 <= taken.wall_seconds < 10
+
+
+def test_the_cpu_of_a_tree_that_still_runs_counts_its_children() -> None:
+    before = tree_cpu_seconds(os.getpid())
+    code = "import time\nwhile time.process_time() < 0.5: pass\nprint(flush=True)\ninput()"
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        running = tree_cpu_seconds(os.getpid())
+        child.communicate(b"\n")
+    assert 0.4 <= running - before < 2
+    # It is counted once more by nothing when it has ended.
+    assert tree_cpu_seconds(os.getpid()) - running < 0.4
