@@ -110,6 +110,24 @@ def changed_lines(sales: DataFrame, billed: DataFrame) -> DataFrame:
     return summed.filter(F.col("sign") != 0)
 
 
+def without_lost(lines: DataFrame, lost: DataFrame) -> DataFrame:
+    """Leaves out the lines of documents that are lost.
+
+    Args:
+        lines: ``billing/document_lines``.
+        lost: ``billing/lost_numbers``.
+    """
+    number = F.col("document_number")
+    running = F.regexp_extract(number, r"([1-9]\d*)$", 1)
+    series = F.expr("substr(document_number, 1, length(document_number) - length(running))")
+    numbered = lines.withColumn("running", running).withColumn("lost_series", series)
+    is_lost = (F.col("lost_series") == F.col("series")) & F.col("running").cast("bigint").between(
+        F.col("first_number"), F.col("last_number")
+    )
+    spans = lost.select("series", "first_number", "last_number")
+    return numbered.join(F.broadcast(spans), is_lost, "left_anti").drop("running", "lost_series")
+
+
 def with_document_number(lines: DataFrame, documents: DataFrame) -> DataFrame:
     """Keeps the lines that a new document states, with its number.
 

@@ -29,7 +29,7 @@ from pipeline.planning.windows import sized_windows
 from pipeline.steps.context import Batch
 from pipeline.steps.numbers import JOB, Numbers, check_numbers, last_issue, last_numbers
 from pipeline.steps.publish_commit import ROLL_BACK
-from schemas.billing import DOCUMENT_LINES, DOCUMENTS
+from schemas.billing import DOCUMENT_LINES, DOCUMENTS, LOST_NUMBERS
 from schemas.gold import INVOICES
 from schemas.states import DocumentKind, ExitCode, Stage
 from schemas.tables import SALES
@@ -41,6 +41,7 @@ from transforms.documents import (
     unbilled_changes,
     with_document_number,
     with_numbers,
+    without_lost,
 )
 from transforms.gold import with_sales_revision
 
@@ -195,6 +196,8 @@ def _lines_to_bill(batch: Batch, new: Set[dt.date], known: Set[dt.date]) -> Data
     if not known:
         return lines
     sales, billed = batch.lake.read_dates(SALES, known), batch.lake.read_dates(DOCUMENT_LINES, known)
+    if batch.lake.exists(LOST_NUMBERS):
+        billed = without_lost(billed, batch.lake.read(LOST_NUMBERS))
     return lines.unionByName(changed_lines(sales, billed))
 
 

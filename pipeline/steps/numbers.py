@@ -13,8 +13,7 @@ from pyspark.sql import functions as F
 from pipeline.lake.tables import Commit
 from pipeline.planning.billing import LostNumbers, NumberSpan, highest_numbers, lost_numbers
 from pipeline.steps.context import Batch
-from pipeline.steps.publish_commit import ROLL_BACK
-from schemas.billing import DOCUMENT_LINES, DOCUMENTS, LOST_NUMBERS
+from schemas.billing import DOCUMENTS, LOST_NUMBERS
 from schemas.errors import AuditError
 from schemas.states import Stage
 
@@ -82,7 +81,7 @@ def check_numbers(batch: Batch, given: Numbers, source: str) -> None:
 def write_off(batch: Batch, given: Numbers, reason: str) -> list[NumberSpan]:
     """Records the numbers that were given and whose documents the lake does not hold.
 
-    Lines of such documents are taken out of ``billing/document_lines``. In a dry run nothing is written.
+    ``billing/document_lines`` keeps what it holds of such documents. In a dry run nothing is written.
 
     Args:
         batch: the run.
@@ -98,7 +97,6 @@ def write_off(batch: Batch, given: Numbers, reason: str) -> list[NumberSpan]:
     if batch.dry_run or not spans:
         return spans
     _LOG.info(f"writing off {', '.join(map(str, spans))}")
-    _remove_orphans(batch)
     rows = [
         {
             "series": span.series,
@@ -115,19 +113,3 @@ def write_off(batch: Batch, given: Numbers, reason: str) -> list[NumberSpan]:
     batch.ledger.record_series(batch.run_id, batch.outcome.last_numbers, batch.lake.version(DOCUMENTS))
     batch.lake.append(LOST_NUMBERS, rows)
     return spans
-
-
-def _remove_orphans(batch: Batch) -> None:
-    """Takes out the lines of documents that ``billing/documents`` does not hold."""
-    documents = batch.lake.read(DOCUMENTS).select("document_number")
-    orphans = batch.lake.read(DOCUMENT_LINES).join(documents, "document_number", "left_anti")
-    dates = [row.business_date for row in orphans.select("business_date").distinct().collect()]
-    if not dates:
-        return
-    kept = batch.lake.read_dates(DOCUMENT_LINES, dates).join(documents, "document_number", "left_semi")
-    metadata = {
-        "job": ROLL_BACK,
-        "run_id": batch.run_id,
-        "sequence": batch.lake.next_number(DOCUMENT_LINES),
-    }
-    batch.lake.replace(DOCUMENT_LINES, kept, dates, metadata)

@@ -17,7 +17,12 @@ from pipeline.steps.publish_commit import ROLL_BACK
 from schemas.billing import DOCUMENT_LINES, DOCUMENTS, LOST_NUMBERS
 from schemas.gold import INVOICES, SALES_VIEW
 from schemas.tables import SALES
-from transforms.documents import document_differences, find_wrong_numbers, unbilled_changes
+from transforms.documents import (
+    document_differences,
+    find_wrong_numbers,
+    unbilled_changes,
+    without_lost,
+)
 
 _SHOWN = 20
 
@@ -115,7 +120,7 @@ def _wrong_sums(batch: Batch, revisions: Mapping[dt.date, int]) -> Iterator[str]
 
 def _wrong_lines(batch: Batch, dates: Collection[dt.date]) -> Iterator[str]:
     documents = batch.lake.read_dates(DOCUMENTS, dates)
-    lines = batch.lake.read_dates(DOCUMENT_LINES, dates)
+    lines = without_lost(batch.lake.read_dates(DOCUMENT_LINES, dates), batch.lake.read(LOST_NUMBERS))
     differing = document_differences(documents, lines).orderBy("document_number")
     for row in differing.limit(_SHOWN).collect():
         yield (

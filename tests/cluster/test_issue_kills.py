@@ -84,8 +84,10 @@ def test_22_killed_drivers_leave_no_gap_no_number_twice_and_equal_sums(
             killed = drivers.run(ISSUE_INVOICES.name, settings=halt_at(point))
             assert killed.code == KILLED, (point, killed.terminal)
             kills += 1
+            # The kill came where it was meant to: lines first, then the documents, which decide.
             is_issued = "ledger/" in point or point == DECIDING[-1]
             assert papers(shop) == (after if is_issued else before), point
+            assert has_lines_without_document(shop) == (point in DECIDING[1:3]), point
             check_recovery(shop, point, after)
         shop.done(job=ISSUE_INVOICES)
         issued += expected
@@ -102,6 +104,13 @@ def halt_at(point: str) -> dict[str, str]:
         "spark.delta.logStore.file.impl": "cymbal.drill.HaltingLogStore",
         "spark.hadoop.cymbal.fault.halt": point,
     }
+
+
+def has_lines_without_document(shop: Shop) -> bool:
+    lines, documents = (
+        {row["document_number"] for row in shop.rows(table)} for table in (DOCUMENT_LINES, DOCUMENTS)
+    )
+    return bool(lines - documents)
 
 
 def check_recovery(shop: Shop, point: str, expected: list[tuple[Any, ...]]) -> None:

@@ -33,17 +33,22 @@ from tests.support.tables import shorten_log, table_path, table_versions
 
 MON, TUE, WED = "2026-03-02", "2026-03-03", "2026-03-04"
 MOMENTS = ("before", "after")
-ISSUED_ON = dt.datetime(2026, 3, 10, 12, tzinfo=dt.UTC)
 
 
 @pytest.fixture(autouse=True)
 def on_one_day(monkeypatch: pytest.MonkeyPatch) -> None:
     """Numbers carry the year of issue, whatever year it is."""
-    started = dt.datetime.now(dt.UTC)
-    monkeypatch.setattr(clock, "now", lambda: ISSUED_ON + (dt.datetime.now(dt.UTC) - started))
+    begin_day(monkeypatch, "2026-03-10")
 
 
-def test_a_week_of_bills_and_of_what_changed_after_them(shop: Shop) -> None:
+def begin_day(monkeypatch: pytest.MonkeyPatch, date: str) -> None:
+    """From now on it is this day."""
+    noon, started = dt.datetime.fromisoformat(f"{date}T12:00:00Z"), dt.datetime.now(dt.UTC)
+    monkeypatch.setattr(clock, "now", lambda: noon + (dt.datetime.now(dt.UTC) - started))
+
+
+def test_a_week_of_bills_and_of_what_changed_after_them(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin_day(monkeypatch, TUE)
     walk_in = sold("W", MON, None, "99.00")
     shop.land(MON, sold("A", MON), sold("B", MON, gross="20.00"), walk_in)
     ran = shop.done()
@@ -55,11 +60,13 @@ def test_a_week_of_bills_and_of_what_changed_after_them(shop: Shop) -> None:
     assert shop.run().result["status"] == "unchanged"
 
     # Tuesday, and a late line of Monday.
+    begin_day(monkeypatch, WED)
     shop.land(TUE, sold("C", TUE, gross="5.00"), sold("late", MON, gross="3.00"))
     shop.done()
     assert papers(shop)[1:] == [("2026-2", TUE, "C-1", None, 5), ("2026-D1", MON, "C-1", "2026-1", 3)]
 
     # The sender corrects Monday: a line was another customer's.
+    begin_day(monkeypatch, "2026-03-05")
     shop.land(MON, sold("A", MON, "C-3"), sold("B", MON, gross="20.00"), walk_in)
     shop.done()
     assert papers(shop)[2:4] == [("2026-3", MON, "C-3", None, 10), ("2026-C1", MON, "C-1", "2026-1", -10)]
@@ -67,6 +74,7 @@ def test_a_week_of_bills_and_of_what_changed_after_them(shop: Shop) -> None:
     assert [(row["transaction_id"], row["sign"], row["net_amount"]) for row in taken_back] == [("A", -1, 10)]
 
     # Monday's drop is withdrawn. The late line came with Tuesday's drop and stays.
+    begin_day(monkeypatch, "2026-03-06")
     (shop.landing / f"drop_date={MON}" / "sales.csv").unlink()
     shop.manifest(MON, closed=True)
     shop.done()
@@ -76,6 +84,7 @@ def test_a_week_of_bills_and_of_what_changed_after_them(shop: Shop) -> None:
     ]
 
     # That was a mistake: the revision before is restored, and billed with the next night.
+    begin_day(monkeypatch, "2026-03-07")
     shop.done("--date", MON, "--revision", "3", job=RESTORE_SALES)
     assert len(shop.rows(DOCUMENTS)) == 7
     shop.done()
@@ -87,11 +96,19 @@ def test_a_week_of_bills_and_of_what_changed_after_them(shop: Shop) -> None:
         (row["document_number"], row["kind"], row["business_date"], row["refers_to"], row["net_amount"])
         for row in sorted(shop.rows(DOCUMENTS, customer_id="C-1"), key=lambda row: row["document_number"])
     ]
+    printed = re.findall(r"show_document (2026-\S+)\n(.*?)\n(?:\n|```)", PAGE.read_text("utf-8"), re.DOTALL)
+    assert [number for number, _ in printed] == ["2026-1", "2026-D1", "2026-C1"]
+    for number, text in printed:
+        words = text.split()
+        assert shop.done(number, job=SHOW_DOCUMENT).stdout.split()[: len(words)] == words, number
+
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "bill-customers.md"
 
 
 def papers_of_the_page() -> list[tuple[Any, ...]]:
-    """Customer C-1's papers, as docs/how-to/bill-customers.md shows them."""
-    page = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "bill-customers.md").read_text("utf-8")
+    """Customer C-1's papers, as the page shows them."""
+    page = PAGE.read_text("utf-8")
     rows = re.findall(r"^\| `(2026-\S+)` \| (\w+) \| (\S+) \| (\S*) ?\| (\S+) \|", page, re.MULTILINE)
     return sorted(
         (number, kind, date, to.strip("`") or None, Decimal(net)) for number, kind, date, to, net in rows
@@ -441,6 +458,7 @@ def test_documents_that_no_copy_holds_are_written_off_and_the_batch_goes_on(shop
         f"that they are void; the next issue states 3 dates in new documents: {MON}, {TUE}, {WED}"
     )
     assert shop.done(*REASON, job=WRITE_OFF).result["status"] == "unchanged"
+    assert len(shop.rows(DOCUMENT_LINES)) == lines
     shop.done("--numbers-of", str(handed_out))
     assert papers(shop) == [
         ("2026-1", MON, "C-1", None, 10),

@@ -27,6 +27,7 @@ from transforms.documents import (
     unbilled_changes,
     with_document_number,
     with_numbers,
+    without_lost,
 )
 
 pytestmark = pytest.mark.usefixtures("interpreted")
@@ -261,6 +262,20 @@ def test_a_document_and_its_lines_differ_by_what_is_named(spark: SparkSession) -
         ("2026-4", 0, Decimal(0)),
         ("2026-9", -1, Decimal(-9)),
     ]
+
+
+def test_lines_of_lost_documents_are_left_out(spark: SparkSession) -> None:
+    numbers = ["2026-1", "2026-2", "2026-10", "2026-C2", "2026-C20", "R7-2", "2"]
+    lines = [billed(number, "A") for number in numbers]
+    spans = [("2026-", 2, 9), ("2026-C", 20, 20), ("R", 1, 99)]
+    lost = [dict(zip(("series", "first_number", "last_number"), span, strict=True)) for span in spans]
+    found = without_lost(
+        local_frame(spark, DOCUMENT_LINES.schema, lines), local_frame(spark, LOST_NUMBERS.schema, lost)
+    )
+    assert found.columns == DOCUMENT_LINES.columns
+    assert [number for (number,) in values(found, "document_number")] == sorted(
+        ["2026-1", "2026-10", "2026-C2", "R7-2", "2"]
+    )
 
 
 @pytest.mark.parametrize(
