@@ -121,7 +121,7 @@ def without_lost(lines: DataFrame, lost: DataFrame) -> DataFrame:
     running = F.regexp_extract(number, r"([1-9]\d*)$", 1)
     series = F.expr("substr(document_number, 1, length(document_number) - length(running))")
     numbered = lines.withColumn("running", running).withColumn("lost_series", series)
-    is_lost = (F.col("lost_series") == F.col("series")) & F.col("running").cast("bigint").between(
+    is_lost = (F.col("lost_series") == F.col("series")) & F.col("running").try_cast("bigint").between(
         F.col("first_number"), F.col("last_number")
     )
     spans = lost.select("series", "first_number", "last_number")
@@ -187,7 +187,8 @@ def find_wrong_numbers(documents: DataFrame, lost: DataFrame) -> DataFrame:
     first, last = F.col("running_number").alias("first"), F.col("running_number").alias("last")
     held = documents.select("series", first, last, is_misnamed.alias("is_misnamed"))
     gone = lost.selectExpr("series", "first_number as first", "last_number as last", "false as is_misnamed")
-    before = F.lag("last", 1, 0).over(Window.partitionBy("series").orderBy("first", "last"))
+    in_order = Window.partitionBy("series").orderBy("first", "last")
+    before = F.coalesce(F.lag("last").over(in_order), F.lit(0))
     spans = held.unionByName(gone).withColumn("is_jump", F.col("first") != before + 1)
     counted = spans.groupBy("series").agg(
         F.max("last").alias("last"),
