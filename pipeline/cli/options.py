@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from pipeline.planning.billing import split_number
 from pipeline.report.summary import print_error
 from pipeline.steps.context import DateRange
 from schemas.errors import SalesBatchError, UsageError
@@ -36,6 +37,21 @@ class DateParameter(click.ParamType[dt.date]):
         except ValueError:
             pass
         raise click.BadParameter(f"{value!r} is not a date of the form YYYY-MM-DD, as 2026-11-27", ctx, param)
+
+
+class DocumentNumber(click.ParamType[tuple[str, int]]):
+    """A document number: series and running number."""
+
+    name = "NUMBER"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        """Reads the number, or refuses it with the valid form."""
+        found = value if isinstance(value, tuple) else split_number(value)
+        if found is None:
+            raise click.BadParameter(f"{value!r} is not a document number, as 2026-17", ctx, param)
+        return found
 
 
 @dataclass(frozen=True)

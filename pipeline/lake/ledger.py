@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -192,13 +192,13 @@ class Ledger:
         ]
         self._append_in_order(LEDGER_BUILDS, rows)
 
-    def record_series(self, run_id: str, last_numbers: Mapping[str, int], version: int) -> None:
+    def record_series(self, run_id: str, last_numbers: Mapping[str, int], version: int | None) -> None:
         """Appends the last number of each series of documents.
 
         Args:
             run_id: run.
             last_numbers: last number by series.
-            version: version of ``billing/documents`` that gave the numbers.
+            version: version of ``billing/documents`` that gave the numbers; None if the table is gone.
         """
         at = clock.now()
         rows = [
@@ -300,6 +300,13 @@ class Ledger:
             rows = [row for row in self._rows(LEDGER_BUILDS) if row.table == table.name]
         run_ids = {getattr(row, column): row.run_id for column in columns for row in rows}
         return {version: run_id for version, run_id in run_ids.items() if version is not None}
+
+    def has_published(self, run_id: str, dates: Container[dt.date]) -> bool:
+        """Whether a run published one of some dates, as it stayed or was rolled back."""
+        return any(
+            row.run_id == run_id and row.business_date in dates and row.silver_version is not None
+            for row in self._rows(LEDGER_DATES)
+        )
 
     def dates(self) -> dict[dt.date, DateState]:
         """Returns the state of every business date that a run tried to publish, by date."""
