@@ -42,12 +42,15 @@ _REFUSED_NODES = {
     "InSubquery": "a subquery",
     "UnresolvedStar": "*",
 }
+# What a condition is made of; the last is a value that Spark names to use it twice, as in between.
+_LEAVES = ("AttributeReference", "Literal", "CommonExpressionRef")
 _DIVISIONS = {"Divide": "/", "IntegralDivide": "div", "Remainder": "%", "Pmod": "pmod"}
 # Words that Spark replaces by the clock where it reads a date or a time from text.
 _CLOCK_WORDS = frozenset({"now", "today", "tomorrow", "yesterday"})
 # What Spark reads as it stands: a date or a time in digits. It may take any other text from the clock.
 _DIGITS = re.compile(r"\w+\s*'\s*[+-]?\d[^'\\]*'")
 _TIMES = ("date", "time")
+_READERS_OF_TIMES = ("Cast", "ParseToDate", "ParseToTimestamp")
 # The part of a condition that Spark shows where it fails for a line.
 _FAILED_SQL = re.compile(r"== SQL \(line \d+, position \d+\) ==\n(.*)")
 _PARSER_POSITION = re.compile(r"\(line (\d+), pos (\d+)\)")
@@ -166,11 +169,11 @@ class _Condition:
     def _check_analyzed(self, node: Any) -> None:
         kind, name = node.getClass().getSimpleName(), str(node.prettyName())
         is_leaf = node.children().isEmpty()
-        if not node.deterministic() or (is_leaf and kind not in ("AttributeReference", "Literal")):
+        if not node.deterministic() or (is_leaf and kind not in _LEAVES):
             raise self._error(_start(node), f"{name} does not depend on the line alone")
         if self._fallback.isInstance(node):
             raise self._error(_start(node), f"{name} has no generated code and would slow every line down")
-        if kind == "Cast" and _is_time(node) and _reads_clock(node.child()):
+        if kind in _READERS_OF_TIMES and _is_time(node) and _reads_clock(node.children().head()):
             raise self._error(_start(node), f"{node.sql()} is read from the clock")
         if hasattr(node, "evalMode") and _mode(node) == "ANSI":
             self._check_cannot_fail(node, kind)

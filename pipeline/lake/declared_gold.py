@@ -44,6 +44,7 @@ _UNSTABLE = re.compile(
 # Aggregates whose value depends on the order of rows, or on chance among equals.
 _ORDERED = re.compile(
     r"First|Last|AnyValue|CollectList|ListAgg|MaxBy|MinBy|Mode|ApproximatePercentile|ApproxTopK\w*"
+    r"|HistogramNumeric|Hll\w+|Kll\w+|Theta\w+"
 )
 # What stands for a value of the lines in an expression.
 _OF_LINES = {"AttributeReference", "OuterReference", "ScalarSubquery", "NamedLambdaVariable"}
@@ -205,20 +206,25 @@ def _problem_of_node(node: _Node, summed: Collection[str]) -> str | None:
         return "CollectSet is not allowed, since its order is chance: sort_array(collect_set(...)) is"
     if node.name == "Cast" and node.fields["dataType"] in _BINARY_FLOATS:
         return "it casts to a binary floating-point number, which rounds: use decimals"
-    if node.name == "Cast" and str(node.fields["dataType"]).startswith(("date", "time")):
+    if _reads_time(node):
         return _problem_of_time(node)
     if node.name == "Sum" and _name_of(node.below[0]) == "Cast" and node.below[0]["dataType"] == NARROW:
         return _problem_of_sum(node.below[1], summed)
     return None
 
 
-def _problem_of_time(cast: _Node) -> str | None:
+def _reads_time(node: _Node) -> bool:
+    is_cast = node.name == "Cast" and str(node.fields["dataType"]).startswith(("date", "time"))
+    return is_cast or node.name in ("ParseToDate", "ParseToTimestamp")
+
+
+def _problem_of_time(reader: _Node) -> str | None:
     """Spark looks for words for the clock in a text without columns."""
-    if any(_name_of(fields) in _OF_LINES for fields in cast.below):
+    if any(_name_of(fields) in _OF_LINES for fields in reader.below):
         return None
-    texts = [fields for fields in cast.below if fields.get("dataType") == "string" and "value" in fields]
-    is_digits = len(cast.below) == 1 and all(re.match(r"\s*[+-]?\d", str(text["value"])) for text in texts)
-    if not texts or is_digits:
+    texts = [fields for fields in reader.below if fields.get("dataType") == "string" and "value" in fields]
+    first = reader.below[0]
+    if not texts or (_name_of(first) == "Literal" and re.match(r"\s*[+-]?\d", str(first["value"]))):
         return None
     shown = ", ".join(repr(text["value"]) for text in texts)
     return f"{shown} is read from the clock: write a date or a time in digits"
@@ -228,12 +234,10 @@ def _problem_of_sum(column: Mapping[str, Any], summed: Collection[str]) -> str |
     name = str(column.get("name"))
     if name.lower() not in summed:
         return None
-    decimal = re.fullmatch(r"decimal\(\d+,(-?\d+)\)", str(column["dataType"]))
-    if decimal is None and column["dataType"] not in ("integer", "long", "short", "byte"):
-        return f"exact_sum({name}): it is no number"
-    if decimal is not None and int(decimal[1]) > MAX_AMOUNT_DECIMALS:
-        return f"exact_sum({name}): it has more than {MAX_AMOUNT_DECIMALS} decimals, which are lost: use sum"
-    return None
+    decimal = re.fullmatch(r"decimal\(\d+,(\d+)\)", str(column["dataType"]))
+    if decimal is None or int(decimal[1]) <= MAX_AMOUNT_DECIMALS:
+        return None
+    return f"exact_sum({name}): it has more than {MAX_AMOUNT_DECIMALS} decimals, which are lost: use sum"
 
 
 def _problems_of_columns(schema: StructType, declared: DeclaredGold) -> Iterator[str]:

@@ -52,7 +52,7 @@ def _loose_functions(window: Any) -> Iterator[str]:
         expression = alias.child()
         name = _function_of(expression)
         if _depends_on_order(name, expression.windowSpec().frameSpecification()):
-            by = ", ".join(str(column.sql()) for column in order)
+            by = ", ".join(_described(column) for column in order)
             yield (
                 f"{name} over (order by {by}): rows may be equal in this order, and chance would decide; "
                 "order by columns that tell all rows apart"
@@ -70,8 +70,9 @@ def _depends_on_order(function: str, frame: Any) -> bool:
     """Whether a function tells rows apart that are equal in the order."""
     if function in _OF_EQUALS:
         return False
-    is_whole = "UnboundedPreceding" in str(frame.lower()) and "UnboundedFollowing" in str(frame.upper())
-    return function in _OF_ONE or (str(frame.frameType()).startswith("RowFrame") and not is_whole)
+    bounds = [str(bound.getClass().getSimpleName()) for bound in (frame.lower(), frame.upper())]
+    is_whole = bounds == ["UnboundedPreceding$", "UnboundedFollowing$"]
+    return function in _OF_ONE or (str(frame.frameType()) == "RowFrame" and not is_whole)
 
 
 def _id_of(expression: Any) -> int | None:
@@ -79,6 +80,10 @@ def _id_of(expression: Any) -> int | None:
     if expression.getClass().getSimpleName() != "AttributeReference":
         return None
     return int(expression.exprId().id())
+
+
+def _described(expression: Any) -> str:
+    return str(expression.sql() if _id_of(expression) is None else expression.name())
 
 
 def _nodes(plan: Any) -> Iterator[Any]:

@@ -22,6 +22,7 @@ SOUND = [
     "try_cast(customer_id as int) > 5",
     "try_divide(gross_amount, quantity) > 100 or quantity % 2 = 0 or gross_amount / 2 > 7",
     "QUANTITY > 1 and upper(trim(category)) rlike '^A.*' -- a comment",
+    "quantity between 1 and 5 or sale_date not between '2026-01-01' and '2026-12-31'",
     "sale_date > date'2026-01-01' and sold_at < timestamp '2026-01-01 10:00:00+01:00'",
     "category in ('a', 'now') or category = \"it's\"",
     "case when line_type = 'SALE' then quantity > 5 else coalesce(abs(gross_amount) > 5, false) end",
