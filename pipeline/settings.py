@@ -28,8 +28,9 @@ from pydantic import (
 from pipeline.config_group import ConfigGroup
 from pipeline.extensions import Contract, Rules, own_rules
 from pipeline.gold_config import FOLDER, DeclaredGold, check_declared
+from pipeline.gold_config import NAMES as TABLE_NAMES
 from pipeline.profiles import DeliveryProfile
-from pipeline.yaml_text import load_yaml
+from pipeline.yaml_text import read_yaml
 from schemas.currencies import currency_scale
 from schemas.errors import UsageError
 from schemas.landing import RECEIVED_NAMES, RULES_VERSION, contract_with, received_names
@@ -319,7 +320,7 @@ class Settings(ConfigGroup):
     deliveries: tuple[DeliveryProfile, ...]
     contract: Contract
     rules: Rules
-    gold: dict[str, DeclaredGold | None]
+    gold: Annotated[dict[str, DeclaredGold | None], Field(json_schema_extra=dict(TABLE_NAMES))]
 
     @model_validator(mode="after")
     def _have_sound_gold(self) -> Settings:
@@ -463,7 +464,7 @@ class Settings(ConfigGroup):
 
 def _read_stores(path: str) -> Any:
     try:
-        return load_yaml(Path(path).read_text(encoding="utf-8"))
+        return read_yaml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"file {path}: {error.strerror or error}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
@@ -549,7 +550,7 @@ def load_settings(
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = load_yaml(path.read_text(encoding="utf-8"))
+        content = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"config file {path}: {error.strerror or error}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
@@ -583,7 +584,7 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
     if not separator:
         raise UsageError(f"--set {assignment!r}: must be of the form key=value, such as late.days=7")
     try:
-        value = load_yaml(text)
+        value = read_yaml(text)
     except (yaml.YAMLError, RecursionError):
         raise UsageError(f"--set {assignment!r}: the value is not YAML") from None
     changes: Any = value

@@ -525,7 +525,8 @@ def _command_options(metadata: str, application: str, number: int) -> dict[str, 
 def date_condition(column: str, dates: Iterable[dt.date]) -> str:
     """Returns the SQL condition that a date column is one of the dates; always false for no dates."""
     literals = ", ".join(f"date'{date.isoformat()}'" for date in sorted(set(dates)))
-    return f"{column} in ({literals})" if literals else f"{column} is null and false"
+    # In quotes: a declared table may call its period from.
+    return f"`{column}` in ({literals})" if literals else f"`{column}` is null and false"
 
 
 def _as_text(dates: Collection[dt.date]) -> set[str]:
