@@ -14,6 +14,7 @@ import click
 
 from pipeline.report.summary import print_error
 from pipeline.steps.context import DateRange
+from schemas.addresses import REASON, secret_argument
 from schemas.errors import SalesBatchError, UsageError
 from schemas.states import ExitCode
 
@@ -90,7 +91,11 @@ def parse(name: str, text: str, command: Function, arguments: Sequence[str], kin
     Raises:
         ClickException: an argument is not valid.
         Exit: ``--help`` printed itself.
+        UsageError: an address among them holds a password.
     """
+    option = secret_argument(arguments)
+    if option is not None:
+        raise UsageError(f"{option}: {REASON}")
     read = click.command(name=name, help=text)(command).main(list(arguments), standalone_mode=False)
     if not isinstance(read, kind):
         raise click.exceptions.Exit(0)

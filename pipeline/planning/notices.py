@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.planning.recovery import without_values
+from schemas.addresses import without_secrets
 from schemas.states import DateStatus, DropStatus, ExitCode, NoticeKind
 
 _SHOWN = 20
 _CAUSE_LENGTH = 300
 _EXAMPLE = "; for example "
-_USER_INFO = re.compile(r"(?<=://)[^/\s@]*@")
 _OF_STATUS: Mapping[str, NoticeKind] = {
     DateStatus.FAILED: NoticeKind.FAILED,
     DateStatus.BLOCKED: NoticeKind.HELD_BACK,
@@ -186,7 +186,7 @@ def _notice(kind: NoticeKind, subjects: Sequence[str], lines: Sequence[str], lin
     if left:
         shown.append(f"and {left} more")
     if kind is not NoticeKind.RECOVERED:
-        shown.append(f"run again: {_USER_INFO.sub('', links.command)}")
+        shown.append(f"run again: {without_secrets(links.command)}")
     if links.page is not None:
         shown.append(f"page: {links.page}")
     shown.append(f"run {links.run_id}")
