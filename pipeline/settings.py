@@ -31,6 +31,7 @@ from pipeline.gold_config import FOLDER, DeclaredGold, check_declared
 from pipeline.gold_config import NAMES as TABLE_NAMES
 from pipeline.profiles import DeliveryProfile
 from pipeline.yaml_text import read_yaml
+from schemas.addresses import REASON, holds_secret
 from schemas.currencies import currency_scale
 from schemas.errors import UsageError
 from schemas.landing import RECEIVED_NAMES, RULES_VERSION, contract_with, received_names
@@ -92,6 +93,13 @@ class Storage(ConfigGroup):
     landing: Annotated[str, Field(min_length=1)]
     lake: Annotated[str, Field(min_length=1)]
     catalog: str | None
+
+    @field_validator("landing", "lake")
+    @classmethod
+    def _holds_no_secret(cls, address: str) -> str:
+        if holds_secret(address):
+            raise ValueError(REASON)
+        return address
 
     @field_validator("catalog")
     @classmethod
@@ -619,7 +627,8 @@ def _first_problem(error: ValidationError, config: str | None, within: Sequence[
         return f"{config or 'config'}: {text}"
     other_problems = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     source = config or "config"
-    # An address of a receiver, put here by mistake, holds a secret.
-    is_address = key.startswith("notify") and "://" in str(problem["input"])
-    value = "an address" if is_address else repr(problem["input"])
+    given = str(problem["input"])
+    # An address of a receiver, put here by mistake, is a secret.
+    is_secret = (key.startswith("notify") and "://" in given) or holds_secret(given)
+    value = "an address" if is_secret else repr(problem["input"])
     return f"{source}: {key} = {value}: {text}{other_problems}"

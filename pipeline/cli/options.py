@@ -15,6 +15,7 @@ import click
 from pipeline.planning.billing import split_number
 from pipeline.report.summary import print_error
 from pipeline.steps.context import DateRange
+from schemas.addresses import REASON, secret_argument
 from schemas.errors import SalesBatchError, UsageError
 from schemas.states import ExitCode
 
@@ -106,7 +107,11 @@ def parse(name: str, text: str, command: Function, arguments: Sequence[str], kin
     Raises:
         ClickException: an argument is not valid.
         Exit: ``--help`` printed itself.
+        UsageError: an address among them holds a password.
     """
+    option = secret_argument(arguments)
+    if option is not None:
+        raise UsageError(f"{option}: {REASON}")
     read = click.command(name=name, help=text)(command).main(list(arguments), standalone_mode=False)
     if not isinstance(read, kind):
         raise click.exceptions.Exit(0)

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.planning.recovery import without_values
-from pipeline.planning.shown_text import EXAMPLE, without_passwords
+from pipeline.planning.shown_text import EXAMPLE
+from schemas.addresses import without_secrets
 from schemas.states import DateStatus, DropStatus, ExitCode, NoticeKind
 
 _SHOWN = 20
@@ -193,7 +194,7 @@ def _notice(kind: NoticeKind, subjects: Sequence[str], lines: Sequence[str], lin
     if links.page is not None:
         shown.append(f"page: {links.page}")
     shown.append(f"run {links.run_id}")
-    return Notice(kind, f"{links.job} {what}{first}", without_passwords("\n".join(shown)))
+    return Notice(kind, f"{links.job} {what}{first}", without_secrets("\n".join(shown)))
 
 
 def _safe(cause: str | None) -> str:

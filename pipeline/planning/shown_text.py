@@ -1,4 +1,4 @@
-"""Text as it may be shown to people: without what drives a screen, passwords, or lines of the data."""
+"""Text as it may be shown to people: without what drives a screen, or lines of the data."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ _ERROR_OF_SPARK = re.compile(r"\[[A-Z][A-Z0-9_.]+\]")
 # Joiners of letters and emoji; without them names of several scripts are misspelled.
 _KEPT = "\n\t\u200c\u200d"
 _SPACES = "Zs"
-# A user and a password in an address. What stands alone before an @ is a name, as of an Azure container.
-# Digits and a slash after the colon are a port.
-_PASSWORD = re.compile(r"(?<=://)[^/\s@:]*:(?!\d+/)[^\s@]*@")
 
 
 def without_controls(text: str) -> str:
@@ -26,11 +23,6 @@ def without_controls(text: str) -> str:
         else "\ufffd"
         for character in text
     )
-
-
-def without_passwords(text: str) -> str:
-    """Takes user and password out of every address (``ftp://user:password@host``)."""
-    return _PASSWORD.sub("", text)
 
 
 def without_lines(text: str) -> str:

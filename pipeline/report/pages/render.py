@@ -11,12 +11,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.lake.causes import explain
-from pipeline.planning.shown_text import without_controls, without_passwords
+from pipeline.planning.shown_text import without_controls
 from pipeline.report.pages.facts import RunFacts
 from pipeline.report.pages.flow import flow_of
 from pipeline.report.pages.parts import Picture, moment
 from pipeline.report.pages.sections import sections_of
 from pipeline.report.pages.words import commands_of, verdict_of
+from schemas.addresses import without_secrets
 
 _FOLDER = Path(__file__).resolve().parent / "templates"
 # Begins the page of a run that is still at work.
@@ -70,7 +71,7 @@ def _as_shown(value: Any) -> Any:
     """Text without what drives a screen, and without passwords in addresses: a page is sent to others."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return without_passwords(without_controls(value))
+    return without_secrets(without_controls(value))
 
 
 def try_to_draw(draw: Callable[[], Picture], notes: list[str]) -> list[Picture]:

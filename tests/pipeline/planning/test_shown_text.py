@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.planning.shown_text import without_controls, without_lines, without_passwords
+from pipeline.planning.shown_text import without_controls, without_lines
 
 
 def test_an_error_of_spark_is_shown_without_its_values_and_one_of_the_batch_whole() -> None:
@@ -20,13 +20,6 @@ def test_a_quoted_line_and_all_after_it_is_left_out() -> None:
         "drop 2026-03-02 is blocked: 5 rejects; for example bad_quantity in a.csv: Ada;4711; drop 2026-03-03"
     )
     assert without_lines(error) == "drop 2026-03-02 is blocked: 5 rejects; an example is in ledger/runs"
-
-
-def test_addresses_lose_user_and_password_and_keep_names() -> None:
-    said = without_passwords("a ftp://u:p@host/x s3a://K:S/ecret@bucket")
-    assert said == "a ftp://host/x s3a://bucket"
-    for kept in ("abfss://box@account/x", "http://host:80/a@b", "hdfs://name:8020/lake", "a: b@c"):
-        assert without_passwords(kept) == kept
 
 
 def test_what_turns_text_around_is_replaced_and_scripts_are_kept() -> None:
