@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shlex
 import shutil
 import socket
@@ -19,9 +18,9 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from scripts.bootstrap.common import ROOT, write_whole
+from scripts.bootstrap.common import ROOT
 from scripts.cluster.disks import mount_small_disk, unmount_below
-from scripts.cluster.layout import HOME, MARK, SECRET, Layout, local_folder, worker_host
+from scripts.cluster.layout import HOME, MARK, Layout, local_folder, worker_host
 
 _START_SECONDS = 90
 _STOP_SECONDS = 10
@@ -54,7 +53,6 @@ def start(workers: int, cores: int, memory: str, port: int, small_disk: int, res
     if small_disk and not mount_small_disk(layout.disk_of_last_worker, small_disk):
         _refuse("--small-disk: only root can mount a disk, and only on Linux")
     layout.save()
-    write_whole(SECRET, f"{secrets.token_hex(32)}\n", mode=0o600)
     exports = "".join(f"export {n}={shlex.quote(v)}\n" for n, v in layout.variables().items())
     (HOME / "env.sh").write_text(exports, encoding="utf-8")
     with (HOME / "supervisor.log").open("ab") as log:

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from scripts.bootstrap.common import ROOT
-from scripts.submission.authentication import SETTINGS, SPARK_VARIABLE, VARIABLE, read_secret
 from scripts.submission.request import read_properties
 
 HOME = Path(
@@ -21,8 +20,6 @@ MARK = "CYMBAL_CLUSTER_OF"
 MASTER_HOST = "127.0.0.1"
 # The master treats a worker as lost after this silence. Its default is 60 s.
 WORKER_TIMEOUT_SECONDS = 20
-# Else every user of this machine could run programs as the user of the cluster, through the master's port.
-SECRET = HOME / "secret"
 _SHARING = f'-XX:SharedArchiveFile="{ROOT}/var/java/classes.jsa" -Xlog:disable'
 
 
@@ -120,7 +117,6 @@ class Layout:
                 f"--conf {shlex.quote(f'{name}={value}')}" for name, value in settings.items()
             ),
             "SPARK_LOCAL_IP": MASTER_HOST,
-            VARIABLE: str(SECRET),
         }
 
     def _master(self) -> Daemon:
@@ -129,17 +125,15 @@ class Layout:
         options += f"-Dspark.worker.timeout={WORKER_TIMEOUT_SECONDS}"
         arguments = ["--host", MASTER_HOST, "--port", str(self.port), "--webui-port", str(self.port + 1)]
         command = _spark_class("deploy.master.Master", *arguments)
-        return _daemon("master", command, "SPARK_MASTER_OPTS", options, {"SPARK_LOCAL_IP": MASTER_HOST})
+        return Daemon("master", command, {"SPARK_MASTER_OPTS": options, "SPARK_LOCAL_IP": MASTER_HOST})
 
     def _shuffle_service(self) -> Daemon:
         # One daemon per host: it listens on every address, and so on the loopback addresses of all workers.
         # It reads only its own SPARK_LOCAL_DIRS, and rejects an executor that registers another folder.
         options = f"-Dspark.shuffle.service.enabled=true -Dspark.shuffle.service.port={self.ports[2]}"
         folders = ",".join(str(local_folder(number)) for number in range(1, self.workers + 1))
-        command = _spark_class("deploy.ExternalShuffleService")
-        return _daemon(
-            "shuffle-service", command, "SPARK_SHUFFLE_OPTS", options, {"SPARK_LOCAL_DIRS": folders}
-        )
+        environment = {"SPARK_SHUFFLE_OPTS": options, "SPARK_LOCAL_DIRS": folders}
+        return Daemon("shuffle-service", _spark_class("deploy.ExternalShuffleService"), environment)
 
     def _worker(self, number: int) -> Daemon:
         host = worker_host(number)
@@ -148,8 +142,7 @@ class Layout:
         arguments += ["--work-dir", str(HOME / f"worker-{number}" / "work"), self.master]
         # Own address and disk per worker: if they were shared, one lost worker would lose the outputs of all.
         environment = {"SPARK_LOCAL_IP": host, "SPARK_LOCAL_DIRS": str(local_folder(number))}
-        command = _spark_class("deploy.worker.Worker", *arguments)
-        return _daemon(f"worker-{number}", command, "SPARK_WORKER_OPTS", "", environment)
+        return Daemon(f"worker-{number}", _spark_class("deploy.worker.Worker", *arguments), environment)
 
 
 def worker_host(number: int) -> str:
@@ -160,14 +153,6 @@ def worker_host(number: int) -> str:
 def local_folder(number: int) -> Path:
     """Returns the folder of a worker's shuffle files."""
     return HOME / f"worker-{number}" / "local"
-
-
-def _daemon(
-    name: str, command: Sequence[str], variable: str, options: str, environment: Mapping[str, str]
-) -> Daemon:
-    """Builds a process whose Java options stand in a variable, and which asks others for the secret."""
-    options = " ".join([options, *(f"-D{name}={value}" for name, value in SETTINGS.items())]).strip()
-    return Daemon(name, command, {**environment, variable: options, SPARK_VARIABLE: read_secret(SECRET)})
 
 
 def _spark_class(name: str, *arguments: str) -> list[str]:

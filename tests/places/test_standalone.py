@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.support.cluster import Cluster
@@ -45,33 +43,6 @@ def test_a_batch_is_done_then_unchanged_with_the_driver_anywhere(
     code, said = cluster.run("run_batch", *where, mode=mode)
     assert code == 0, said
     assert "run_batch: unchanged in" in said
-
-
-@pytest.mark.parametrize("mode", ["client", "cluster"])
-def test_the_secret_of_the_cluster_stands_on_no_command_line(
-    cluster: Cluster, tmp_path: Path, mode: str
-) -> None:
-    write_csv(tmp_path / "landing", DATE, [sound(1)])
-    secret = Path(cluster.variables["CYMBAL_CLUSTER_SECRET"])
-    assert secret.stat().st_mode & 0o077 == 0
-    where = ["--landing", str(tmp_path / "landing"), "--lake", str(tmp_path / "lake")]
-    process = cluster.submit("run_batch", *where, mode=mode, log=tmp_path / "spark.log")
-    lines: set[str] = set()
-    while process.poll() is None:
-        lines |= {" ".join(found.info["cmdline"] or ()) for found in psutil.process_iter(["cmdline"])}
-        time.sleep(0.2)
-    said = process.communicate()[0]
-    assert process.returncode == 0, said
-    daemons = ("master.Master", "worker.Worker", "ExternalShuffleService")
-    for kind in (*daemons, "SparkSubmit", "CoarseGrainedExecutorBackend"):
-        shown = [line for line in lines if kind in line and "spark.authenticate=true" in line]
-        assert shown, f"{kind} asks for no secret"
-        assert all("spark.network.crypto.enabled=true" in line for line in shown)
-    hidden = secret.read_text().strip()
-    assert not [line for line in lines if hidden in line]
-    assert not [
-        path for path in tmp_path.rglob("*") if path.is_file() and hidden.encode() in path.read_bytes()
-    ]
 
 
 def test_an_audit_that_stops_a_drop_ends_cluster_mode_with_4(cluster: Cluster, tmp_path: Path) -> None:
