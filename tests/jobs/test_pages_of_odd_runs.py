@@ -270,7 +270,7 @@ def test_a_migration_publishes_nothing_and_takes_no_number_from_the_site(
     assert {row[1] for row in rows} == {"recorded again"}
     number = f"{len(rows)} dates" if len(rows) > 1 else "1 date"
     assert f"The run published nothing; it recorded again what readers see of {number}." in html
-    assert "accounted for" not in html
+    assert "Every accepted line" not in html
     site = shop.folder / "site"
     shop.done("--out", str(site), job=REPORT_RUNS)
     shown = cells((site / "index.html").read_text(), "Business dates, newest first")[1:]

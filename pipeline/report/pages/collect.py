@@ -237,6 +237,11 @@ class _Reader:
     def _drops(self) -> list[DropFacts]:
         own = sorted(self._own(LEDGER_DROPS), key=row_order)
         rows = {row.drop_date: row for row in own if row.status != DropStatus.UNCHANGED}
+        if self.event.job in _ONLY_RECORDS:  # it read no line of them
+            return [
+                DropFacts(date, row.status, 0, 0, 0, self._shown(row.reason))
+                for date, row in sorted(rows.items())
+            ]
         return [
             DropFacts(
                 date=date,

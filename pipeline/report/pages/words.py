@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from pipeline.planning.timetable import format_duration
 from pipeline.report.pages.command_lines import WHEN, WHERE, options_of
-from pipeline.report.pages.facts import DateFacts, RunFacts
+from pipeline.report.pages.facts import RECORDED_AGAIN, DateFacts, RunFacts
 from pipeline.report.pages.flow import Flow
 from pipeline.report.pages.parts import plural
 from schemas.states import DateStatus, DropStatus, ExitCode, RunStatus
@@ -57,13 +57,11 @@ def verdict_of(facts: RunFacts, flow: Flow) -> Verdict:
     is_accounted = facts.is_reconciled and not flow.lines("missing")
     state, title, to_do = _ending(facts, is_accounted)
     sentences = [
+        *_what_was_recorded(facts),
         *_what_came(flow, facts),
         *_what_was_published(facts, is_accounted),
         *_trouble(facts),
     ]
-    if not sentences and facts.dates:
-        number = plural(len(facts.dates), "date")
-        sentences = [f"The run published nothing; it recorded again what readers see of {number}."]
     if not sentences and facts.built:
         sentences = [f"The run built {', '.join(facts.built)}, and changed no drop and no date."]
     if not sentences:
@@ -146,8 +144,15 @@ def _cut_off(facts: RunFacts) -> tuple[str, str, str]:
     )
 
 
+def _what_was_recorded(facts: RunFacts) -> list[str]:
+    dates = sum(date.status == RECORDED_AGAIN for date in facts.dates)
+    if not dates:
+        return []
+    return [f"The run published nothing; it recorded again what readers see of {plural(dates, 'date')}."]
+
+
 def _what_came(flow: Flow, facts: RunFacts) -> list[str]:
-    if not facts.drops:
+    if not any(drop.lines or drop.status == DropStatus.INGESTED for drop in facts.drops):
         return []
     drops = plural(len(facts.drops), "drop")
     lines = flow.lines("delivered")
