@@ -92,7 +92,7 @@ def changed(shop: Shop) -> Shop:
             (LEDGER_DATES, f"SET TBLPROPERTIES ({upgraded})"),
         ):
             shop.spark.sql(f"ALTER TABLE {name(shop, table)} {change}")
-        shop.spark.sql(f"DELETE FROM {name(shop, LEDGER_RUNS)} WHERE status = 'running'")
+        shop.spark.sql(f"DELETE FROM {name(shop, LEDGER_RUNS)} WHERE status = 'done'")
         shop.spark.sql(f"OPTIMIZE {name(shop, LEDGER_DATES)}")
     land(shop, DATES[2])
     return shop
