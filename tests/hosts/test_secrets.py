@@ -22,16 +22,16 @@ from tests.support.receiver import receiving
 pytestmark = [pytest.mark.hosts, pytest.mark.timeout(600)]
 
 # Each stands for one source, so that a leak tells where it comes from.
-ENVIRONMENT = {"AWS_SECRET_ACCESS_KEY": "hidden-aws", "DATABASE": "hidden-variable"}
+ENVIRONMENT = {"AWS_SECRET_ACCESS_KEY": "planted-aws", "DATABASE": "planted-variable"}
 DEFAULTS = {
-    "spark.hadoop.fs.azure.account.key.me.dfs.core.windows.net": "hidden-azure",
-    "spark.hadoop.fs.s3a.secret.key": "hidden-s3a",
-    "spark.hadoop.fs.s3a.encryption.key": "hidden-encryption",
-    "spark.hadoop.of.a.house": "hidden-hadoop",
-    "spark.sql.catalog.unity.token": "hidden-catalog",
-    "spark.openlineage.transport.auth.apiKey": "hidden-lineage",
+    "spark.hadoop.fs.azure.account.key.me.dfs.core.windows.net": "planted-azure",
+    "spark.hadoop.fs.s3a.secret.key": "planted-s3a",
+    "spark.hadoop.fs.s3a.encryption.key": "planted-encryption",
+    "spark.hadoop.of.a.house": "planted-hadoop",
+    "spark.sql.catalog.unity.token": "planted-catalog",
+    "spark.openlineage.transport.auth.apiKey": "planted-lineage",
 }
-JAVA = {"javax.net.ssl.keyStorePassword": "hidden-key-store", "of.a.house": "hidden-property"}
+JAVA = {"javax.net.ssl.keyStorePassword": "planted-key-store", "of.a.house": "planted-property"}
 # The sources themselves, which no other user can read.
 _PRIVATE = ("conf/spark-defaults.conf", "var/java/options")
 
@@ -52,8 +52,8 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Ended
     defaults = work / "conf" / "spark-defaults.conf"
     defaults.write_text("".join(f"{name} {value}\n" for name, value in DEFAULTS.items()))
     defaults.chmod(0o600)
-    with receiving("hidden-path") as receiver:
-        refusing = "json://me:hidden-login@127.0.0.1:9/hidden-refused?token=hidden-token"
+    with receiving("planted-path") as receiver:
+        refusing = "json://me:planted-login@127.0.0.1:9/planted-refused?token=planted-token"
         environment = {
             **ENVIRONMENT,
             "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -64,7 +64,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Ended
             "CYMBAL_NOTIFY": f"{receiver.address} {refusing}",
             "SPARK_CONF_DIR": str(defaults.parent),
             "JAVA_TOOL_OPTIONS": " ".join(f"-D{name}={value}" for name, value in JAVA.items()),
-            "http_proxy": "http://me:hidden-proxy@127.0.0.1:9",
+            "http_proxy": "http://me:planted-proxy@127.0.0.1:9",
             "no_proxy": "127.0.0.1",
         }
         ended, lines = _run(work, environment)
@@ -119,7 +119,7 @@ def test_the_night_did_its_work_with_them(left: tuple[Path, Ended, list[str]]) -
 
 
 def test_no_command_line_shows_a_secret(left: tuple[Path, Ended, list[str]]) -> None:
-    assert [line for line in left[2] if "hidden" in line] == []
+    assert [line for line in left[2] if "planted" in line] == []
 
 
 def test_no_file_that_it_leaves_holds_one(left: tuple[Path, Ended, list[str]]) -> None:
@@ -129,7 +129,7 @@ def test_no_file_that_it_leaves_holds_one(left: tuple[Path, Ended, list[str]]) -
     for kind in kinds:
         assert any(name.startswith(kind) for name in files), kind
     assert any(name.startswith("lake/ledger/_running/progress.") for name in files)
-    assert {name for name, path in files.items() if b"hidden" in _content(path)} == set(_PRIVATE)
+    assert {name for name, path in files.items() if b"planted" in _content(path)} == set(_PRIVATE)
     for name in _PRIVATE:
         assert oct(files[name].stat().st_mode & 0o777) == "0o600"
     (events,) = (work / "events").iterdir()
@@ -144,12 +144,13 @@ def test_no_row_of_the_ledger_holds_one(left: tuple[Path, Ended, list[str]]) -> 
         for table in tables
     }
     assert "--landing" in rows[LEDGER_RUNS.name.rpartition("/")[2]]
-    assert {name for name, text in rows.items() if "hidden" in text} == set()
+    assert {name for name, text in rows.items() if "planted" in text} == set()
 
 
 def test_other_users_can_read_nothing_of_it(left: tuple[Path, Ended, list[str]]) -> None:
     work = left[0]
-    own = [work / name for name in ("result.json", "run.prom", "events", "report", "lake", "var")]
+    own = [work / name for name in ("result.json", "run.prom", "events", "report")]
+    own += (work / "var").iterdir()
     made = [path for folder in own for path in (folder, *folder.rglob("*"))]
     assert [str(path) for path in made if path.stat().st_mode & 0o007] == []
 
@@ -164,11 +165,11 @@ def test_a_printed_command_shows_none(tmp_path: Path) -> None:
             "SPARK_CONF_DIR": str(tmp_path),
             "CYMBAL_VAR": f"{tmp_path}/var",
             "JAVA_TOOL_OPTIONS": " ".join(f"-D{name}={value}" for name, value in JAVA.items()),
-            "CYMBAL_NOTIFY": "json://me:hidden@127.0.0.1:9",
+            "CYMBAL_NOTIFY": "json://me:planted@127.0.0.1:9",
         },
         capture_output=True,
         text=True,
         check=True,
     )
     assert "spark-submit" in printed.stdout
-    assert "hidden" not in printed.stdout + printed.stderr
+    assert "planted" not in printed.stdout + printed.stderr
