@@ -16,6 +16,8 @@ from pipeline.lake.files import FileStore
 from pipeline.planning.attempts import ChunkAttempt
 from pipeline.report.streams import output
 from pipeline.steps.context import Batch
+from schemas.errors import NotReadyError, UsageError
+from schemas.tables import LEDGER_RUNS
 
 
 def run(batch: Batch, options: Options) -> dict[str, Any]:
@@ -23,9 +25,12 @@ def run(batch: Batch, options: Options) -> dict[str, Any]:
     with without_packages():
         folder, run_id = options.extra["out"], options.extra["run"]
         log = _attempt_reader(batch, options.extra["events"])
-        if run_id is not None:
-            return _make_page(batch, folder, run_id, log)
-        return _keep_site(batch, folder, log)
+        try:
+            if run_id is not None:
+                return _make_page(batch, folder, run_id, log)
+            return _keep_site(batch, folder, log)
+        except OSError as error:
+            raise UsageError(f"--out {folder}: {error}") from None
 
 
 def _make_page(batch: Batch, folder: str, run_id: str, log: _Log) -> dict[str, Any]:
@@ -44,6 +49,8 @@ def _make_page(batch: Batch, folder: str, run_id: str, log: _Log) -> dict[str, A
 def _keep_site(batch: Batch, folder: str, log: _Log) -> dict[str, Any]:
     from pipeline.report.pages.site import keep_site
 
+    if not batch.ledger.rows(LEDGER_RUNS):
+        raise NotReadyError(f"the ledger of {batch.lake.root} records no run yet")
     if batch.dry_run:
         batch.outcome.planned.append(f"render the pages in {folder} that are new")
         return {"pages": []}

@@ -21,7 +21,9 @@ from schemas.states import ExitCode
 
 def run(batch: Batch, options: Options) -> dict[str, Any]:
     """Runs the cases of all files. The run fails with 4 if one does not come out as expected."""
-    cases = read_cases(options.extra["files"], [table.view for table in batch.lake.tables.gold])
+    cases = read_cases(
+        options.extra["files"], {table.view: table.columns for table in batch.lake.tables.gold}
+    )
     differences = run_cases(batch, cases)
     _print_differences(differences)
     failed = {difference.title for difference in differences}

@@ -31,6 +31,8 @@ def _print_verification(verification: Verification) -> None:
     if verification.not_issued:
         count = len(verification.not_issued)
         console.print(f"{count} of these dates have a newer revision than their documents, or no documents")
+    for line in verification.written_off:
+        console.print(f"document numbers written off: {line}", markup=False)
     for line in verification.reused_numbers:
         console.print(f"the same numbers on several sale dates: {line}", markup=False)
 

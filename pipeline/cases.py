@@ -6,13 +6,15 @@ The keys are documented in docs/how-to/extend-without-forking.md.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     ValidationError,
@@ -21,12 +23,13 @@ from pydantic import (
 )
 
 from pipeline.config_group import ConfigGroup
-from pipeline.yaml_text import load_yaml
+from pipeline.yaml_text import read_yaml
 from schemas.errors import UsageError
 from schemas.landing import SALE, received_names
 
-# Key of the context of a validation: the names of the gold tables.
+# Key of the context of a validation: the columns of each gold table, by its name.
 _TABLES = "tables"
+Tables = Mapping[str, Sequence[str]]
 
 
 def _as_text(value: Any) -> Any:
@@ -86,9 +89,7 @@ class Case(ConfigGroup):
             raise ValueError(f"expect.lines has {len(self.expect.lines)} entries, given {len(self.given)}")
         if not self.expect.lines and not self.expect.gold:
             raise ValueError("expect must have lines or gold")
-        tables = (info.context or {}).get(_TABLES, ())
-        for name in (name for name in self.expect.gold if name not in tables):
-            raise ValueError(f"expect.gold: {name!r} is no gold table; they are {', '.join(tables)}")
+        _check_rows(self.expect.gold, (info.context or {}).get(_TABLES, {}))
         return self
 
     def received(self, currency: str) -> list[dict[str, str | None]]:
@@ -115,8 +116,27 @@ class Case(ConfigGroup):
         ]
 
 
+def _check_rows(expected: Mapping[str, Sequence[Mapping[str, Any]]], tables: Tables) -> None:
+    for name, rows in expected.items():
+        if name not in tables:
+            raise ValueError(f"expect.gold: {name!r} is no gold table; they are {', '.join(tables)}")
+        for row in rows:
+            for column in (column for column in row if column not in tables[name]):
+                known = ", ".join(tables[name])
+                raise ValueError(f"expect.gold.{name}: {column!r} is no column of it; they are {known}")
+            if set(row) != set(rows[0]):
+                raise ValueError(f"expect.gold.{name}: rows name different columns: name the same in each")
+
+
+def _of_own_names(cases: tuple[Case, ...]) -> tuple[Case, ...]:
+    for name, count in Counter(case.name for case in cases).items():
+        if count > 1:
+            raise ValueError(f"name {name!r} stands twice")
+    return cases
+
+
 class _File(ConfigGroup):
-    cases: Annotated[tuple[Case, ...], Field(min_length=1)]
+    cases: Annotated[tuple[Case, ...], Field(min_length=1), AfterValidator(_of_own_names)]
 
 
 @dataclass(frozen=True)
@@ -132,12 +152,12 @@ class FiledCase:
         return f"{self.path}: {self.case.name}"
 
 
-def read_cases(paths: Iterable[str], tables: Sequence[str]) -> list[FiledCase]:
+def read_cases(paths: Iterable[str], tables: Tables) -> list[FiledCase]:
     """Reads files of cases, against the contract in force.
 
     Args:
         paths: files.
-        tables: names of the gold tables, without ``gold/``.
+        tables: columns of the gold tables, by name without ``gold/``.
 
     Raises:
         UsageError: a file cannot be read or is not valid. The message names file, key and valid form.
@@ -145,9 +165,9 @@ def read_cases(paths: Iterable[str], tables: Sequence[str]) -> list[FiledCase]:
     return [FiledCase(path, case) for path in paths for case in _read(path, tables).cases]
 
 
-def _read(path: str, tables: Sequence[str]) -> _File:
+def _read(path: str, tables: Tables) -> _File:
     try:
-        content = load_yaml(Path(path).read_text(encoding="utf-8"))
+        content = read_yaml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cases {path}: {error.strerror or error}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:

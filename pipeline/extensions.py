@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, cast, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from pipeline.config_group import ConfigGroup
 from schemas.gold import GOLD_TABLES
@@ -45,6 +45,16 @@ _FORMS = {
 }
 
 
+# What an editor knows of names and kinds. The validators below decide.
+NAMES = {"propertyNames": {"pattern": f"^{_NAME.pattern}$"}}
+_KINDS_SCHEMA = {
+    "anyOf": [
+        {"enum": list(KINDS)},
+        {"type": "string", "pattern": r"^decimal\(\d{1,2}, ?\d{1,2}\)$"},
+    ]
+}
+
+
 def _known_kind(kind: str) -> str:
     digits = _DECIMAL.fullmatch(kind)
     if digits:
@@ -65,7 +75,7 @@ class OwnColumn(ConfigGroup):
         required: whether an empty field rejects the line, and a file must have the column.
     """
 
-    kind: Annotated[str, AfterValidator(_known_kind)]
+    kind: Annotated[str, AfterValidator(_known_kind), WithJsonSchema(_KINDS_SCHEMA)]
     required: bool = False
 
     def as_received(self, name: str) -> ReceivedColumn:
@@ -95,7 +105,7 @@ def _own_names(columns: dict[str, OwnColumn]) -> dict[str, OwnColumn]:
 class Contract(ConfigGroup):
     """What a team adds to the landing contract."""
 
-    columns: Annotated[dict[str, OwnColumn], AfterValidator(_own_names)]
+    columns: Annotated[dict[str, OwnColumn], AfterValidator(_own_names), Field(json_schema_extra=dict(NAMES))]
 
     @property
     def received(self) -> tuple[ReceivedColumn, ...]:
@@ -117,10 +127,23 @@ def _quoted_stores(stores: Any) -> Any:
     # Without quotes, YAML reads a store as a number, and 0042 as an octal one.
     if isinstance(stores, list | tuple) and not all(isinstance(store, str) for store in stores):
         raise ValueError("a store must be in quotes, for example ['1042']")
+    for store in (store for store in stores or () if store != store.strip()):
+        raise ValueError(f"{store!r} has blanks around it: no line has such a store")
     return stores
 
 
 Condition = Annotated[str, Field(min_length=1, max_length=10_000)]
+_STORES_SCHEMA = {
+    "anyOf": [
+        {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
+        {"type": "null"},
+    ],
+    "default": None,
+}
+
+
+def _given(name: str) -> dict[str, Any]:
+    return {"required": [name], "properties": {name: {"type": "string"}}}
 
 
 class Rule(ConfigGroup):
@@ -132,10 +155,14 @@ class Rule(ConfigGroup):
         stores: stores that the rule holds for; None for all.
     """
 
+    model_config = ConfigDict(json_schema_extra={"oneOf": [_given("reject_when"), _given("warn_when")]})
+
     reject_when: Condition | None = None
     warn_when: Condition | None = None
     stores: Annotated[
-        tuple[Annotated[str, Field(min_length=1)], ...] | None, BeforeValidator(_quoted_stores)
+        tuple[Annotated[str, Field(min_length=1)], ...] | None,
+        BeforeValidator(_quoted_stores),
+        WithJsonSchema(_STORES_SCHEMA),
     ] = None
 
     @model_validator(mode="after")
@@ -161,13 +188,15 @@ def _own_reasons(rules: dict[str, Rule]) -> dict[str, Rule]:
         if name in taken or name.startswith(("missing_", "bad_", "excess_scale_")):
             raise ValueError(f"{name!r} is a reject reason of the contract already")
     rejecting = sum(rule.reject_when is not None for rule in rules.values())
-    if len(taken) + rejecting > MOST_RULES:
-        most = MOST_RULES - len(taken)
+    most = MOST_RULES - len(taken)
+    if most < 0:
+        raise ValueError(f"contract.columns have {-most} reject reasons too many: there can be {MOST_RULES}")
+    if rejecting > most:
         raise ValueError(f"{rejecting} rules with reject_when: with these columns there can be {most}")
     return rules
 
 
-Rules = Annotated[dict[str, Rule], AfterValidator(_own_reasons)]
+Rules = Annotated[dict[str, Rule], AfterValidator(_own_reasons), Field(json_schema_extra=dict(NAMES))]
 
 
 def own_rules(rules: Mapping[str, Rule]) -> tuple[OwnRule, ...]:

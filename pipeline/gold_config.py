@@ -71,6 +71,8 @@ Sql = Annotated[
     PlainSerializer(_describe, return_type=str),
     WithJsonSchema({"type": "string", "minLength": 1}),
 ]
+# What an editor knows of the names of tables.
+NAMES = {"propertyNames": {"pattern": f"^{_NAME_FORM.pattern}$"}}
 ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -85,12 +87,16 @@ class DeclaredGold(ConfigGroup):
         tuple[ColumnName, ...],
         Field(
             min_length=1,
+            json_schema_extra={"uniqueItems": True},
             description="columns that identify a row; the first holds the first date of the period",
         ),
     ]
     reconcile: Annotated[
         tuple[ColumnName, ...],
-        Field(description="columns whose sums must be those of `silver/sales`, by period and currency"),
+        Field(
+            json_schema_extra={"uniqueItems": True},
+            description="columns whose sums must be those of `silver/sales`, by period and currency",
+        ),
     ] = ()
 
     @field_validator("keys", "reconcile")

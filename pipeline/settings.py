@@ -28,8 +28,10 @@ from pydantic import (
 from pipeline.config_group import ConfigGroup
 from pipeline.extensions import Contract, Rules, own_rules
 from pipeline.gold_config import FOLDER, DeclaredGold, check_declared
+from pipeline.gold_config import NAMES as TABLE_NAMES
 from pipeline.profiles import DeliveryProfile
-from pipeline.yaml_text import load_yaml
+from pipeline.yaml_text import read_yaml
+from schemas.addresses import REASON, holds_secret
 from schemas.currencies import currency_scale
 from schemas.errors import UsageError
 from schemas.landing import RECEIVED_NAMES, RULES_VERSION, contract_with, received_names
@@ -91,6 +93,13 @@ class Storage(ConfigGroup):
     landing: Annotated[str, Field(min_length=1)]
     lake: Annotated[str, Field(min_length=1)]
     catalog: str | None
+
+    @field_validator("landing", "lake")
+    @classmethod
+    def _holds_no_secret(cls, address: str) -> str:
+        if holds_secret(address):
+            raise ValueError(REASON)
+        return address
 
     @field_validator("catalog")
     @classmethod
@@ -319,7 +328,7 @@ class Settings(ConfigGroup):
     deliveries: tuple[DeliveryProfile, ...]
     contract: Contract
     rules: Rules
-    gold: dict[str, DeclaredGold | None]
+    gold: Annotated[dict[str, DeclaredGold | None], Field(json_schema_extra=dict(TABLE_NAMES))]
 
     @model_validator(mode="after")
     def _have_sound_gold(self) -> Settings:
@@ -463,7 +472,7 @@ class Settings(ConfigGroup):
 
 def _read_stores(path: str) -> Any:
     try:
-        return load_yaml(Path(path).read_text(encoding="utf-8"))
+        return read_yaml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"file {path}: {error.strerror or error}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
@@ -549,7 +558,7 @@ def load_settings(
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = load_yaml(path.read_text(encoding="utf-8"))
+        content = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"config file {path}: {error.strerror or error}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
@@ -583,7 +592,7 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
     if not separator:
         raise UsageError(f"--set {assignment!r}: must be of the form key=value, such as late.days=7")
     try:
-        value = load_yaml(text)
+        value = read_yaml(text)
     except (yaml.YAMLError, RecursionError):
         raise UsageError(f"--set {assignment!r}: the value is not YAML") from None
     changes: Any = value
@@ -618,7 +627,8 @@ def _first_problem(error: ValidationError, config: str | None, within: Sequence[
         return f"{config or 'config'}: {text}"
     other_problems = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     source = config or "config"
-    # An address of a receiver, put here by mistake, holds a secret.
-    is_address = key.startswith("notify") and "://" in str(problem["input"])
-    value = "an address" if is_address else repr(problem["input"])
+    given = str(problem["input"])
+    # An address of a receiver, put here by mistake, is a secret.
+    is_secret = (key.startswith("notify") and "://" in given) or holds_secret(given)
+    value = "an address" if is_secret else repr(problem["input"])
     return f"{source}: {key} = {value}: {text}{other_problems}"

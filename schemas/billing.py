@@ -1,6 +1,6 @@
 """The billing tables: numbered documents that stay as they were issued, and the sales lines behind them.
 
-Both tables are append-only. A document is never changed: a later difference is a document of its own.
+All are append-only. A document is never changed: a later difference is a document of its own.
 """
 
 from __future__ import annotations
@@ -71,4 +71,19 @@ DOCUMENT_LINES = _table(
         **dict.fromkeys(DESCRIPTION, TEXT),
     },
     statistics=("document_number",),
+)
+
+# Numbers that were given, and whose documents are in no copy of the lake.
+LOST_NUMBERS = Table(
+    "billing/lost_numbers",
+    StructType(
+        [
+            StructField("series", TEXT),
+            StructField("first_number", COUNT),
+            StructField("last_number", COUNT),
+            StructField("reason", TEXT),
+            StructField("recorded_on", DATE),
+            StructField("run_id", TEXT),
+        ]
+    ),
 )

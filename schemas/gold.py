@@ -84,8 +84,8 @@ class GoldTable(Table):
 
     @property
     def has_revision(self) -> bool:
-        """Whether a row holds the revision of its business date."""
-        return REVISION in self.columns
+        """Whether a build adds the revision of its business date to a row."""
+        return not self.is_declared and REVISION in self.columns
 
     @property
     def properties(self) -> Mapping[str, str]:

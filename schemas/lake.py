@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from schemas.billing import DOCUMENT_LINES, DOCUMENTS
+from schemas.billing import DOCUMENT_LINES, DOCUMENTS, LOST_NUMBERS
 from schemas.gold import GOLD_TABLES, GoldTable
 from schemas.tables import (
     CONFLICTS,
@@ -66,7 +66,7 @@ class LakeTables:
     @property
     def every(self) -> tuple[Table, ...]:
         """Every table."""
-        return (*self.data, *_LEDGER)
+        return (*self.data, LOST_NUMBERS, *_LEDGER)
 
 
 # The tables of a lake whose config declares none.

@@ -34,6 +34,7 @@ environment:
   CYMBAL_CORES         cores of the local place (default: all)
   CYMBAL_SPARK_ARGS    more arguments for spark-submit, for example --conf key=value
   SPARK_CONF_DIR       folder whose spark-defaults.conf holds secrets, which must not be on a command line
+  CYMBAL_CLUSTER_SECRET  file that holds the secret of a standalone cluster (spark.authenticate.secret)
   CYMBAL_VAR           folder of what runs write besides the lake (default: var of the checkout; where that cannot be
                        written to, cymbal-sales-UID in the temporary folder)
   CYMBAL_LOG_FILE      file for Spark's own log (default: log/spark-TIME-PID.log in CYMBAL_VAR)

@@ -37,6 +37,20 @@ def unbilled_changes(statements: DataFrame, documents: DataFrame) -> DataFrame:
     return changes.filter(_differs()).withColumn("kind", document_kind())
 
 
+def first_changes(statements: DataFrame) -> DataFrame:
+    """Computes what :func:`unbilled_changes` does for dates that have no document: no row is looked up.
+
+    Args:
+        statements: ``gold/invoices`` of such business dates; one row by business date, customer and currency.
+
+    Returns:
+        The columns of :func:`unbilled_changes`; refers_to is null. No row where every sum is 0.
+    """
+    sums = [F.col(name).cast(data_type).alias(name) for name, data_type in SUMS.items()]
+    owed = statements.select(*BILLED_BY, *sums, F.lit(None).cast("string").alias("refers_to"))
+    return owed.filter(_differs()).withColumn("kind", document_kind())
+
+
 def document_kind() -> Column:
     """text: kind of the document that states a difference; reads refers_to and net_amount."""
     net = F.col("net_amount")
@@ -53,10 +67,11 @@ def with_numbers(
 ) -> DataFrame:
     """Adds series text, running_number bigint and document_number text.
 
-    Numbers go on without a gap, in the order business_date, customer_id, currency.
+    Numbers go on without a gap, in the order business_date, customer_id, currency. One task gives them: a
+    shuffle would only bring the same rows to one task, too.
 
     Args:
-        changes: rows of :func:`unbilled_changes`.
+        changes: rows of :func:`first_changes` or :func:`unbilled_changes`.
         series: series of each kind; kinds may share one.
         last_numbers: last number given by series; a series that is missing begins with 1.
     """
@@ -65,7 +80,8 @@ def with_numbers(
     no_series = F.lit(None).cast("string")
     by_kind = {kind.value: name for kind, name in series.items()}
     return (
-        changes.withColumn("series", _lookup("kind", by_kind, no_series))
+        changes.coalesce(1)
+        .withColumn("series", _lookup("kind", by_kind, no_series))
         .withColumn("running_number", number.cast("bigint"))
         .withColumn("document_number", F.concat("series", F.col("running_number").cast("string")))
     )
@@ -92,6 +108,24 @@ def changed_lines(sales: DataFrame, billed: DataFrame) -> DataFrame:
     descriptions = [F.max(name).alias(name) for name in DESCRIPTION]
     summed = rows.groupBy(*BILLED_BY, *BILLED_LINE).agg(_sign(F.sum("sign")), *descriptions)
     return summed.filter(F.col("sign") != 0)
+
+
+def without_lost(lines: DataFrame, lost: DataFrame) -> DataFrame:
+    """Leaves out the lines of documents that are lost.
+
+    Args:
+        lines: ``billing/document_lines``.
+        lost: ``billing/lost_numbers``.
+    """
+    number = F.col("document_number")
+    running = F.regexp_extract(number, r"([1-9]\d*)$", 1)
+    series = F.expr("substr(document_number, 1, length(document_number) - length(running))")
+    numbered = lines.withColumn("running", running).withColumn("lost_series", series)
+    is_lost = (F.col("lost_series") == F.col("series")) & F.col("running").try_cast("bigint").between(
+        F.col("first_number"), F.col("last_number")
+    )
+    spans = lost.select("series", "first_number", "last_number")
+    return numbered.join(F.broadcast(spans), is_lost, "left_anti").drop("running", "lost_series")
 
 
 def with_document_number(lines: DataFrame, documents: DataFrame) -> DataFrame:
@@ -137,24 +171,31 @@ def document_differences(documents: DataFrame, lines: DataFrame) -> DataFrame:
     return both.filter(_differs() | (F.col("rows") != 2)).drop("rows")
 
 
-def find_wrong_numbers(documents: DataFrame) -> DataFrame:
+def find_wrong_numbers(documents: DataFrame, lost: DataFrame) -> DataFrame:
     """Finds series whose numbers are not 1 to n, or whose document numbers do not carry them.
 
+    Args:
+        documents: ``billing/documents``.
+        lost: ``billing/lost_numbers``.
+
     Returns:
-        series, documents bigint, first and last number, distinct bigint, misnamed bigint.
+        series, last bigint, jumps bigint (places where a number is missing or given twice) and misnamed
+        bigint (documents).
     """
     named = F.concat("series", F.col("running_number").cast("string"))
-    number = F.col("running_number")
-    counted = documents.groupBy("series").agg(
-        F.count(F.lit(1)).alias("documents"),
-        F.min(number).alias("first"),
-        F.max(number).alias("last"),
-        F.count_distinct(number).alias("distinct"),
-        F.count_if(F.col("document_number") != named).alias("misnamed"),
+    is_misnamed = F.coalesce(F.col("document_number") != named, F.lit(True))
+    first, last = F.col("running_number").alias("first"), F.col("running_number").alias("last")
+    held = documents.select("series", first, last, is_misnamed.alias("is_misnamed"))
+    gone = lost.selectExpr("series", "first_number as first", "last_number as last", "false as is_misnamed")
+    in_order = Window.partitionBy("series").orderBy("first", "last")
+    before = F.coalesce(F.lag("last").over(in_order), F.lit(0))
+    spans = held.unionByName(gone).withColumn("is_jump", F.col("first") != before + 1)
+    counted = spans.groupBy("series").agg(
+        F.max("last").alias("last"),
+        F.count_if("is_jump").alias("jumps"),
+        F.count_if("is_misnamed").alias("misnamed"),
     )
-    is_gapless = (F.col("first") == 1) & (F.col("last") == F.col("documents"))
-    is_unique = F.col("distinct") == F.col("documents")
-    return counted.filter(~(is_gapless & is_unique & (F.col("misnamed") == 0)))
+    return counted.filter((F.col("jumps") > 0) | (F.col("misnamed") > 0))
 
 
 def to_documents(numbered: DataFrame) -> DataFrame:

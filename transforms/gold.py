@@ -11,6 +11,9 @@ from pyspark.sql import functions as F
 
 from schemas.gold import REVISION, GoldTable, Period
 
+# No column of a gold table has this name: it has a blank.
+COPIES = "number of copies"
+
 
 def with_sales_revision(totals: DataFrame, revisions: Mapping[dt.date, int]) -> DataFrame:
     """Adds ``sales_revision`` int: the revision of the row's business date; null if there is none."""
@@ -31,10 +34,10 @@ def find_repeated_rows(table: GoldTable, rows: DataFrame) -> DataFrame:
         rows: its rows.
 
     Returns:
-        One row per key: the period column and the grain; ``copies`` bigint, more than 1.
+        One row per key: the period column and the grain; :data:`COPIES` bigint, more than 1.
     """
     key = [table.period_column, *table.grain]
-    return rows.groupBy(*key).agg(F.count(F.lit(1)).alias("copies")).filter(F.col("copies") > 1)
+    return rows.groupBy(*key).agg(F.count(F.lit(1)).alias(COPIES)).filter(F.col(COPIES) > 1)
 
 
 def find_unreconciled(table: GoldTable, rows: DataFrame, sales: DataFrame) -> DataFrame:

@@ -81,7 +81,8 @@ def broken_own_rules(rules: Sequence[OwnRule]) -> Column:
 def holds(rule: OwnRule) -> Column:
     """boolean: whether the condition of a team's own rule is true of a line; may be null."""
     condition = F.expr(rule.condition)
-    return condition & F.col("store_id").isin(*rule.stores) if rule.stores else condition
+    # The store first: lines of other stores then cost no more, and cannot make the condition fail.
+    return F.col("store_id").isin(*rule.stores) & condition if rule.stores else condition
 
 
 def reject_reasons(own: Sequence[OwnRule] = ()) -> Column:

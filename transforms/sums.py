@@ -8,11 +8,11 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 # Spark adds decimals of at most 8 digits as integers. Wider decimals are objects and cost 3 times the CPU.
-_NARROW = "decimal(8,3)"
+NARROW = "decimal(8,3)"
 # An integer literal: with a decimal point, the comparison would create two objects per row.
 _WIDE_FROM = "100000"
 _CALL = re.compile(
-    r"\bexact_sum\(\s*(?P<amount>[\w.]+)\s*(?:,\s*(?P<where>[^()]+?)\s*)?\)", flags=re.IGNORECASE
+    r"\bexact_sum\(\s*(?P<amount>[\w.`]+)\s*(?:,\s*(?P<where>[^()]+?)\s*)?\)", flags=re.IGNORECASE
 )
 
 
@@ -37,7 +37,13 @@ def expand_exact_sums(query: str) -> str:
     return _CALL.sub(lambda call: _exact_sum(call["amount"], call["where"] or "true"), query)
 
 
+def summed_exactly(query: str) -> set[str]:
+    """Names of the columns of which SQL takes an ``exact_sum``, in lower case."""
+    calls = _CALL.finditer(query)
+    return {call["amount"].rpartition(".")[2].strip("`").lower() for call in calls}
+
+
 def _exact_sum(amount: str, where: str) -> str:
-    narrow = f"sum(try_cast({amount} as {_NARROW})) filter (where {where})"
-    wide = f"sum({amount}) filter (where {where} and abs({amount}) >= {_WIDE_FROM})"
+    narrow = f"sum(try_cast({amount} as {NARROW})) filter (where {where})"
+    wide = f"sum({amount}) filter (where ({where}) and abs({amount}) >= {_WIDE_FROM})"
     return f"cast(coalesce({narrow}, 0) + coalesce({wide}, 0) as decimal(38,3))"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, Window
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql.types import NumericType
 
 from transforms.copies import COPY_ORDER
 from transforms.hashing import KEY_COLUMNS, payload_hash
@@ -63,20 +66,38 @@ def row_differences(wanted: DataFrame, found: DataFrame, period: str = "business
         "wanted": wanted.exceptAll(found.select(wanted.columns)),
         "found": found.select(wanted.columns).exceptAll(wanted),
     }
-    both = [rows.withColumn("side", F.lit(side)) for side, rows in sides.items()]
-    is_side = {side: F.col("side") == side for side in sides}
+    # Only what is told, under names of its own: a declared table may have columns of any name.
+    both = reduce(DataFrame.unionByName, [_told(rows, side, period) for side, rows in sides.items()])
     totals = []
-    for side, condition in is_side.items():
-        totals.append(F.count_if(condition).alias(side))
-        for name, column, data_type in (("lines", "lines", "bigint"), ("net", "net_amount", "decimal(38,3)")):
-            total = F.coalesce(F.sum(F.when(condition, F.col(column))), F.lit(0))
-            is_there = column in wanted.columns
-            totals.append((total if is_there else F.lit(None)).cast(data_type).alias(f"{side}_{name}"))
+    for side in sides:
+        is_side = F.col("side") == side
+        totals.append(F.count_if(is_side).alias(side))
+        for name, data_type in _TOLD_SUMS.values():
+            total = F.coalesce(F.sum(F.when(is_side, F.col(name))), F.lit(0))
+            is_there = F.count_if(F.col(f"has_{name}")) > 0
+            totals.append(F.when(is_there, total).cast(data_type).alias(f"{side}_{name}"))
     grain = ["period", "currency"]
-    rows = both[0].unionByName(both[1]).withColumnRenamed(period, "period")
-    if "currency" not in wanted.columns:
-        rows = rows.withColumn("currency", F.lit(None).cast("string"))
-    return rows.groupBy(*grain).agg(*totals).orderBy(*grain)
+    return both.groupBy(*grain).agg(*totals).orderBy(*grain)
+
+
+# Sums of rows that a difference tells, by column: their name and type.
+_TOLD_SUMS = {"lines": ("lines", "bigint"), "net_amount": ("net", "decimal(38,3)")}
+
+
+def _told(rows: DataFrame, side: str, period: str) -> DataFrame:
+    """Side, period and currency of rows, and the numbers that are summed; null for what they lack."""
+    currency = F.col("currency") if "currency" in rows.columns else F.lit(None)
+    numbers: list[Column] = []
+    for column, (name, data_type) in _TOLD_SUMS.items():
+        is_there = column in rows.columns and isinstance(rows.schema[column].dataType, NumericType)
+        number = F.col(column).try_cast(data_type) if is_there else F.lit(None).cast(data_type)
+        numbers += [number.alias(name), F.lit(is_there).alias(f"has_{name}")]
+    return rows.select(
+        F.lit(side).alias("side"),
+        F.col(period).alias("period"),
+        currency.cast("string").alias("currency"),
+        *numbers,
+    )
 
 
 # Columns about the origin and copies of a line. The key and the payload hash cover all other columns.

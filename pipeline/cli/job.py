@@ -26,7 +26,7 @@ from pipeline.cli.result import begin_result, is_uri, result_of, write_result
 from pipeline.cli.version import code_version
 from pipeline.lake.catalog import Catalog
 from pipeline.lake.causes import explain
-from pipeline.lake.conditions import check_rules
+from pipeline.lake.conditions import check_rules, failed_rule
 from pipeline.lake.declared_gold import resolve_declared
 from pipeline.lake.files import FileStore
 from pipeline.lake.ledger import Ledger, settings_columns
@@ -221,7 +221,7 @@ class _Run:
         files = self._batch.lake.files if self._batch is not None else None
         is_whole = self._job.is_whole_night and self._options.dates == DateRange()
         try:
-            return self._notifier.end(result, files, is_whole=is_whole, page=result["page"])
+            return self._notifier.end(result, self._outcome.errors, files, is_whole=is_whole)
         except Exception as error:
             print_error(f"{VARIABLE}: no message was sent: {type(error).__name__}")
             return []
@@ -408,6 +408,8 @@ class _Run:
         return RunStatus.DONE
 
     def _note(self, error: Exception) -> None:
+        if self._batch is not None and not isinstance(error, SalesBatchError):
+            error = failed_rule(str(error), self._batch.settings.own_rules) or error
         if isinstance(error, SalesBatchError):
             self._outcome.fail(error.exit_code, str(error))
             return

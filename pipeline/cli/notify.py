@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -52,20 +52,24 @@ class Notifier:
         self.events: Collection[NoticeKind] = tuple(NoticeKind)
 
     def late(self, text: str) -> None:
-        """Tells at once, while there is time to act, that a stage is or will be late; once a run."""
-        if not any(notice.kind is NoticeKind.LATE for notice in self._notices):
-            self._tell(late_notice(text, self._links))
+        """Tells at once, while there is time to act, that a stage is or will be late; once a run.
+
+        The run calls this while it works: whatever happens here, it goes on.
+        """
+        with suppress(Exception):
+            if not any(notice.kind is NoticeKind.LATE for notice in self._notices):
+                self._tell(late_notice(text, self._links))
 
     def end(
-        self, result: Mapping[str, Any], files: FileStore | None, *, is_whole: bool, page: str | None = None
+        self, result: Mapping[str, Any], errors: Sequence[str], files: FileStore | None, *, is_whole: bool
     ) -> list[dict[str, str]]:
         """Tells of new problems and of solved ones.
 
         Args:
             result: result of the run.
+            errors: its errors, one by one.
             files: files of the lake, which keeps what people were told; None if it was not reached.
             is_whole: whether the run looked at every drop and every date.
-            page: path or address of the run's page; None if there is none.
 
         Returns:
             The messages of the run, for its result.
@@ -73,10 +77,10 @@ class Notifier:
         if not self._target:
             return []
         notified = _read_notified(files)
-        found = find_problems(result)
+        found = find_problems(result, errors)
         problems = {subject: problem for subject, problem in found.items() if problem.kind in self.events}
         recovered = solved(notified, result, is_whole=is_whole)
-        for notice in notices_of(problems, notified, recovered, replace(self._links, page=page)):
+        for notice in notices_of(problems, notified, recovered, replace(self._links, page=result["page"])):
             self._tell(notice)
         if not self._notices or _has_arrived(self._sender):
             _write_notified(files, notified, notified_after(notified, problems, recovered))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Mapping
+from http.client import HTTPException
 from typing import Any
 
 from pipeline import clock
 from pipeline.report.summary import print_error
+from schemas.addresses import REASON, holds_secret
 
 
 def publish_metrics(result: Mapping[str, Any], took: dt.timedelta) -> None:
@@ -19,9 +21,12 @@ def publish_metrics(result: Mapping[str, Any], took: dt.timedelta) -> None:
     target = os.environ.get("CYMBAL_METRICS")
     if not target:
         return
+    if holds_secret(target):
+        print_error(f"CYMBAL_METRICS: {REASON}")
+        return
     from pipeline.report.metrics import write_metrics  # most runs do not need its imports
 
     try:
         write_metrics(target, result, took, clock.now())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         print_error(f"CYMBAL_METRICS={target}: {getattr(error, 'strerror', None) or error}")

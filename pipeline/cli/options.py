@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 
 import click
 
+from pipeline.planning.billing import split_number
 from pipeline.report.summary import print_error
 from pipeline.steps.context import DateRange
+from schemas.addresses import REASON, secret_argument
 from schemas.errors import SalesBatchError, UsageError
 from schemas.states import ExitCode
 
@@ -36,6 +38,21 @@ class DateParameter(click.ParamType[dt.date]):
         except ValueError:
             pass
         raise click.BadParameter(f"{value!r} is not a date of the form YYYY-MM-DD, as 2026-11-27", ctx, param)
+
+
+class DocumentNumber(click.ParamType[tuple[str, int]]):
+    """A document number: series and running number."""
+
+    name = "NUMBER"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        """Reads the number, or refuses it with the valid form."""
+        found = value if isinstance(value, tuple) else split_number(value)
+        if found is None:
+            raise click.BadParameter(f"{value!r} is not a document number, as 2026-17", ctx, param)
+        return found
 
 
 @dataclass(frozen=True)
@@ -90,7 +107,11 @@ def parse(name: str, text: str, command: Function, arguments: Sequence[str], kin
     Raises:
         ClickException: an argument is not valid.
         Exit: ``--help`` printed itself.
+        UsageError: an address among them holds a password.
     """
+    option = secret_argument(arguments)
+    if option is not None:
+        raise UsageError(f"{option}: {REASON}")
     read = click.command(name=name, help=text)(command).main(list(arguments), standalone_mode=False)
     if not isinstance(read, kind):
         raise click.exceptions.Exit(0)

@@ -27,6 +27,7 @@ _SECTIONS: Mapping[str, Any] = {
     "replayed": [],
     "migrated": [],
     "repaired": [],
+    "written_off": [],
     "comparison": None,
     "drill": [],
     "pages": [],

@@ -23,6 +23,7 @@ from pipeline.planning.progress import RunProgress
 from pipeline.planning.timetable import format_duration
 from pipeline.planning.watching import RunState, WatchedRun
 from pipeline.report.board import board
+from pipeline.report.logs import escape_controls
 from pipeline.report.screen import Screen
 from pipeline.report.streams import output
 from pipeline.settings import load_settings
@@ -31,6 +32,8 @@ from schemas.states import ExitCode
 
 _LOOK_SECONDS = 1.0
 _SVG_WIDTH = 100
+# What a shell reports for a program that Ctrl-C ended.
+_INTERRUPTED = 130
 # Without the fonts that Rich would have a reader's browser fetch.
 _SVG_FORMAT = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
 
@@ -105,14 +108,17 @@ class _Watch:
     def execute(self) -> int:
         """Watches to the end, and returns the exit code."""
         self._screen.start()
+        watched = None
         try:
             watched = self._follow(self._first())
+        except KeyboardInterrupt:  # the usual way to stop watching; the run goes on
+            pass
         finally:
             self._screen.stop()
             self._save_picture()
-        if self._last is not None and not (self._screen.is_live and watched.run_id is None):
+        if self._last is not None:
             output().print(board(self._last))
-        return self._code(watched)
+        return _INTERRUPTED if watched is None else self._code(watched)
 
     def _first(self) -> WatchedRun:
         """Looks until a run is at work, as long as the options say."""
@@ -159,10 +165,15 @@ class _Watch:
             )
         if state is RunState.AT_WORK:
             return ExitCode.DONE
-        code = watched.progress.exit_code if watched.progress is not None else None
-        if code is None:
+        progress = watched.progress
+        if progress is None or not progress.ended:
+            raise TryAgainError(
+                f"run {watched.followed} holds the lake no more, and its end is not known here: "
+                f"report_runs --run {watched.followed} shows what the ledger knows"
+            )
+        if progress.exit_code is None:
             raise TryAgainError("the run was interrupted; run it again")
-        return code
+        return progress.exit_code
 
     def _save_picture(self) -> None:
         if self._options.svg is None or self._last is None:
@@ -171,7 +182,7 @@ class _Watch:
             record=True, file=io.StringIO(), width=_SVG_WIDTH, force_terminal=True, highlight=False
         )
         for event in self._last.events:
-            console.print(event.describe(), markup=False)
+            console.print(escape_controls(event.describe()), markup=False)
         console.print(board(self._last))
         try:
             picture = console.export_svg(title="watch_run", code_format=_SVG_FORMAT)
@@ -192,6 +203,8 @@ def _nothing(lake: str, last: RunProgress | None) -> str:
     if last is None:
         return f"no run is at work in {lake}"
     how = "was interrupted" if last.exit_code is None else f"ended with exit code {last.exit_code}"
+    if not last.ended:
+        how = "wrote its progress for the last time, and no end,"
     return (
         f"no run is at work in {lake}; the last one, {last.run_id}, {how} at {last.at:%Y-%m-%d %H:%M:%S} UTC"
     )

@@ -42,12 +42,15 @@ _REFUSED_NODES = {
     "InSubquery": "a subquery",
     "UnresolvedStar": "*",
 }
+# What a condition is made of; the last is a value that Spark names to use it twice, as in between.
+_LEAVES = ("AttributeReference", "Literal", "CommonExpressionRef")
 _DIVISIONS = {"Divide": "/", "IntegralDivide": "div", "Remainder": "%", "Pmod": "pmod"}
 # Words that Spark replaces by the clock where it reads a date or a time from text.
 _CLOCK_WORDS = frozenset({"now", "today", "tomorrow", "yesterday"})
-_CLOCK_LITERAL = re.compile(
-    rf"\b(date|timestamp\w*)\s*'\s*({'|'.join(sorted(_CLOCK_WORDS))})\b", re.IGNORECASE
-)
+# What Spark reads as it stands: a date or a time in digits. It may take any other text from the clock.
+_DIGITS = re.compile(r"\w+\s*'\s*[+-]?\d[^'\\]*'")
+_TIMES = ("date", "time")
+_READERS_OF_TIMES = ("Cast", "ParseToDate", "ParseToTimestamp")
 # The part of a condition that Spark shows where it fails for a line.
 _FAILED_SQL = re.compile(r"== SQL \(line \d+, position \d+\) ==\n(.*)")
 _PARSER_POSITION = re.compile(r"\(line (\d+), pos (\d+)\)")
@@ -106,9 +109,6 @@ class _Condition:
 
     def check(self, frame: DataFrame) -> None:
         """Refuses the condition if a line could not be judged by it alone."""
-        clock = _CLOCK_LITERAL.search(self._rule.condition)
-        if clock:
-            raise self._error(clock.start(), f"{clock[0]}' is read from the clock")
         for node in _nodes(self._parsed()):
             self._check_parsed(node)
         expression = self._analyzed(frame)
@@ -134,6 +134,15 @@ class _Condition:
             raise self._error(_start(node), f"{_REFUSED_NODES[kind]} is not allowed")
         if kind == "UnresolvedFunction":
             self._check_function(node)
+        if kind == "Literal" and _is_time(node):
+            self._check_literal(node)
+
+    def _check_literal(self, node: Any) -> None:
+        """The parser has replaced the words for the clock already: only the text of the rule shows them."""
+        first, last = node.origin().startIndex().get(), node.origin().stopIndex().get()
+        text = self._rule.condition[first : last + 1]
+        if not _DIGITS.fullmatch(text):
+            raise self._error(first, f"{text} is read from the clock: write it in digits")
 
     def _check_function(self, node: Any) -> None:
         name = str(node.nameParts().mkString("."))
@@ -160,11 +169,11 @@ class _Condition:
     def _check_analyzed(self, node: Any) -> None:
         kind, name = node.getClass().getSimpleName(), str(node.prettyName())
         is_leaf = node.children().isEmpty()
-        if not node.deterministic() or (is_leaf and kind not in ("AttributeReference", "Literal")):
+        if not node.deterministic() or (is_leaf and kind not in _LEAVES):
             raise self._error(_start(node), f"{name} does not depend on the line alone")
         if self._fallback.isInstance(node):
             raise self._error(_start(node), f"{name} has no generated code and would slow every line down")
-        if str(node.dataType().typeName()).startswith(("date", "timestamp")) and _reads_clock_word(node):
+        if kind in _READERS_OF_TIMES and _is_time(node) and _reads_clock(node.children().head()):
             raise self._error(_start(node), f"{node.sql()} is read from the clock")
         if hasattr(node, "evalMode") and _mode(node) == "ANSI":
             self._check_cannot_fail(node, kind)
@@ -220,11 +229,21 @@ def _mode(node: Any) -> str:
         return ""
 
 
-def _reads_clock_word(node: Any) -> bool:
-    children = node.children()
-    texts = (children.apply(position) for position in range(children.length()))
-    texts = (child for child in texts if child.getClass().getSimpleName() == "Literal")
-    return any(str(text.value()).strip().lower() in _CLOCK_WORDS for text in texts)
+def _is_time(node: Any) -> bool:
+    return str(node.dataType().typeName()).startswith(_TIMES)
+
+
+def _reads_clock(text: Any) -> bool:
+    """Whether Spark may take a text from the clock where it casts it to a date or a time.
+
+    It does so for some words, which a zone may follow. It looks for them only in a text without columns.
+    """
+    if not text.foldable() or str(text.dataType().typeName()) != "string":
+        return False
+    if text.getClass().getSimpleName() != "Literal":
+        return True
+    word = re.match(r"\s*([A-Za-z]+)", str(text.value()))
+    return word is not None and word[1].lower() in _CLOCK_WORDS
 
 
 def _first_line(error: PySparkException) -> str:

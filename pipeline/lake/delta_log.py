@@ -308,6 +308,13 @@ class DeltaLog:
         frame = self._log.createDataFrame(snapshot, self._to_sequence(files), False, self._none)
         return DataFrame(frame, self._spark)
 
+    def dates_held(self, dates: Collection[dt.date]) -> set[dt.date]:
+        """Returns those of some dates that have files in the latest version."""
+        snapshot = self.snapshot()
+        column = self._stored_name(snapshot, self._table.partition_by[0])
+        files = self._files_of(snapshot, dates)
+        return {dt.date.fromisoformat(str(file.partitionValues().apply(column))) for file in files}
+
     def _transaction(self, application: str, number: int) -> Any:
         """Starts a transaction that conflicts with any commit of another run of the same application."""
         transaction = self._log.startTransaction(self._none, self._none)
@@ -518,7 +525,8 @@ def _command_options(metadata: str, application: str, number: int) -> dict[str, 
 def date_condition(column: str, dates: Iterable[dt.date]) -> str:
     """Returns the SQL condition that a date column is one of the dates; always false for no dates."""
     literals = ", ".join(f"date'{date.isoformat()}'" for date in sorted(set(dates)))
-    return f"{column} in ({literals})" if literals else f"{column} is null and false"
+    # In quotes: a declared table may call its period from.
+    return f"`{column}` in ({literals})" if literals else f"`{column}` is null and false"
 
 
 def _as_text(dates: Collection[dt.date]) -> set[str]:

@@ -69,6 +69,7 @@ class TaskEnd(Record):
         ended: seconds since the application started.
         speculative: whether it was a second copy of a slow task.
         input_rows: rows read from tables and files.
+        input_bytes: bytes read from tables and files.
         shuffle_rows_read: rows read from earlier stages.
         rows_written: rows written to a table.
         bytes_written: bytes written to a table.
@@ -86,6 +87,7 @@ class TaskEnd(Record):
     ended: float
     speculative: bool
     input_rows: int
+    input_bytes: int
     shuffle_rows_read: int
     rows_written: int
     bytes_written: int
@@ -165,6 +167,7 @@ def _task_end(event: Event, started: int) -> TaskEnd:
         ended=(info.get("Finish Time", 0) - started) / 1000,
         speculative=info.get("Speculative", False),
         input_rows=metrics.get("Input Metrics", {}).get("Records Read", 0),
+        input_bytes=metrics.get("Input Metrics", {}).get("Bytes Read", 0),
         shuffle_rows_read=metrics.get("Shuffle Read Metrics", {}).get("Total Records Read", 0),
         rows_written=output.get("Records Written", 0),
         bytes_written=output.get("Bytes Written", 0),

@@ -265,10 +265,15 @@ class FileStore:
         if self.is_on_this_host:
             _write_private(_local(path), content)
             return self.address(name)
-        self.write(name, content)
+        part = name if self.is_on_s3 else _part_of(name)  # a write to S3 appears as a whole
+        self.write(part, content)
         try:  # a store without permissions of its own ignores it
             permission = self._jvm.org.apache.hadoop.fs.permission.FsPermission("640")
-            self._system.setPermission(path, permission)
+            self._system.setPermission(self._below(part), permission)
+            if part != name:
+                self._system.delete(self._below(name), False)
+                if not self._system.rename(self._below(part), self._below(name)):
+                    raise OSError(f"{self.address(part)} cannot be renamed")
         except Py4JJavaError as error:
             raise OSError(first_line(error)) from None
         return self.address(name)
@@ -450,6 +455,12 @@ def _array_of(kind: Any, value: Any) -> Any:
     array = gateway.new_array(kind, 1)
     array[0] = value
     return array
+
+
+def _part_of(name: str) -> str:
+    """Name of a file while it is written, hidden in the folder of the whole file."""
+    folder, slash, own = name.rpartition("/")
+    return f"{folder}{slash}.{own}.{uuid.uuid4().hex}"
 
 
 def _local(path: Any) -> Path:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -192,13 +192,13 @@ class Ledger:
         ]
         self._append_in_order(LEDGER_BUILDS, rows)
 
-    def record_series(self, run_id: str, last_numbers: Mapping[str, int], version: int) -> None:
+    def record_series(self, run_id: str, last_numbers: Mapping[str, int], version: int | None) -> None:
         """Appends the last number of each series of documents.
 
         Args:
             run_id: run.
             last_numbers: last number by series.
-            version: version of ``billing/documents`` that gave the numbers.
+            version: version of ``billing/documents`` that gave the numbers; None if the table is gone.
         """
         at = clock.now()
         rows = [
@@ -245,7 +245,7 @@ class Ledger:
     def last_rules_digest(self) -> str | None:
         """Returns the rules digest of the last ingested drop; None if no drop was ingested."""
         rows = [row for row in self._rows(LEDGER_DROPS) if row.bronze_version is not None and row.judged_by]
-        return max(rows, key=_order).judged_by if rows else None
+        return max(rows, key=row_order).judged_by if rows else None
 
     def holds_refused(self, date: dt.date) -> bool:
         """Whether bronze holds a refused delivery of a drop; only version 0.1.0 wrote such deliveries."""
@@ -265,7 +265,7 @@ class Ledger:
         return [row for row in self._drop_rows(date) if row.bronze_version is not None]
 
     def _drop_rows(self, date: dt.date) -> list[Any]:
-        return sorted((row for row in self._rows(LEDGER_DROPS) if row.drop_date == date), key=_order)
+        return sorted((row for row in self._rows(LEDGER_DROPS) if row.drop_date == date), key=row_order)
 
     def restored_revision(self, date: dt.date) -> int:
         """Returns the revision that the last publication of a date restored; 0 if it restored none."""
@@ -278,7 +278,7 @@ class Ledger:
 
     def _done_in_order(self, date: dt.date) -> list[Any]:
         rows = [row for row in self._rows(LEDGER_DATES) if row.business_date == date]
-        return [row for row in sorted(rows, key=_order) if row.status == DateStatus.DONE]
+        return [row for row in sorted(rows, key=row_order) if row.status == DateStatus.DONE]
 
     def settings(self) -> PinnedSettings | None:
         """Returns the settings that decide content; None if nothing was ever ingested."""
@@ -300,6 +300,13 @@ class Ledger:
             rows = [row for row in self._rows(LEDGER_BUILDS) if row.table == table.name]
         run_ids = {getattr(row, column): row.run_id for column in columns for row in rows}
         return {version: run_id for version, run_id in run_ids.items() if version is not None}
+
+    def has_published(self, run_id: str, dates: Container[dt.date]) -> bool:
+        """Whether a run published one of some dates, as it stayed or was rolled back."""
+        return any(
+            row.run_id == run_id and row.business_date in dates and row.silver_version is not None
+            for row in self._rows(LEDGER_DATES)
+        )
 
     def dates(self) -> dict[dt.date, DateState]:
         """Returns the state of every business date that a run tried to publish, by date."""
@@ -325,14 +332,14 @@ class Ledger:
         ingested = [row for row in self._rows(LEDGER_DROPS) if row.bronze_version is not None]
         # A drop that was replayed from bronze has lines but no bytes.
         sized = [row for row in ingested if row.bytes and row.lines]
-        latest = sorted(sized, key=_order)[-RUNS_TO_LEARN_FROM:]
+        latest = sorted(sized, key=row_order)[-RUNS_TO_LEARN_FROM:]
         lines = sum(row.lines for row in latest)
         return sum(row.bytes for row in latest) / lines if lines else _USUAL_BYTES_PER_LINE
 
     def built_revisions(self, table: Table) -> dict[dt.date, int]:
         """Returns the revision that a gold table was last built from, by date."""
         rows = [row for row in self._rows(LEDGER_BUILDS) if row.table == table.name]
-        in_order = sorted(rows, key=_order)
+        in_order = sorted(rows, key=row_order)
         return {row.business_date: row.sales_revision for row in in_order}
 
     def built_tables(self) -> set[str]:
@@ -343,7 +350,7 @@ class Ledger:
     def reasons(self) -> dict[dt.date, str]:
         """Returns the reason of each date whose last outcome has one, by date."""
         last: dict[dt.date, Any] = {}
-        for row in sorted(self._rows(LEDGER_DATES), key=_order):
+        for row in sorted(self._rows(LEDGER_DATES), key=row_order):
             last[row.business_date] = row.reason
         return {date: reason for date, reason in last.items() if reason is not None}
 
@@ -443,8 +450,8 @@ def settings_columns(record: SettingsRecord) -> dict[str, Any]:
     }
 
 
-def _order(row: Any) -> tuple[int, int, float]:
-    """Returns a sort key. Rows of version 0.1.0 have no sequence: they come first, by version and time."""
+def row_order(row: Any) -> tuple[int, int, float]:
+    """Returns the sort key of a numbered table's row. Rows of version 0.1.0, without one, come first."""
     if row.sequence is not None:
         return (row.sequence, 0, 0.0)
     versions = (getattr(row, name, None) for name in ("bronze_version", "silver_version", "gold_version"))
@@ -503,7 +510,7 @@ def _content(part: Mapping[str, Any]) -> DateContent:
 
 
 def _drop_state(date: dt.date, rows: Iterable[Any]) -> DropState:
-    in_order = sorted(rows, key=_order)
+    in_order = sorted(rows, key=row_order)
     last = in_order[-1]
     accepted = [row for row in in_order if _is_accepted(row)]
     is_refused = last.status == DropStatus.BLOCKED
@@ -537,7 +544,7 @@ def _accepted(row: Any) -> AcceptedDelivery:
 
 
 def _date_state(date: dt.date, rows: Iterable[Any]) -> DateState:
-    in_order = sorted(rows, key=_order)
+    in_order = sorted(rows, key=row_order)
     last = in_order[-1]
     finished = [row for row in in_order if row.status == DateStatus.DONE]
     if not finished:

@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from py4j.protocol import Py4JJavaError
 
-from pipeline.lake.files import FileStatus, FileStore
+from pipeline.lake.files import FileStatus, FileStore, first_line
 from schemas.errors import TryAgainError, UsageError
 
 FOLDER = "ledger/_running"
@@ -182,9 +183,13 @@ class LakeLock:
             )
 
     def _delete_older_files(self) -> None:
+        """Deletes what earlier holders left. The last one's progress stays: someone may be watching it."""
         for file in _statuses(self._files):
             match = _FILES.fullmatch(file.name)
-            if match and int(match.group(1)) < self.number:
+            if match is None or int(match.group(1)) >= self.number:
+                continue
+            is_lock = _NAME.fullmatch(file.name) is not None
+            if is_lock or int(match.group(1)) < self.number - 1:
                 self._files.delete(f"{FOLDER}/{file.name}")
 
     def _numbers(self) -> list[int]:
@@ -209,7 +214,10 @@ class LakeLock:
 
 
 def _statuses(files: FileStore) -> list[FileStatus]:
-    return list(files.files(FOLDER)) if files.exists(FOLDER) else []
+    try:
+        return list(files.files(FOLDER)) if files.exists(FOLDER) else []
+    except Py4JJavaError as error:
+        raise OSError(first_line(error)) from None
 
 
 def _read_heartbeat(files: FileStore, file: FileStatus) -> dict[str, Any]:

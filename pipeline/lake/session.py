@@ -6,6 +6,7 @@ The job overrides other values from the environment or the user, and reports wha
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -84,6 +85,9 @@ _UNSET = re.compile(
 )
 _OVERRIDDEN = "spark.cymbal.overriddenSettings"
 _HADOOP_PREFIX = "spark.hadoop."
+# Spark's own name for the environment of what a worker starts; scripts/submit.sh uses it too.
+_SECRET_VARIABLE = "_SPARK_AUTH_SECRET"
+_SECRET = "spark.authenticate.secret"
 
 
 def open_session(application: str, master: str | None = None) -> SparkSession:
@@ -99,6 +103,7 @@ def open_session(application: str, master: str | None = None) -> SparkSession:
     _set_java_defaults()
     # Every error is told in one line. PySpark would print some a second time, as JSON with a stack trace.
     PySparkLogger.getLogger("SQLQueryContextLogger").disabled = True
+    _hand_over_secret()
     given = _given_settings()
     builder = SparkSession.builder.appName(application)
     if master is not None:
@@ -134,6 +139,20 @@ def _set_java_defaults() -> None:
     java: Any = SparkContext._jvm
     java.java.util.Locale.setDefault(java.java.util.Locale.ENGLISH)
     java.java.util.TimeZone.setDefault(java.java.util.TimeZone.getTimeZone("UTC"))
+
+
+def _hand_over_secret() -> None:
+    """Gives Spark the secret of a standalone cluster, which no command line may hold.
+
+    Spark's workers find it in the environment. A driver asks for a setting.
+    """
+    secret = os.environ.get(_SECRET_VARIABLE)
+    if not secret or SparkContext._active_spark_context is not None:
+        return
+    conf = SparkConf()
+    if conf.get("spark.authenticate", "false") == "true" and not conf.contains(_SECRET):
+        java: Any = SparkContext._jvm
+        java.java.lang.System.setProperty(_SECRET, secret)
 
 
 def _given_settings() -> dict[str, str]:

@@ -268,6 +268,15 @@ class Lake:
             return filter_dates(self.read(table, version), table.partition_by[0], wanted_dates)
         return _with_added_columns(rows, table)
 
+    def dates_held(self, table: Table, dates: Iterable[dt.date]) -> set[dt.date]:
+        """Returns those of some dates that have rows in a table; no query over rows.
+
+        Args:
+            table: contract, partitioned by a date.
+            dates: values of the partition column.
+        """
+        return self._log(table).dates_held(set(dates)) if self.exists(table) else set()
+
     def rows(self, table: Table, run_id: str | None = None) -> list[dict[str, Any]]:
         """Returns the rows of a small table by column name; times carry their zone.
 

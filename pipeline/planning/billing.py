@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
+
+_NUMBER = re.compile(r"(.*\D)([1-9]\d{0,17})")
 
 
 @dataclass(frozen=True)
@@ -70,15 +73,71 @@ def dates_to_issue(
     }
 
 
-def lost_numbers(present: Mapping[str, int], given: Mapping[str, int]) -> dict[str, tuple[int, int]]:
-    """Returns the first and last number of each series that was given and that the lake does not hold.
+@dataclass(frozen=True, order=True)
+class NumberSpan:
+    """Numbers of a series that follow each other.
+
+    Attributes:
+        series: what stands before the running number.
+        first: first running number, 1 or more.
+        last: last running number, not below the first.
+    """
+
+    series: str
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        """For example ``2026-8 to 2026-11``, or ``2026-8`` for one number."""
+        first, last = f"{self.series}{self.first}", f"{self.series}{self.last}"
+        return first if first == last else f"{first} to {last}"
+
+    def __contains__(self, number: tuple[str, int]) -> bool:
+        """Whether a series and running number is one of these."""
+        series, running = number
+        return series == self.series and self.first <= running <= self.last
+
+
+@dataclass(frozen=True, order=True)
+class LostNumbers:
+    """Numbers that were written off.
+
+    Attributes:
+        span: the numbers.
+        recorded_on: local date of the record.
+        reason: why their documents are lost.
+    """
+
+    span: NumberSpan
+    recorded_on: dt.date
+    reason: str
+
+    def __str__(self) -> str:
+        """For example ``2026-8 to 2026-11, on 2026-03-04: disk lost``."""
+        return f"{self.span}, on {self.recorded_on}: {self.reason}"
+
+
+def lost_numbers(present: Mapping[str, int], given: Mapping[str, int]) -> list[NumberSpan]:
+    """Returns the numbers of each series that were given and that the lake does not hold.
 
     Args:
-        present: last number by series, as ``billing/documents`` holds it.
+        present: last number by series, as the lake holds it.
         given: last number by series, as the ledger or a result file knows it.
     """
-    return {
-        series: (present.get(series, 0) + 1, number)
+    return [
+        NumberSpan(series, present.get(series, 0) + 1, number)
         for series, number in sorted(given.items())
         if number > present.get(series, 0)
-    }
+    ]
+
+
+def highest_numbers(*known: Mapping[str, int]) -> dict[str, int]:
+    """Returns the highest number of each series."""
+    every = sorted({series for numbers in known for series in numbers})
+    return {series: max(numbers.get(series, 0) for numbers in known) for series in every}
+
+
+def split_number(number: str) -> tuple[str, int] | None:
+    """Splits a document number into series and running number; None if it is none."""
+    match = _NUMBER.fullmatch(number)
+    return None if match is None else (match[1], int(match[2]))

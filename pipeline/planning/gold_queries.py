@@ -5,6 +5,7 @@ This is the first look, before Spark starts. Spark's analyzer decides later (pip
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -24,6 +25,9 @@ _UNSTABLE: tuple[type[exp.Expression], ...] = (
     exp.CurrentUser,
 )
 _ORDERLESS: tuple[type[exp.Expression], ...] = (exp.Limit, exp.Offset, exp.Fetch, exp.TableSample)
+# Spark takes a date or a time from the clock if its text is a word, such as today.
+_TIMES = ("DATE", "TIME")
+_DIGITS = re.compile(r"\s*[+-]?\d")
 _IS_OF_ARGUMENTS = "number of provided arguments"
 
 
@@ -56,12 +60,22 @@ def read_query(text: str, period_column: str) -> GoldQuery:
         raise ValueError(
             f"{_at(text, node)}{_name(node)} is not allowed: the same lines must always give the same rows"
         )
+    for node in query.find_all(exp.Cast):
+        if _is_time_in_words(node):
+            raise ValueError(f"{_at(text, node.this)}{node.sql('spark')} is not allowed: write it in digits")
     for node in query.find_all(*_ORDERLESS):
         raise ValueError(
             f"{_name(node)} is not allowed: which rows are left out would be chance; rank the rows with "
             "row_number() over (... order by ...) and filter on the rank"
         )
     return GoldQuery(tuple(sorted(_sources(text, query))), _is_separable(query, period_column))
+
+
+def _is_time_in_words(cast: exp.Cast) -> bool:
+    """Whether a literal of a date or a time is not in digits. A typed literal is a cast, too."""
+    is_text = isinstance(cast.this, (exp.Literal, exp.RawString)) and not cast.this.is_number
+    is_time = str(cast.to.this.name).startswith(_TIMES)
+    return is_text and is_time and _DIGITS.match(cast.this.name) is None
 
 
 def unknown_columns(text: str, columns: Collection[str]) -> list[str]:
@@ -160,6 +174,8 @@ def _is_separable(query: exp.Query, period_column: str) -> bool:
     if group is None or selected is None or set(group.args) - {"expressions"} - _empty(group):
         return False
     period = selected.unalias()
+    if period.find(exp.AggFunc):  # of a group of lines, which may belong to several periods
+        return False
     position = str(query.selects.index(selected) + 1)
     # The name of a column of the lines wins over a name that the query gives.
     return any(

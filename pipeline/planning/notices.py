@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.planning.recovery import without_values
+from pipeline.planning.shown_text import EXAMPLE
+from schemas.addresses import without_secrets
 from schemas.states import DateStatus, DropStatus, ExitCode, NoticeKind
 
 _SHOWN = 20
 _CAUSE_LENGTH = 300
-_EXAMPLE = "; for example "
-_USER_INFO = re.compile(r"(?<=://)[^/\s@]*@")
 _OF_STATUS: Mapping[str, NoticeKind] = {
     DateStatus.FAILED: NoticeKind.FAILED,
     DateStatus.BLOCKED: NoticeKind.HELD_BACK,
@@ -26,6 +26,7 @@ _SOLVED = (DateStatus.DONE, DropStatus.INGESTED, DropStatus.UNCHANGED)
 _WAITS = (ExitCode.AUDIT, ExitCode.NOT_READY)
 # What the outcome of dates and drops does not explain.
 _OF_THE_RUN = (ExitCode.USAGE, ExitCode.NOT_READY, ExitCode.TRY_AGAIN)
+_OF_A_SUBJECT = re.compile(r"(date|drop) \d{4}-\d\d-\d\d\b|\d+ dates are held back;")
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,12 @@ class RunLinks:
 Notified = Mapping[str, str]
 
 
-def find_problems(result: Mapping[str, Any]) -> dict[str, Problem]:
+def find_problems(result: Mapping[str, Any], errors: Sequence[str] = ()) -> dict[str, Problem]:
     """The problems of a run, by what has them: ``date D``, ``drop D``, or the job.
 
     Args:
         result: result of the run.
+        errors: its errors one by one; a crash is told beside a date or a drop that has a problem.
     """
     problems = {}
     for subject, row in _subjects(result):
@@ -97,9 +99,11 @@ def find_problems(result: Mapping[str, Any]) -> dict[str, Problem]:
         if kind is not None:
             problems[subject] = Problem(kind, _safe(row["reason"]))
     code = ExitCode(result["exit_code"])
-    if code in _OF_THE_RUN or (code and not problems):
+    own = [error for error in errors if not _OF_A_SUBJECT.match(error)]
+    if code in _OF_THE_RUN or (code and (own or not problems)):
         kind = NoticeKind.HELD_BACK if code in _WAITS else NoticeKind.FAILED
-        problems[result["job"]] = Problem(kind, _safe(result["error"]))
+        is_apart = own and code not in _OF_THE_RUN
+        problems[result["job"]] = Problem(kind, _safe("; ".join(own) if is_apart else result["error"]))
     return problems
 
 
@@ -186,13 +190,13 @@ def _notice(kind: NoticeKind, subjects: Sequence[str], lines: Sequence[str], lin
     if left:
         shown.append(f"and {left} more")
     if kind is not NoticeKind.RECOVERED:
-        shown.append(f"run again: {_USER_INFO.sub('', links.command)}")
+        shown.append(f"run again: {links.command}")
     if links.page is not None:
         shown.append(f"page: {links.page}")
     shown.append(f"run {links.run_id}")
-    return Notice(kind, f"{links.job} {what}{first}", "\n".join(shown))
+    return Notice(kind, f"{links.job} {what}{first}", without_secrets("\n".join(shown)))
 
 
 def _safe(cause: str | None) -> str:
     """A cause as it may leave the house: without an example line and without quoted values."""
-    return without_values((cause or "no cause given").partition(_EXAMPLE)[0])[:_CAUSE_LENGTH]
+    return without_values((cause or "no cause given").partition(EXAMPLE)[0])[:_CAUSE_LENGTH]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from enum import StrEnum
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError, field_validator
 
 from pipeline.planning.recovery import without_values
 from schemas.states import Stage
@@ -107,7 +108,7 @@ class TaskProgress(_Value):
     lines: int
     lines_per_second: float | None = None
     share: float
-    end: dt.datetime | None = None
+    end: AwareDatetime | None = None
 
     @property
     def is_done(self) -> bool:
@@ -144,8 +145,8 @@ class RunProgress(_Value):
     version: int = VERSION
     run_id: str
     job: str
-    started_at: dt.datetime
-    at: dt.datetime
+    started_at: AwareDatetime
+    at: AwareDatetime
     ended: bool = False
     exit_code: int | None = None
     phases: tuple[Phase, ...] = ()
@@ -155,12 +156,21 @@ class RunProgress(_Value):
     first_date: dt.date | None = None
     last_date: dt.date | None = None
     workers: int | None = None
-    deadline: dt.datetime | None = None
-    expected_end: dt.datetime | None = None
+    deadline: AwareDatetime | None = None
+    expected_end: AwareDatetime | None = None
     zone: str = "UTC"
     step_tasks: TaskProgress | None = None
     chunks: tuple[TaskProgress, ...] = ()
     events: tuple[TaskEvent, ...] = ()
+
+    @field_validator("zone")
+    @classmethod
+    def _is_known_zone(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, OSError) as error:
+            raise ValueError(f"{zone!r} is no time zone of this machine") from error
+        return zone
 
     @property
     def margin_seconds(self) -> float | None:

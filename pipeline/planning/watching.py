@@ -23,7 +23,8 @@ class WatchedRun:
     """What one look at a lake showed.
 
     Attributes:
-        run_id: run that holds the lock; None if the lock is free.
+        run_id: run that holds the lock; None if the lock is free, or if another run holds it by now.
+        followed: the run that is watched; None if none held the lock yet.
         is_gone: whether its process ran on this machine and has ended.
         unchanged_seconds: seconds since the watcher saw a heartbeat change, by its own clock.
         age_seconds: seconds from the last heartbeat, by the store's clock, to now, by the watcher's.
@@ -35,6 +36,7 @@ class WatchedRun:
     unchanged_seconds: float
     age_seconds: float
     progress: RunProgress | None
+    followed: str | None = None
 
     def state(self, beat_seconds: float, stale_seconds: float) -> RunState:
         """What became of the run.

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from pipeline.planning.progress import Phase, RunProgress, TaskProgress
 from pipeline.planning.timetable import format_duration
+from pipeline.report.logs import escape_controls
 from pipeline.report.tables import format_margin
 
 _COLUMNS = ("tasks", "running", "retried", "failed", "lines", "lines/s")
@@ -29,7 +30,8 @@ def board(progress: RunProgress) -> RenderableType:
     rows = [*progress.chunks, *([progress.step_tasks] if progress.step_tasks is not None else [])]
     for row in rows:
         grid.add_row(*_cells(row, progress.zone))
-    head = [_title(progress), _phases(progress), _facts(progress), Text(progress.step, overflow="ellipsis")]
+    step = Text(escape_controls(progress.step), overflow="ellipsis")
+    head = [_title(progress), _phases(progress), _facts(progress), step]
     parts: list[RenderableType] = [line for line in head if line.plain]
     return Group(*parts, grid) if rows else Group(*parts)
 
@@ -58,7 +60,8 @@ def _title(progress: RunProgress) -> Text:
     if progress.ended:
         how = "interrupted" if progress.exit_code is None else f"ended with exit code {progress.exit_code}"
         took = f"{how} after {took}"
-    return Text(f"{progress.job}, {took}, run {progress.run_id}", style="bold", overflow="ellipsis")
+    title = escape_controls(f"{progress.job}, {took}, run {progress.run_id}")
+    return Text(title, style="bold", overflow="ellipsis")
 
 
 def _phases(progress: RunProgress) -> Text:
@@ -98,7 +101,7 @@ def _parts(progress: RunProgress) -> list[str]:
 def _cells(row: TaskProgress, zone: str) -> list[RenderableType]:
     end = "" if row.end is None else f"{'' if row.is_done else '~'}{_time(row.end, zone)}"
     return [
-        row.name,
+        Text(escape_controls(row.name)),
         f"{row.done:,}/{row.tasks:,}",
         f"{row.running:,}",
         Text(f"{row.retried:,}", style="yellow" if row.retried else "dim"),

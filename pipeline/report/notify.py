@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -40,25 +41,27 @@ class Sender:
             thread.start()
 
     def wait(self) -> tuple[bool, list[int]]:
-        """Waits for the messages, not longer than some seconds.
+        """Waits for all messages together, not longer than some seconds.
 
         Returns:
             Whether somebody took the messages, and the numbers of the receivers that did not.
         """
+        give_up_at = time.monotonic() + _SECONDS
         for delivery in self._deliveries:
-            delivery.thread.join(timeout=_SECONDS)
+            delivery.thread.join(timeout=max(0.0, give_up_at - time.monotonic()))
         failed = sorted({delivery.number for delivery in self._deliveries if delivery.arrived != [True]})
         return not failed or len(failed) < len(self._urls), failed
 
 
 def _deliver(url: str, notice: Notice, arrived: list[bool]) -> None:
-    import apprise  # most runs send nothing
-
-    # Its log, and those of the libraries below it, show addresses with their secrets.
-    for name in ("apprise", "urllib3", "requests"):
-        logging.getLogger(name).disabled = True
-    kind = apprise.NotifyType.SUCCESS if notice.kind is NoticeKind.RECOVERED else apprise.NotifyType.WARNING
     try:
+        import apprise  # most runs send nothing
+
+        # Its log, and those of the libraries below it, show addresses with their secrets.
+        for name in ("apprise", "urllib3", "urllib3.connectionpool", "requests"):
+            logging.getLogger(name).disabled = True
+        is_good = notice.kind is NoticeKind.RECOVERED
+        kind = apprise.NotifyType.SUCCESS if is_good else apprise.NotifyType.WARNING
         receiver = apprise.Apprise()
         is_known = receiver.add(url)
         arrived.append(

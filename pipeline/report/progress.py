@@ -79,7 +79,11 @@ class Progress(logging.Handler):
         self.end_file(None)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Shows a record; one at INFO is the step from now on."""
+        """Shows a record; one at INFO is the step from now on. The run that logs it goes on in any case."""
+        with suppress(Exception):
+            self._show(record)
+
+    def _show(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         if record.levelno >= logging.WARNING:
             self._say(f"warning: {text}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from rich.live import Live
@@ -77,5 +78,7 @@ class Screen:
     def _try(self, draw: Callable[[], None]) -> None:
         try:
             draw()
-        except (OSError, ValueError):  # the terminal is gone, or the stream is closed
+        except Exception:  # the terminal is gone, the stream is closed, or what is shown cannot be drawn
             self.is_live = False
+            with suppress(Exception):
+                self._live.stop()  # it hides the cursor

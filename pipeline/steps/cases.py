@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,16 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DateType, StringType, StructField, StructType
+from pyspark.sql.types import (
+    BooleanType,
+    DataType,
+    DateType,
+    NumericType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampType,
+)
 
 from pipeline.cases import FiledCase
 from pipeline.lake.conditions import check_rules
@@ -22,10 +32,12 @@ from schemas.landing import received_names
 from schemas.own_rules import OwnRule
 from schemas.tables import SALES
 from transforms.copies import filter_first_copies, resolve_copies
+from transforms.delivered import FieldForms, in_contract_form
 from transforms.ingest_counts import filter_accepted
 from transforms.publication import with_chunk, with_prices
 from transforms.received import validate_received
 from transforms.rules import holds
+from transforms.unicode import normalized_field
 
 Row = Mapping[str, Any]
 
@@ -75,7 +87,15 @@ def _judged(batch: Batch, cases: Sequence[FiledCase]) -> DataFrame:
         for number, line in enumerate(filed.case.received(currency))
     ]
     schema = StructType([*texts, StructField("drop_date", DateType())])
-    return validate_received(local_frame(batch.spark, schema, rows), batch.terms)
+    return validate_received(_as_landed(batch, local_frame(batch.spark, schema, rows)), batch.terms)
+
+
+def _as_landed(batch: Batch, lines: DataFrame) -> DataFrame:
+    """The lines as they are read from a file without a delivery profile."""
+    if batch.settings.text.normalize != "none":
+        texts = {name: normalized_field(F.col(name), F.lit(False)) for name in received_names()}
+        lines = lines.withColumns(texts)
+    return in_contract_form(lines, FieldForms(nulls=tuple(word for word in batch.settings.nulls if word)))
 
 
 def _of_case(judged: DataFrame, number: int) -> DataFrame:
@@ -113,8 +133,8 @@ def _gold_differences(batch: Batch, filed: FiledCase, judged: DataFrame) -> list
     differences = []
     for name, expected in filed.case.expect.gold.items():
         frame = rows_of_lines(tables.values(), tables[name], sales, dict.fromkeys(dates, 1))
-        rows = [row.asDict() for row in frame.collect()]
-        wanted, found = _compared(expected, rows)
+        rows = [_with_zones(row.asDict()) for row in frame.collect()]
+        wanted, found = _compared(expected, rows, tables[name].schema)
         if Counter(wanted) != Counter(found):
             differences.append(Difference(filed.title, tables[name].name, wanted, found))
     return differences
@@ -127,23 +147,43 @@ def _published(settings: Settings, judged: DataFrame) -> DataFrame:
     return with_prices(filter_first_copies(resolve_copies(lines))).select(SALES.columns)
 
 
-def _compared(expected: Iterable[Row], found: Iterable[Row]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _compared(
+    expected: Sequence[Row], found: Iterable[Row], schema: StructType
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Both sides as text, over the columns that the expected rows name."""
-    expected = list(expected)
-    names = list(dict.fromkeys(name for row in expected for name in row))
-    sides = ([_line_of(row, names) for row in rows] for rows in (expected, found))
-    wanted, came = (tuple(sorted(side)) for side in sides)
+    types = {name: schema[name].dataType for name in (expected[0] if expected else schema.names)}
+    wanted, came = (tuple(sorted(_line_of(row, types) for row in rows)) for rows in (expected, found))
     return wanted, came
 
 
-def _line_of(row: Row, names: Iterable[str]) -> str:
-    return ", ".join(f"{name}: {_plain(row[name]) if name in row else '(no such column)'}" for name in names)
+def _line_of(row: Row, types: Mapping[str, DataType]) -> str:
+    return ", ".join(f"{name}: {_plain(row[name], data_type)}" for name, data_type in types.items())
 
 
-def _plain(value: Any) -> str:
-    """Text of a value, the same for a number and for the text of that number."""
-    text = "null" if value is None else str(value)
+def _plain(value: Any, data_type: DataType) -> str:
+    """Text of a value: the same for a number, a date or a time, and for the text of it."""
+    if value is None:
+        return "null"
     try:
-        return f"{Decimal(text).normalize():f}" if Decimal(text).is_finite() else text
-    except ArithmeticError:
-        return text
+        if isinstance(data_type, NumericType):
+            return f"{Decimal(str(value)).normalize():f}"
+        if isinstance(data_type, TimestampType):
+            return _moment(value)
+    except (ArithmeticError, ValueError):  # what is expected is none: it differs
+        return repr(value)
+    text = str(value)
+    if isinstance(data_type, BooleanType):
+        return text.lower()
+    return repr(text) if text == "null" else text
+
+
+def _moment(value: Any) -> str:
+    """The time in UTC; one without a zone is in UTC."""
+    moment = value if isinstance(value, dt.datetime) else dt.datetime.fromisoformat(str(value))
+    return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(dt.UTC).isoformat()
+
+
+def _with_zones(row: dict[str, Any]) -> dict[str, Any]:
+    """A row whose times carry their zone: Spark hands them over in that of this process."""
+    is_time = {name: isinstance(value, dt.datetime) for name, value in row.items()}
+    return {name: value.astimezone(dt.UTC) if is_time[name] else value for name, value in row.items()}

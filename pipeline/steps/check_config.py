@@ -12,7 +12,7 @@ from pipeline.planning.pinned import CHUNK_SETTINGS, PinnedSettings, describe_di
 from pipeline.planning.timetable import estimated_seconds
 from pipeline.steps.context import Batch, DateRange
 from pipeline.steps.gold import check_declared, stale_revisions
-from pipeline.steps.own_contract import contract_in_force
+from pipeline.steps.own_contract import contract_in_force, held_columns
 from pipeline.steps.recovery import wanted_settings
 from schemas.errors import OlderLakeError, UsageError
 from schemas.gold import GoldTable
@@ -93,12 +93,17 @@ def _pinned(batch: Batch) -> list[ConfigFinding]:
     if not changed:
         return [ConfigFinding("settings", "ok", f"as in the lake; {rules} own rules")]
     of_chunks = [name for name in changed if name in CHUNK_SETTINGS]
-    # Own columns are migrated, not read again: an earlier line holds null.
-    of_lines = [name for name in changed if name not in (*CHUNK_SETTINGS, "contract.columns")]
+    of_lines = [name for name in changed if name not in CHUNK_SETTINGS and not _only_adds(name, kept, batch)]
     return [
         *_cost(batch, kept, of_lines, "--reingest", (Stage.INGEST, Stage.PUBLISH)),
         *_cost(batch, kept, of_chunks, "--republish", (Stage.PUBLISH,)),
     ]
+
+
+def _only_adds(name: str, kept: PinnedSettings, batch: Batch) -> bool:
+    """Whether a change adds columns and no more: they are migrated, and an earlier line holds null."""
+    held = held_columns(kept)
+    return name == "contract.columns" and held.items() <= batch.settings.contract.columns.items()
 
 
 def _cost(

@@ -197,6 +197,11 @@ class Batch:
     outcome: Outcome = field(default_factory=Outcome)
     track_progress: Callable[[ChunkedWrite], AbstractContextManager[None]] = _unfollowed
 
+    @property
+    def today(self) -> dt.date:
+        """The date in the config's time zone."""
+        return clock.now().astimezone(ZoneInfo(self.settings.business_day.timezone)).date()
+
     def open_landing(self) -> Landing:
         """The folder of all drops.
 
@@ -205,7 +210,6 @@ class Batch:
         """
         settings = self.settings
         zone = settings.business_day.timezone
-        today = clock.now().astimezone(ZoneInfo(zone)).date()
         records = self.pinned.records
         config = LandingConfig(
             columns=settings.columns,
@@ -213,7 +217,7 @@ class Batch:
             ignore=settings.landing.ignore,
             nulls=settings.nulls,
             is_normalized=bool(records) and value_of(records[-1].values, "text.normalize") == "nfc",
-            last_date=today + dt.timedelta(days=settings.landing.max_days_ahead),
+            last_date=self.today + dt.timedelta(days=settings.landing.max_days_ahead),
             time_zone=zone,
             store_time_zones=settings.business_day.store_timezones,
             currency_scales=settings.currency_scales,

@@ -22,6 +22,7 @@ from pipeline.lake.zones import check_zones, differing_zones, zone_data_version
 from pipeline.steps.context import Batch
 from pipeline.steps.host_checks import (
     CheckResult,
+    check_authentication,
     check_environment,
     check_native_libraries,
     check_user_settings,
@@ -247,6 +248,7 @@ _CHECKS: dict[str, Callable[[Batch], CheckResult]] = {
     "settings": _settings,
     "settings of the user": check_user_settings,
     "retries": _retries,
+    "authentication": check_authentication,
     "Python of executors": _python,
     "time zone": _time_zone,
     "landing": _landing,

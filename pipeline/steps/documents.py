@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,14 +11,15 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from pipeline.planning.billing import split_number
 from pipeline.steps.context import Batch, DateRange
+from pipeline.steps.numbers import written_off
 from schemas.billing import BILLED_BY, DOCUMENT_LINES, DOCUMENTS
 from schemas.errors import UsageError
 from schemas.states import DocumentKind
 
 # Decimal keeps the sign of a zero; to add 0 takes it away.
 _NOTHING = Decimal(0)
-_NUMBER = re.compile(r"(.*\D)([1-9]\d{0,17})")
 # The lines of a document, in the order in which they were sold.
 _LINE_ORDER = ("sale_date", "store_id", "transaction_id", "line_number", "sign")
 
@@ -70,16 +70,19 @@ def find_document(batch: Batch, number: str) -> Document:
     Raises:
         UsageError: the lake holds no such document.
     """
-    match = _NUMBER.fullmatch(number)
-    if match is not None:
+    parts = split_number(number)
+    if parts is not None:
         # The files' statistics know series and running number, not the whole text.
-        series, running = match.groups()
+        series, running = parts
         chosen = batch.lake.read(DOCUMENTS).filter(
-            (F.col("series") == series) & (F.col("running_number") == int(running))
+            (F.col("series") == series) & (F.col("running_number") == running)
         )
         found = list(_with_lines(batch, chosen))
         if found:
             return found[0]
+        for lost in written_off(batch):
+            if parts in lost.span:
+                raise UsageError(f"document {number!r}: it is lost; written off: {lost}")
     raise UsageError(f"document {number!r}: the lake holds none of this number; a number looks like 2026-17")
 
 

@@ -39,6 +39,7 @@ def build_gold(
     """
     tables = tables_of(stage, batch.lake.tables.gold)
     stale = {table: stale_revisions(batch, table, requested, force) for table in tables}
+    _add_sources(batch, stale)
     for table, revisions in stale.items():
         batch.outcome.built.setdefault(table.name, []).extend(revisions)
         if batch.dry_run:
@@ -57,14 +58,32 @@ def build_all_gold(batch: Batch, requested: Container[dt.date], force: Container
 
 def build_new_gold(batch: Batch) -> list[str]:
     """Builds gold tables that the lake does not have yet; returns their names."""
-    by_stage: dict[Stage, dict[GoldTable, Revisions]] = defaultdict(dict)
-    for table in batch.lake.tables.gold:
-        revisions = {} if batch.lake.exists(table) else stale_revisions(batch, table, DateRange())
-        if revisions:
-            by_stage[table.stage][table] = revisions
-    for stage, stale in by_stage.items():
-        _build(batch, stage, stale)
-    return [table.name for stale in by_stage.values() for table in stale if batch.lake.exists(table)]
+    new = new_tables(batch)
+    for stage in dict.fromkeys(table.stage for table in new):
+        tables = tables_of(stage, batch.lake.tables.gold)
+        stale = {t: stale_revisions(batch, t, DateRange()) if t in new else {} for t in tables}
+        _add_sources(batch, stale)
+        _build(batch, stage, {table: revisions for table, revisions in stale.items() if revisions})
+    return [table.name for table in new if batch.lake.exists(table)]
+
+
+def new_tables(batch: Batch) -> list[GoldTable]:
+    """Gold tables that the lake does not have yet, although there are published dates to build them from."""
+    absent = [table for table in batch.lake.tables.gold if not batch.lake.exists(table)]
+    return [table for table in absent if stale_revisions(batch, table, DateRange())]
+
+
+def _add_sources(batch: Batch, stale: dict[GoldTable, dict[dt.date, int]]) -> None:
+    """Adds what the stale periods select from other tables and is stale too: no row comes from an old row.
+
+    Args:
+        batch: the run.
+        stale: revisions to build by table, each table after those that it selects from.
+    """
+    for table in reversed(list(stale)):
+        for source in stale:
+            if source.view in table.sources:
+                stale[source] |= stale_revisions(batch, source, stale[table])
 
 
 def recover_builds(batch: Batch) -> None:

@@ -18,7 +18,7 @@ from pipeline.steps.context import Batch
 from schemas.errors import AuditError
 from schemas.gold import SALES_VIEW, GoldTable
 from schemas.tables import SALES
-from transforms.gold import count_currencies, find_repeated_rows, find_unreconciled
+from transforms.gold import COPIES, count_currencies, find_repeated_rows, find_unreconciled
 
 Revisions = Mapping[dt.date, int]
 # The rows of each period of a table that is not separable are a query of their own: at most so many at once.
@@ -85,7 +85,7 @@ def find_wrong_rows(table: GoldTable, rows: DataFrame, sales: DataFrame) -> list
     found: list[tuple[dt.date | None, str]] = [
         (
             row[table.period_column],
-            f"{table.name} {row[table.period_column]}: {row.copies} rows have the same key: "
+            f"{table.name} {row[table.period_column]}: {row[COPIES]} rows have the same key: "
             + (", ".join(f"{name} {row[name]}" for name in table.grain) or "the period alone"),
         )
         for row in find_repeated_rows(table, rows).limit(_SHOWN).collect()

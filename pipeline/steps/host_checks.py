@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,32 @@ def check_user_settings(batch: Batch) -> CheckResult:
     further = sorted((_user_names() - set(settings)) & set(current))
     texts = [*differing, *([f"further: {', '.join(further)}"] if further else [])]
     return CheckState.OK, "; ".join(texts) or f"as in configs/places/{place}.conf", ""
+
+
+def check_authentication(batch: Batch) -> CheckResult:
+    """Says whom Spark's ports answer."""
+    return authentication_of(dict(batch.spark.sparkContext.getConf().getAll()))
+
+
+def authentication_of(settings: Mapping[str, str]) -> CheckResult:
+    """Judges whom the ports of a run answer, by its settings."""
+    if settings.get("spark.authenticate") == "true":
+        is_encrypted = settings.get("spark.network.crypto.enabled") == "true"
+        return CheckState.OK, f"by a secret, {'' if is_encrypted else 'not '}encrypted", ""
+    if not settings["spark.master"].startswith("local"):
+        return (
+            CheckState.WARNING,
+            "Spark's ports answer everyone who reaches them, and run what they are given",
+            "give master and workers spark.authenticate.secret, and runs CYMBAL_CLUSTER_SECRET",
+        )
+    host = settings.get("spark.driver.host", "localhost")
+    if host == "localhost" or host.startswith("127."):
+        return CheckState.OK, f"none: no other host reaches {host}", ""
+    return (
+        CheckState.WARNING,
+        f"other hosts can reach Spark's ports at {host}",
+        "set SPARK_LOCAL_IP=127.0.0.1",
+    )
 
 
 def read_place(file: Path) -> dict[str, tuple[str, str]]:

@@ -10,52 +10,49 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Set
 from contextlib import suppress
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from pipeline import clock
 from pipeline.lake.tables import Commit
 from pipeline.planning.billing import (
     BillingTerms,
     dates_to_issue,
     format_spans,
-    lost_numbers,
     parse_spans,
 )
 from pipeline.planning.staleness import date_inputs, no_inputs
 from pipeline.planning.windows import sized_windows
 from pipeline.steps.context import Batch
+from pipeline.steps.numbers import JOB, Numbers, check_numbers, last_issue, last_numbers
 from pipeline.steps.publish_commit import ROLL_BACK
-from schemas.billing import DOCUMENT_LINES, DOCUMENTS
-from schemas.errors import AuditError
+from schemas.billing import DOCUMENT_LINES, DOCUMENTS, LOST_NUMBERS
 from schemas.gold import INVOICES
 from schemas.states import DocumentKind, ExitCode, Stage
 from schemas.tables import SALES
 from transforms.documents import (
     changed_lines,
+    first_changes,
     new_lines,
     to_documents,
     unbilled_changes,
     with_document_number,
     with_numbers,
+    without_lost,
 )
 from transforms.gold import with_sales_revision
 
 _LOG = logging.getLogger(__name__)
 
-JOB = Stage.DOCUMENTS.value
 # Property of billing/documents: spans of the business dates that were published before billing began.
 BILLED_ELSEWHERE = "cymbal.billedElsewhere"
 # The same in lakes that began earlier: the day after the last of these dates.
 ISSUE_FROM = "cymbal.issueFrom"
 
 Revisions = Mapping[dt.date, int]
-Numbers = Mapping[str, int]
 
 
 def begin_billing(batch: Batch) -> None:
@@ -91,7 +88,7 @@ def issue(batch: Batch, requested: Container[dt.date], given: Numbers | None = N
     Raises:
         AuditError: numbers were given that the lake does not hold.
     """
-    revisions = {date: n for date, n in _due(batch).items() if date in requested}
+    revisions = {date: n for date, n in dates_due(batch).items() if date in requested}
     revisions = _with_statement(batch, revisions)
     _name_old_dates(batch, revisions)
     numbers: Numbers = last_numbers(batch)
@@ -124,46 +121,13 @@ def recover_issues(batch: Batch) -> None:
         _record(batch, commit)
 
 
-def last_numbers(batch: Batch) -> dict[str, int]:
-    """Returns the last number of each series in ``billing/documents``, by series."""
-    last = _last_issue(batch)
-    if last is not None:
-        return dict(last.metadata["last_numbers"])
-    rows = batch.lake.read(DOCUMENTS).groupBy("series").agg(F.max("running_number").alias("last")).collect()
-    return {row.series: row.last for row in rows}
-
-
-def check_numbers(batch: Batch, given: Numbers, source: str) -> None:
-    """Proves that the lake holds every number that was given.
-
-    Args:
-        batch: the run, with the last numbers of the lake in its outcome.
-        given: last number by series.
-        source: who knows of these numbers, as the begin of the message.
-
-    Raises:
-        AuditError: the lake holds fewer, as after the restore of an older backup.
-    """
-    lost = lost_numbers(batch.outcome.last_numbers, given)
-    if lost:
-        named = ", ".join(
-            f"{series}{first} to {series}{last}" if first < last else f"{series}{last}"
-            for series, (first, last) in lost.items()
-        )
-        raise AuditError(
-            f"{source} documents that billing/documents does not hold: {named}. Was the lake restored from "
-            "an older backup? Customers may hold these documents, so their numbers are not given again. "
-            "Bring back billing/ and ledger/ from a copy of the lake that holds them, then run again"
-        )
-
-
 def _issue_window(batch: Batch, revisions: Revisions, numbers: Numbers) -> Numbers:
     """Issues the documents of some dates in one commit; returns the last number of each series after it."""
     _LOG.info(f"issuing documents of {len(revisions):,} dates{batch.timetable.left()}")
-    today = _today(batch)
+    today = batch.today
     series = batch.settings.billing.series.of_year(today.year)
-    documents = batch.lake.read_dates(DOCUMENTS, revisions)
-    changes = unbilled_changes(batch.lake.read_dates(INVOICES, revisions), documents)
+    known = batch.lake.dates_held(DOCUMENTS, revisions)
+    changes = _changes(batch, set(revisions) - known, known)
     numbered = with_sales_revision(with_numbers(changes, series, numbers), revisions).withColumns(
         {"issued_on": F.lit(today), "run_id": F.lit(batch.run_id)}
     )
@@ -179,7 +143,7 @@ def _issue_window(batch: Batch, revisions: Revisions, numbers: Numbers) -> Numbe
             "last_numbers": _numbers_after(numbers, issued, series),
         }
         if issued:
-            lines = with_document_number(_lines_to_bill(batch, revisions, documents), kept)
+            lines = with_document_number(_lines_to_bill(batch, set(revisions) - known, known), kept)
             version = _commit(batch, lines, kept, metadata)
         else:
             version = batch.lake.note(DOCUMENTS, metadata)
@@ -189,6 +153,15 @@ def _issue_window(batch: Batch, revisions: Revisions, numbers: Numbers) -> Numbe
     batch.outcome.has_changed = True
     _record(batch, Commit(version, metadata))
     return dict(metadata["last_numbers"])
+
+
+def _changes(batch: Batch, new: Set[dt.date], known: Set[dt.date]) -> DataFrame:
+    """What no document states yet, of dates without documents and of dates that have some."""
+    changes = first_changes(batch.lake.read_dates(INVOICES, new))
+    if not known:
+        return changes
+    statements, documents = batch.lake.read_dates(INVOICES, known), batch.lake.read_dates(DOCUMENTS, known)
+    return changes.unionByName(unbilled_changes(statements, documents))
 
 
 def _count(documents: DataFrame) -> list[dict[str, Any]]:
@@ -214,16 +187,17 @@ def _commit(batch: Batch, lines: DataFrame, numbered: DataFrame, metadata: Mappi
         raise
 
 
-def _lines_to_bill(batch: Batch, revisions: Revisions, documents: DataFrame) -> DataFrame:
+def _lines_to_bill(batch: Batch, new: Set[dt.date], known: Set[dt.date]) -> DataFrame:
     """The lines that no document bills yet, or that one bills and that are no longer published.
 
     Only a date that has documents is compared line by line. A new date is read once.
     """
-    known = {row.business_date for row in documents.select("business_date").distinct().collect()}
-    lines = new_lines(batch.lake.read_dates(SALES, set(revisions) - known))
+    lines = new_lines(batch.lake.read_dates(SALES, new))
     if not known:
         return lines
     sales, billed = batch.lake.read_dates(SALES, known), batch.lake.read_dates(DOCUMENT_LINES, known)
+    if batch.lake.exists(LOST_NUMBERS):
+        billed = without_lost(billed, batch.lake.read(LOST_NUMBERS))
     return lines.unionByName(changed_lines(sales, billed))
 
 
@@ -261,7 +235,7 @@ def unissued_lines(batch: Batch) -> Commit | None:
     last = batch.lake.last_commit(DOCUMENT_LINES, lambda metadata: metadata.get("job") in (JOB, ROLL_BACK))
     if last is None or last.metadata["job"] == ROLL_BACK:
         return None
-    issued = _last_issue(batch)
+    issued = last_issue(batch)
     if issued is None:
         # The log of billing/documents may have been shortened: then its rows tell.
         return None if _has_documents(batch, last) else last
@@ -274,11 +248,7 @@ def _has_documents(batch: Batch, lines: Commit) -> bool:
     return not documents.filter(F.col("run_id") == lines.metadata["run_id"]).isEmpty()
 
 
-def _last_issue(batch: Batch) -> Commit | None:
-    return batch.lake.last_commit(DOCUMENTS, lambda metadata: metadata.get("job") == JOB)
-
-
-def _due(batch: Batch) -> dict[dt.date, int]:
+def dates_due(batch: Batch) -> dict[dt.date, int]:
     """Revision of each published date whose documents may differ from it."""
     published = {date: state.revision for date, state in batch.ledger.dates().items() if state.revision > 0}
     return dates_to_issue(published, batch.ledger.built_revisions(DOCUMENTS), _terms(batch))
@@ -312,9 +282,9 @@ def _with_statement(batch: Batch, revisions: Revisions) -> dict[dt.date, int]:
 def _terms(batch: Batch) -> BillingTerms:
     billing = batch.settings.billing
     if billing.issue_from is not None:
-        return BillingTerms(billing.issue_from, _today(batch), billing.hold_days)
+        return BillingTerms(billing.issue_from, batch.today, billing.hold_days)
     first = batch.settings.late.history_before
-    return BillingTerms(first, _today(batch), billing.hold_days, _billed_elsewhere(batch))
+    return BillingTerms(first, batch.today, billing.hold_days, _billed_elsewhere(batch))
 
 
 def _billed_elsewhere(batch: Batch) -> frozenset[dt.date]:
@@ -329,10 +299,6 @@ def _billed_elsewhere(batch: Batch) -> frozenset[dt.date]:
     if first is None:
         return frozenset()
     return frozenset(date for date in published if date < dt.date.fromisoformat(first))
-
-
-def _today(batch: Batch) -> dt.date:
-    return clock.now().astimezone(ZoneInfo(batch.settings.business_day.timezone)).date()
 
 
 def _with_deadline(batch: Batch, revisions: Revisions) -> list[dt.date]:

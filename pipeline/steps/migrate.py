@@ -18,7 +18,7 @@ from pipeline.planning.pinned import Change, Chunking, PinnedSettings, SettingsR
 from pipeline.planning.staleness import KNOWN_WRONG, DateInputs, DateState, date_inputs, no_inputs
 from pipeline.steps.context import Batch
 from pipeline.steps.deliveries import recount_deliveries
-from pipeline.steps.gold import build_new_gold
+from pipeline.steps.gold import build_new_gold, new_tables
 from pipeline.steps.own_contract import held_columns
 from pipeline.steps.publish_commit import JOB, PublishCommit
 from pipeline.steps.received import settled_version
@@ -51,7 +51,8 @@ def migrate(batch: Batch) -> list[str]:
     kept = batch.ledger.settings()
     has_drops = batch.lake.exists(RECEIVED_SALES)
     record = _with_new_columns(batch, kept)
-    if not older and record is None and (kept is not None or not has_drops):
+    declares_new = any(table.is_declared for table in new_tables(batch))
+    if not older and record is None and not declares_new and (kept is not None or not has_drops):
         return []
     actions = [f"{difference.table.name}: {_added(difference.missing)}" for difference in older]
     if kept is not None and all(difference.version >= _KEEPS_SETTINGS for difference in older):
@@ -105,8 +106,7 @@ def _migrate_columns(
 ) -> list[str]:
     """Migrates a lake that keeps its settings: it lacks columns or gold tables, and nothing else."""
     if batch.dry_run:
-        new = [table for table in batch.lake.tables.gold if not batch.lake.exists(table)]
-        return [f"{table.name}: would be built" for table in new]
+        return [f"{table.name}: would be built" for table in new_tables(batch)]
     _add_columns(batch, older)
     check_tables(batch)
     batch.pinned = kept

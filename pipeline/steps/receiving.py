@@ -14,15 +14,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from pipeline.lake.conditions import failed_rule
 from pipeline.lake.frames import local_frame
 from pipeline.lake.ledger import IngestAudit
 from pipeline.lake.tables import Commit
 from pipeline.landing.manifest import read_manifest
 from pipeline.planning.audit import Refusal, audit_drop, audit_size
 from pipeline.planning.reconciliation import EXACT, ZERO
+from pipeline.planning.shown_text import EXAMPLE
 from pipeline.steps.context import Batch
 from pipeline.steps.publish_commit import ROLL_BACK
 from schemas.drops import DateContent, Drop, IngestedDrop, LandedFile, Manifest, StoreContent
@@ -91,6 +95,7 @@ def receive(
 
     Raises:
         TryAgainError: another run committed to bronze first.
+        UsageError: a warning of the team's own cannot be computed for a line. Bronze holds what it held.
     """
     drops, extra = list(drops), extra_columns or {}
     batch.lake.ensure(RECEIVED_SALES)
@@ -105,13 +110,17 @@ def receive(
         )
         for drop in drops
     }
+    written = Written(version, before, batch.run_id, ingested, audit, rules=batch.settings.own_rules)
+    written.accepted = batch.accepted
     with batch.timetable.audit():
-        _count(batch, version, ingested, batch.settings.own_rules)
+        try:
+            _count(batch, version, ingested, written.rules)
+        except UsageError as error:
+            _undo(batch, written, str(error))
+            raise
         batch.outcome.warnings += [text for drop in ingested.values() for text in _null_words(drop)]
         batch.outcome.warnings += _receipt_gaps(batch, version, ingested)
-        spoiled = {**_without_expected_stores(batch, ingested), **find_spoiled()}
-        written = Written(version, before, batch.run_id, ingested, audit, spoiled=spoiled)
-        written.accepted, written.rules = batch.accepted, batch.settings.own_rules
+        written.spoiled = {**_without_expected_stores(batch, ingested), **find_spoiled()}
         _settle(batch, written, keeps_refused=keeps_refused)
 
 
@@ -237,6 +246,16 @@ def _roll_back(batch: Batch, written: Written, reasons: Reasons) -> None:
     batch.lake.replace(RECEIVED_SALES, previous, reasons, metadata)
 
 
+def _undo(batch: Batch, written: Written, reason: str, *, is_rolled_back: bool = False) -> None:
+    """Takes back deliveries that cannot be counted: no audit can be made of them."""
+    written.spoiled = dict.fromkeys(written.drops, reason)
+    for drop in written.drops.values():
+        drop.status, drop.reason = DropStatus.FAILED, reason
+    if not is_rolled_back:
+        _roll_back(batch, written, written.spoiled)
+    _record(batch, written)
+
+
 def _clear_refused(batch: Batch, dates: list[dt.date]) -> None:
     """Deletes the refused lines of drops whose new delivery was accepted."""
     if not dates or not batch.lake.exists(REFUSED_SALES):
@@ -285,7 +304,10 @@ def _null_words(drop: IngestedDrop) -> list[str]:
 
 def _count(batch: Batch, version: int, drops: dict[dt.date, IngestedDrop], rules: Sequence[OwnRule]) -> None:
     received = batch.lake.read_dates(RECEIVED_SALES, drops, version)
-    count_drops(received, drops, by_store=True, warnings=[rule for rule in rules if rule.warns])
+    try:
+        count_drops(received, drops, by_store=True, warnings=[rule for rule in rules if rule.warns])
+    except (Py4JJavaError, PySparkException) as error:
+        raise failed_rule(str(error), rules) or error from None
 
 
 def count_drops(
@@ -404,7 +426,7 @@ def _example(batch: Batch, version: int, drop: IngestedDrop) -> str:
     reason = drop.reasons.most_common(1)[0][0]
     received = batch.lake.read_dates(RECEIVED_SALES, [drop.drop.date], version)
     line = received.filter(F.array_contains("reject_reasons", reason)).select("source_file", "raw").first()
-    return "" if line is None else f"; for example {reason} in {line.source_file}: {line.raw[:300]}"
+    return "" if line is None else f"{EXAMPLE}{reason} in {line.source_file}: {line.raw[:300]}"
 
 
 def _recover(batch: Batch, commit: Commit, later: list[Commit]) -> None:
@@ -419,13 +441,18 @@ def _recover(batch: Batch, commit: Commit, later: list[Commit]) -> None:
         float(metadata.get("max_rejected_share", batch.settings.audit.max_rejected_share)),
         float(metadata.get("min_share_of_previous", 0.0)),
     )
-    rules = _recorded_rules(metadata)
-    _count(batch, commit.version, drops, rules)
     before = int(metadata.get("before", commit.version - 1))
     written = Written(commit.version, before, str(metadata["run_id"]), drops, audit, is_own=False)
     written.accepted = frozenset(map(dt.date.fromisoformat, metadata.get("accepted", ())))
-    written.rules = rules
+    written.rules = _recorded_rules(metadata)
     rolled_back = [other for other in later if other.metadata.get("of") == commit.version]
+    try:
+        _count(batch, commit.version, drops, written.rules)
+    except UsageError as error:
+        # The rules of that run, not of this one: it goes on, and reads the delivery again.
+        _undo(batch, written, str(error), is_rolled_back=bool(rolled_back))
+        batch.outcome.warnings.append(f"an ingest that was cut off is undone: {error}")
+        return
     if not rolled_back:
         written.spoiled = {**_without_expected_stores(batch, drops), **_spoiled_since(batch, drops)}
         _settle(batch, written)

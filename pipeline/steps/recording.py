@@ -85,9 +85,13 @@ def undo_conflicts(batch: Batch) -> None:
     if last is None or last.metadata["job"] == ROLL_BACK:
         return
     published = batch.lake.last_commit(SALES, lambda metadata: metadata.get("job") == JOB)
-    if published is None and batch.ledger.recorded_versions(SALES):
-        return  # the log of silver/sales no longer has its commit
-    if published is not None and published.metadata["sequence"] >= last.metadata["sequence"]:
+    if published is None:
+        # The log of silver/sales may have been shortened: then the ledger tells.
+        dates = set(map(dt.date.fromisoformat, last.metadata["dates"]))
+        is_published = batch.ledger.has_published(last.metadata["run_id"], dates)
+    else:
+        is_published = published.metadata["sequence"] >= last.metadata["sequence"]
+    if is_published:
         return
     _LOG.info("rolling back the conflicts of a publication whose sales were never committed")
     roll_back_conflicts(batch, last, last.metadata["dates"])

@@ -73,6 +73,7 @@ class Verification:
         waiting: work that the next run must do first, one line each.
         wrong_dates: dates whose sales have a problem.
         not_issued: dates whose documents state an earlier revision, or that have none; no error.
+        written_off: numbers whose documents are lost, and why, one line each; no error.
         wrong_gold: dates of periods whose gold has a problem; their sales may be right.
     """
 
@@ -85,6 +86,7 @@ class Verification:
     wrong_dates: set[dt.date] = field(default_factory=set)
     wrong_gold: set[dt.date] = field(default_factory=set)
     not_issued: list[dt.date] = field(default_factory=list)
+    written_off: list[str] = field(default_factory=list)
 
     def add(self, dates: Iterable[dt.date], problem: str) -> None:
         """Adds a problem and the dates that have it."""
@@ -415,6 +417,7 @@ def _check_documents(
     verification.problems += findings.problems
     verification.waiting += findings.waiting
     verification.not_issued = findings.not_issued
+    verification.written_off = findings.written_off
 
 
 def _whole_periods(

@@ -9,14 +9,20 @@ from dataclasses import dataclass, field
 from pyspark.sql import functions as F
 
 from pipeline.lake.gold_sql import gold_rows_of
-from pipeline.planning.billing import lost_numbers
+from pipeline.planning.billing import highest_numbers, lost_numbers
 from pipeline.steps.context import Batch
-from pipeline.steps.issue import last_numbers, unissued_lines
+from pipeline.steps.issue import unissued_lines
+from pipeline.steps.numbers import last_numbers, last_written_off, written_off
 from pipeline.steps.publish_commit import ROLL_BACK
-from schemas.billing import DOCUMENT_LINES, DOCUMENTS
+from schemas.billing import DOCUMENT_LINES, DOCUMENTS, LOST_NUMBERS
 from schemas.gold import INVOICES, SALES_VIEW
 from schemas.tables import SALES
-from transforms.documents import document_differences, find_wrong_numbers, unbilled_changes
+from transforms.documents import (
+    document_differences,
+    find_wrong_numbers,
+    unbilled_changes,
+    without_lost,
+)
 
 _SHOWN = 20
 
@@ -29,11 +35,13 @@ class DocumentFindings:
         problems: violations of a law, one line each.
         waiting: work that the next run must do first, one line each.
         not_issued: verified dates whose documents state an earlier revision, or that have none yet.
+        written_off: numbers whose documents are lost, and why, one line each; no violation.
     """
 
     problems: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     not_issued: list[dt.date] = field(default_factory=list)
+    written_off: list[str] = field(default_factory=list)
 
 
 def examine_documents(
@@ -47,7 +55,8 @@ def examine_documents(
         published: revision of each published date.
     """
     findings = DocumentFindings()
-    if not batch.lake.exists(DOCUMENTS):
+    findings.written_off += [str(numbers) for numbers in written_off(batch)]
+    if not batch.lake.exists(DOCUMENTS) and not batch.ledger.last_numbers():
         return findings
     findings.problems += [*_wrong_numbers(batch), *_changed_documents(batch), *_unpublished(batch, published)]
     issued = batch.ledger.built_revisions(DOCUMENTS)
@@ -65,23 +74,27 @@ def examine_documents(
 
 def _wrong_numbers(batch: Batch) -> Iterator[str]:
     documents = batch.lake.read(DOCUMENTS)
-    for row in find_wrong_numbers(documents).limit(_SHOWN).collect():
+    for row in find_wrong_numbers(documents, batch.lake.read(LOST_NUMBERS)).limit(_SHOWN).collect():
         yield (
-            f"billing/documents, series {row.series}: the numbers are not 1 to {row.documents}, but "
-            f"{row.first} to {row.last}, {row.distinct} different, {row.misnamed} of another document number"
+            f"billing/documents, series {row.series}: the numbers are not 1 to {row.last}: at {row.jumps} "
+            f"places one is missing or given twice, {row.misnamed} documents have another document number"
         )
     rows = documents.groupBy("series").agg(F.max("running_number").alias("last")).collect()
-    present = {row.series: row.last for row in rows}
+    present = highest_numbers({row.series: row.last for row in rows}, last_written_off(batch))
     for given, source in (
         (last_numbers(batch), "its last commit"),
         (batch.ledger.last_numbers(), "the ledger"),
     ):
-        for series, (first, last) in lost_numbers(present, given).items():
-            yield f"billing/documents, series {series}: {source} has {first} to {last}, which are gone"
+        for span in lost_numbers(present, given):
+            yield f"billing/documents: {source} has {span}, which are gone"
 
 
 def _changed_documents(batch: Batch) -> Iterator[str]:
-    for table, content in ((DOCUMENTS, "documents"), (DOCUMENT_LINES, "lines of documents")):
+    for table, content in (
+        (DOCUMENTS, "documents"),
+        (DOCUMENT_LINES, "lines of documents"),
+        (LOST_NUMBERS, "numbers that were written off"),
+    ):
         for version in batch.lake.removals(table):
             # Lines whose documents were never committed are taken back.
             if batch.lake.commit(table, version).metadata.get("job") != ROLL_BACK:
@@ -107,7 +120,7 @@ def _wrong_sums(batch: Batch, revisions: Mapping[dt.date, int]) -> Iterator[str]
 
 def _wrong_lines(batch: Batch, dates: Collection[dt.date]) -> Iterator[str]:
     documents = batch.lake.read_dates(DOCUMENTS, dates)
-    lines = batch.lake.read_dates(DOCUMENT_LINES, dates)
+    lines = without_lost(batch.lake.read_dates(DOCUMENT_LINES, dates), batch.lake.read(LOST_NUMBERS))
     differing = document_differences(documents, lines).orderBy("document_number")
     for row in differing.limit(_SHOWN).collect():
         yield (

@@ -75,6 +75,8 @@ def write_whole(path: Path, content: str, *, mode: int = 0o644) -> None:
     """Writes a text file atomically: readers see all of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.touch(mode=mode & 0o700)  # it may hold a secret: no other user may read it at any moment
     temporary.write_text(content, encoding="utf-8")
     temporary.chmod(mode)
     temporary.replace(path)

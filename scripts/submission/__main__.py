@@ -11,6 +11,7 @@ from scripts.submission.checks import check_localhost, check_log, check_user
 from scripts.submission.java_options import caller_options, check_options
 from scripts.submission.line import line_in_client_mode
 from scripts.submission.request import SubmissionError, read_request
+from scripts.submission.secrets import refuse_secret_addresses
 from scripts.submission.streams import append_to_files, close_to_others, names_of
 
 
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     request = read_request(arguments)
     close_to_others()
     try:
+        refuse_secret_addresses(request)
         if request.is_on_cluster:
             from scripts.submission.cluster_run import run_on_cluster  # slow, and only needed there
 

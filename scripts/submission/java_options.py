@@ -39,6 +39,12 @@ def caller_options(request: Request) -> list[str]:
     return [*(option for option in options if option not in secret), f"@{file}"]
 
 
+def secret_properties(environment: Mapping[str, str]) -> list[str]:
+    """Returns the names of the properties among the caller's options that may hold a secret."""
+    options = _all_options(environment)
+    return [option[2:].partition("=")[0] for option in options if not _is_harmless(option)]
+
+
 def check_options(environment: Mapping[str, str], options: Sequence[str]) -> None:
     """Starts Java with the caller's options, if there are any: those of an older Java keep it from starting.
 

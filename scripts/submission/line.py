@@ -6,15 +6,17 @@ import re
 import shlex
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from scripts.submission.authentication import authentication_settings, read_secret, secret_files
 from scripts.submission.class_archive import archive_options
 from scripts.submission.compiler import compiler_options
 from scripts.submission.extras import extra_settings
 from scripts.submission.java_options import VARIABLES as JAVA_VARIABLES
 from scripts.submission.java_options import caller_options
+from scripts.submission.redaction import redaction_settings
 from scripts.submission.request import ROOT, Request, SubmissionError
 from scripts.submission.secrets import refuse_secrets
 from scripts.submission.temporary import temporary_folder
@@ -32,20 +34,24 @@ class Line:
     Attributes:
         arguments: the program and its arguments.
         variables: environment variables to set for it; None removes one.
+        secrets: variables whose values are the contents of files; nothing shows them.
     """
 
     arguments: list[str]
     variables: dict[str, str | None]
+    secrets: Mapping[str, Path] = field(default_factory=dict)
 
     def describe(self) -> str:
         """Returns the command as one line for a shell."""
         removed = [word for name, value in self.variables.items() if value is None for word in ("-u", name)]
         assigned = [f"{name}={value}" for name, value in self.variables.items() if value is not None]
-        return shlex.join(["env", *removed, *assigned, *self.arguments])
+        read = "".join(f'{name}="$(cat {shlex.quote(str(file))})" ' for name, file in self.secrets.items())
+        return f"{read}{shlex.join(['env', *removed, *assigned, *self.arguments])}"
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
         """Returns the caller's environment, changed by these variables."""
         merged = {**inherited, **{name: value for name, value in self.variables.items() if value is not None}}
+        merged |= {name: read_secret(file) for name, file in self.secrets.items()}
         return {name: value for name, value in merged.items() if self.variables.get(name, "") is not None}
 
 
@@ -69,9 +75,9 @@ def line_in_client_mode(request: Request) -> Line:
             arguments += ["--driver-class-path", ":".join(map(str, request.jars()))]
         options = f"{archive_options(request)} {compiler_options(request)}".strip()
         arguments += _settings({"spark.driver.defaultJavaOptions": options})
-    arguments += _settings(settings | extra_settings(request.environment) | _settings_of_pods(request))
+    arguments += _settings(settings | _own_settings(request) | _settings_of_pods(request))
     arguments += [*_caller_arguments(request), str(ROOT / "jobs" / f"{request.job}.py"), *request.arguments]
-    return Line(arguments, variables)
+    return Line(arguments, variables, secret_files(request))
 
 
 def line_in_cluster_mode(
@@ -88,7 +94,7 @@ def line_in_cluster_mode(
     Raises:
         SubmissionError: a setting of the caller is refused.
     """
-    extras = extra_settings(request.environment)
+    extras = _own_settings(request)
     if request.target == "standalone":
         return _line_on_standalone(request, arguments, extras)
     line = _start(request)
@@ -100,6 +106,13 @@ def line_in_cluster_mode(
     line += ["--jars", ",".join(_jars_in(request, home)), *_settings(settings), *_settings(extras)]
     program = f"local://{home}/jobs/{request.job}.py" if home else str(ROOT / "jobs" / f"{request.job}.py")
     return Line([*line, *_caller_arguments(request), program, *arguments], _variables(request))
+
+
+def _own_settings(request: Request) -> dict[str, str]:
+    """Returns the settings that the request's environment asks for, wherever the driver runs."""
+    return (
+        extra_settings(request.environment) | authentication_settings(request) | redaction_settings(request)
+    )
 
 
 def _start(request: Request) -> list[str]:
@@ -173,9 +186,8 @@ def _line_on_standalone(request: Request, arguments: Sequence[str], extras: dict
     line += [*words, *_settings({option: " ".join([*_module_options(request), *values[-1:]])})]
     line += ["--class", "org.apache.spark.deploy.PythonRunner", jars[0].as_uri()]
     # PythonRunner's second argument lists further Python files: none.
-    return Line(
-        [*line, str(ROOT / "jobs" / f"{request.job}.py"), "", *arguments], _variables_of_driver(request)
-    )
+    program = [str(ROOT / "jobs" / f"{request.job}.py"), "", *arguments]
+    return Line([*line, *program], _variables_of_driver(request), secret_files(request))
 
 
 def _module_options(request: Request) -> list[str]:

@@ -62,10 +62,14 @@ class Request:
         """Whether an option or a setting of the caller makes Spark download packages."""
         if re.search(r"--packages\b|spark[.]jars[.]packages", self.environment.get("CYMBAL_SPARK_ARGS", "")):
             return True
+        return bool(self.defaults().get("spark.jars.packages"))
+
+    def defaults(self) -> dict[str, str]:
+        """Returns the settings of the user's own spark-defaults.conf; empty without one."""
         if "SPARK_CONF_DIR" not in self.environment:
-            return False
-        defaults = Path(self.environment["SPARK_CONF_DIR"]) / "spark-defaults.conf"
-        return defaults.is_file() and bool(read_properties(defaults).get("spark.jars.packages"))
+            return {}
+        file = Path(self.environment["SPARK_CONF_DIR"]) / "spark-defaults.conf"
+        return read_properties(file) if file.is_file() else {}
 
     def setting(self, name: str) -> str:
         """Returns a setting of the place; empty if it has none."""

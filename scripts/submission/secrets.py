@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from scripts.submission.request import SubmissionError
+from schemas.addresses import REASON, holds_secret, secret_argument
+from scripts.submission.request import Request, SubmissionError
 
 _SPARK = (
     "app|archives|barrier|broadcast|buffer|checkpoint|cleaner|cores|cymbal|databricks[.]delta|decommission|"
@@ -38,14 +39,14 @@ _HARMLESS_PROPERTY = re.compile(
 )
 # Below a harmless name there may still be a secret: spark.sql.catalog.NAME.token.
 _SECRET = re.compile(
-    r"secret|passw|token|credential(?!s?[.]provider)|access[.]?key|private[.]?key|account[.]?key|[.]key$",
+    r"secret|passw|token|credential(?!s?[.]provider)|access[.]?key|private[.]?key|account[.]?key|api[.]?key|[.]key$",
     re.IGNORECASE,
 )
 # The name of a secret, or the path of a file that holds one, is not a secret.
 _NO_SECRET = re.compile(r"[.]secrets[.]|secretKeyRef|file$|path$|provider$|enabled$", re.IGNORECASE)
-_SECRET_VALUE = re.compile(
-    r"://[^/@\s]*:[^/@\s]*@|(password|passwd|pwd|sig|secret|token)=[^\s&;]", re.IGNORECASE
-)
+_SECRET_VALUE = re.compile(r"(password|passwd|pwd|sig|secret|token)=[^\s&;]", re.IGNORECASE)
+# Their values are for the run alone: no command line, log or table names them.
+_OWN_SECRETS = ("CYMBAL_NOTIFY", "CYMBAL_MAVEN_MIRROR")
 _JAVA_OPTIONS = re.compile(r"spark[.](driver|executor|yarn[.]am)[.](extra|default)JavaOptions")
 _PROPERTY = re.compile(r"(?<![^\s\"'])-D([^\s=]+)")
 
@@ -64,9 +65,24 @@ def refuse_secrets(arguments: Sequence[str]) -> None:
             )
 
 
+def refuse_secret_addresses(request: Request) -> None:
+    """Refuses a password in an address: of the job's options, or of a variable that a command line repeats.
+
+    Raises:
+        SubmissionError: the message names the option or the variable, but not the address.
+    """
+    option = secret_argument(request.arguments)
+    if option is not None:
+        raise SubmissionError(f"{request.job}: {option}: {REASON}")
+    for name, value in sorted(request.environment.items()):
+        is_own = name.startswith("CYMBAL_") and name not in (*_OWN_SECRETS, "CYMBAL_SPARK_ARGS")
+        if is_own and holds_secret(value):
+            raise SubmissionError(f"{name}: {REASON}")
+
+
 def is_harmless(name: str, value: str) -> bool:
     """Whether a setting of Spark, or an option of spark-submit, is known to hold no secret."""
-    if _SECRET_VALUE.search(value):
+    if _SECRET_VALUE.search(value) or holds_secret(value):
         return False
     if name.startswith("--"):
         return name != "--driver-java-options" or _are_harmless_options(value)

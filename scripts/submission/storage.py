@@ -74,12 +74,7 @@ def _run_shell(request: Request, *arguments: str) -> subprocess.CompletedProcess
 
 def _hadoop_settings(request: Request) -> dict[str, str]:
     """Returns Hadoop's settings: CYMBAL_SPARK_ARGS overrides the place, and the place the user's defaults."""
-    files = [request.settings_file]
-    if "SPARK_CONF_DIR" in request.environment:
-        files.insert(0, Path(request.environment["SPARK_CONF_DIR"]) / "spark-defaults.conf")
-    settings: dict[str, str] = {}
-    for file in files:
-        settings |= read_properties(file) if file.exists() else {}
+    settings = request.defaults() | read_properties(request.settings_file)
     words = shlex.split(request.environment.get("CYMBAL_SPARK_ARGS", ""))
     settings |= {
         name: value for word in words for name, _, value in [word.removeprefix("--conf=").partition("=")]

@@ -13,8 +13,11 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from jobs.generate_sales import JOB as GENERATE
+from jobs.issue_invoices import JOB as ISSUE_INVOICES
 from jobs.run_batch import JOB as RUN_BATCH
 from schemas.lake import TABLES
+from tests.jobs.papers import sold
+from tests.jobs.shop import Shop
 from tests.support.counted_work import StageWork, Work, counted
 from tests.support.landing import write_csv
 from tests.support.lines import received_line
@@ -147,6 +150,39 @@ def test_a_small_night_into_a_lake_of_a_hundred_days_takes_few_jobs(
     deliver(days[100], 50)
     found = counted(spark, run)
     assert beyond(SMALL_NIGHT, {"jobs": found.jobs, "tasks": found.tasks}) == []
+
+
+def test_a_night_issues_with_the_same_work_after_five_dates_and_after_forty(
+    spark: SparkSession, tmp_path: Path, interpreted: None
+) -> None:
+    after_few, after_many = (issue_of_a_night(spark, tmp_path / str(days), days) for days in (5, 40))
+    assert after_few == after_many
+    assert after_few["rows read"] > 0
+
+
+def issue_of_a_night(spark: SparkSession, folder: Path, days: int) -> dict[str, int]:
+    """What the issue of a new date and of a note to the day before makes Spark do, in a lake of some days."""
+    shop = Shop(spark, folder)
+    first = dt.date(2026, 6, 1)
+    dates = [str(first + dt.timedelta(days=number)) for number in range(days + 1)]
+    for date in dates[:-1]:
+        shop.land(date, *(sold(f"T-{n}", date, f"C-{n}") for n in range(3)))
+    shop.done()
+    shop.land(dates[-1], sold("late", dates[-2], "C-1"), *(sold(f"T-{n}", dates[-1]) for n in range(20)))
+    shop.done("--set", "billing.issue=false")
+    found = counted(spark, lambda: check_issued(shop))
+    issuing = found.of_step("issuing")
+    return {
+        "jobs": found.jobs,
+        "tasks": found.tasks,
+        "rows read": rows(issuing),
+        "rows written": sum(stage.rows_written for stage in issuing),
+    }
+
+
+def check_issued(shop: Shop) -> None:
+    kinds = {row["kind"]: row["documents"] for row in shop.done(job=ISSUE_INVOICES).result["documents"]}
+    assert kinds == {"invoice": 1, "debit_note": 1}
 
 
 def test_what_is_beyond_a_bound_is_told_with_its_reason() -> None:

@@ -58,6 +58,8 @@ def test_the_configs_of_the_bundle_and_of_the_docs_are_valid() -> None:
         ("gold: {given_up: null}", True),
         ("rules: {many: {warn_when: 'quantity > 1', stores: ['1']}}", True),
         ("contract: {columns: {tax: {kind: amount}}}", True),
+        ("contract: {columns: {tax: {kind: 'decimal(10, 2)'}}}", True),
+        ("rules: {many: {reject_when: null, warn_when: 'quantity > 1'}}", True),
         ("late: {dayz: 3}", False),
         ("lates: {days: 3}", False),
         ("late: {days: -1}", False),
@@ -67,6 +69,13 @@ def test_the_configs_of_the_bundle_and_of_the_docs_are_valid() -> None:
         ("gold: {weekly: {period: week, keys: [week]}}", False),
         ("gold: {weekly: {sql: a.sql, period: year, keys: [week]}}", False),
         ("contract: {columns: {tax: {}}}", False),
+        ("contract: {columns: {tax: {kind: money}}}", False),
+        ("contract: {columns: {Steuer: {kind: amount}}}", False),
+        ("rules: {Viele: {reject_when: 'quantity > 1'}}", False),
+        ("rules: {many: {}}", False),
+        ("rules: {many: {reject_when: 'quantity > 1', warn_when: 'quantity > 2'}}", False),
+        ("rules: {many: {reject_when: 'quantity > 1', stores: []}}", False),
+        ("gold: {Weekly: null}", False),
     ],
 )
 def test_the_schema_judges_as_the_settings_do(text: str, is_valid: bool, tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_errors_are_in_the_file_of_stderr(work: Path) -> None:
     for _ in range(2):
         ended = run(Host(redirect=f">{work}/out.log 2>{work}/errors.log"), work)
         assert ended.code == 4, ended.told
-        assert "error: run_batch: drop 2026-03-02: " in (work / "errors.log").read_text()
+        assert "error: run_batch: drop 2026-03-02 failed: " in (work / "errors.log").read_text()
         assert "error:" not in (work / "out.log").read_text()
 
 

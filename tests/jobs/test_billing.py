@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import re
 import shutil
-from collections import defaultdict
 from decimal import Decimal
 from itertools import product
 from pathlib import Path
@@ -19,83 +18,37 @@ from jobs.issue_invoices import JOB as ISSUE_INVOICES
 from jobs.publish_sales import JOB as PUBLISH_SALES
 from jobs.repair_lake import JOB as REPAIR_LAKE
 from jobs.restore_sales import JOB as RESTORE_SALES
+from jobs.show_document import JOB as SHOW_DOCUMENT
 from jobs.verify_sales import JOB as VERIFY_SALES
+from jobs.write_off_numbers import JOB as WRITE_OFF
 from pipeline import clock
 from pipeline.lake.tables import Lake
 from pipeline.steps.issue import BILLED_ELSEWHERE, ISSUE_FROM
-from schemas.billing import DOCUMENT_LINES, DOCUMENTS, SUM_NAMES
-from schemas.gold import INVOICES
-from schemas.tables import LEDGER_BUILDS, LEDGER_SERIES, Table
-from tests.jobs.shop import Shop, line
+from schemas.billing import DOCUMENT_LINES, DOCUMENTS, LOST_NUMBERS
+from schemas.tables import LEDGER_BUILDS, LEDGER_SERIES
+from tests.jobs.papers import check_laws, papers, sold
+from tests.jobs.shop import Shop
 from tests.model.trouble import Killed, at_commit, kill
-from tests.support.tables import table_path, table_versions
+from tests.support.tables import shorten_log, table_path, table_versions
 
 MON, TUE, WED = "2026-03-02", "2026-03-03", "2026-03-04"
 MOMENTS = ("before", "after")
-ISSUED_ON = dt.datetime(2026, 3, 10, 12, tzinfo=dt.UTC)
 
 
 @pytest.fixture(autouse=True)
 def on_one_day(monkeypatch: pytest.MonkeyPatch) -> None:
     """Numbers carry the year of issue, whatever year it is."""
-    started = dt.datetime.now(dt.UTC)
-    monkeypatch.setattr(clock, "now", lambda: ISSUED_ON + (dt.datetime.now(dt.UTC) - started))
+    begin_day(monkeypatch, "2026-03-10")
 
 
-def sold(
-    number: str, date: str, customer: str | None = "C-1", gross: str = "10.00", **more: str
-) -> dict[str, Any]:
-    return line(
-        number, f"{date}T17:00:00Z", customer_id=customer, gross_amount=gross, discount_amount="", **more
-    )
+def begin_day(monkeypatch: pytest.MonkeyPatch, date: str) -> None:
+    """From now on it is this day."""
+    noon, started = dt.datetime.fromisoformat(f"{date}T12:00:00Z"), dt.datetime.now(dt.UTC)
+    monkeypatch.setattr(clock, "now", lambda: noon + (dt.datetime.now(dt.UTC) - started))
 
 
-def papers(shop: Shop) -> list[tuple[Any, ...]]:
-    """Number, date, customer, invoice and net amount of each document, by number."""
-    columns = ("document_number", "business_date", "customer_id", "refers_to", "net_amount")
-    rows = sorted(shop.rows(DOCUMENTS), key=lambda row: (row["series"], row["running_number"]))
-    return [tuple(row[name] for name in columns) for row in rows]
-
-
-def check_laws(shop: Shop) -> None:
-    """The laws of documents, computed from the rows in plain Python."""
-    documents, lines = shop.rows(DOCUMENTS), shop.rows(DOCUMENT_LINES)
-    numbers: dict[str, list[int]] = defaultdict(list)
-    for row in documents:
-        numbers[row["series"]].append(row["running_number"])
-        assert row["document_number"] == f"{row['series']}{row['running_number']}"
-    for series, given in numbers.items():
-        assert sorted(given) == list(range(1, len(given) + 1)), series
-    assert sums_of(documents) == sums_of(shop.rows(INVOICES))
-    by_number = {row["document_number"]: [row[name] for name in SUM_NAMES] for row in documents}
-    assert {row["document_number"]: sums for row, sums in summed_lines(lines)} == by_number
-
-
-def sums_of(rows: list[dict[str, Any]]) -> dict[tuple[Any, ...], list[Any]]:
-    found: dict[tuple[Any, ...], list[Any]] = {}
-    for row in rows:
-        key = row["business_date"], row["customer_id"], row["currency"]
-        before = found.get(key, [0] * len(SUM_NAMES))
-        found[key] = [a + row[name] for a, name in zip(before, SUM_NAMES, strict=True)]
-    return {key: sums for key, sums in found.items() if any(sums)}
-
-
-def summed_lines(lines: list[dict[str, Any]]) -> list[tuple[dict[str, Any], list[Any]]]:
-    by_number: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in lines:
-        by_number[row["document_number"]].append(row)
-    found = []
-    for rows in by_number.values():
-        amounts = [
-            sum(row["sign"] * row[name] for row in rows)
-            for name in ("quantity", "gross_amount", "discount_amount", "net_amount")
-        ]
-        returned = sum(row["sign"] * row["net_amount"] for row in rows if row["line_type"] == "RETURN")
-        found.append((rows[0], [sum(row["sign"] for row in rows), *amounts, returned]))
-    return found
-
-
-def test_a_week_of_bills_and_of_what_changed_after_them(shop: Shop) -> None:
+def test_a_week_of_bills_and_of_what_changed_after_them(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin_day(monkeypatch, TUE)
     walk_in = sold("W", MON, None, "99.00")
     shop.land(MON, sold("A", MON), sold("B", MON, gross="20.00"), walk_in)
     ran = shop.done()
@@ -107,11 +60,13 @@ def test_a_week_of_bills_and_of_what_changed_after_them(shop: Shop) -> None:
     assert shop.run().result["status"] == "unchanged"
 
     # Tuesday, and a late line of Monday.
+    begin_day(monkeypatch, WED)
     shop.land(TUE, sold("C", TUE, gross="5.00"), sold("late", MON, gross="3.00"))
     shop.done()
     assert papers(shop)[1:] == [("2026-2", TUE, "C-1", None, 5), ("2026-D1", MON, "C-1", "2026-1", 3)]
 
     # The sender corrects Monday: a line was another customer's.
+    begin_day(monkeypatch, "2026-03-05")
     shop.land(MON, sold("A", MON, "C-3"), sold("B", MON, gross="20.00"), walk_in)
     shop.done()
     assert papers(shop)[2:4] == [("2026-3", MON, "C-3", None, 10), ("2026-C1", MON, "C-1", "2026-1", -10)]
@@ -119,6 +74,7 @@ def test_a_week_of_bills_and_of_what_changed_after_them(shop: Shop) -> None:
     assert [(row["transaction_id"], row["sign"], row["net_amount"]) for row in taken_back] == [("A", -1, 10)]
 
     # Monday's drop is withdrawn. The late line came with Tuesday's drop and stays.
+    begin_day(monkeypatch, "2026-03-06")
     (shop.landing / f"drop_date={MON}" / "sales.csv").unlink()
     shop.manifest(MON, closed=True)
     shop.done()
@@ -128,6 +84,7 @@ def test_a_week_of_bills_and_of_what_changed_after_them(shop: Shop) -> None:
     ]
 
     # That was a mistake: the revision before is restored, and billed with the next night.
+    begin_day(monkeypatch, "2026-03-07")
     shop.done("--date", MON, "--revision", "3", job=RESTORE_SALES)
     assert len(shop.rows(DOCUMENTS)) == 7
     shop.done()
@@ -139,11 +96,19 @@ def test_a_week_of_bills_and_of_what_changed_after_them(shop: Shop) -> None:
         (row["document_number"], row["kind"], row["business_date"], row["refers_to"], row["net_amount"])
         for row in sorted(shop.rows(DOCUMENTS, customer_id="C-1"), key=lambda row: row["document_number"])
     ]
+    printed = re.findall(r"show_document (2026-\S+)\n(.*?)\n(?:\n|```)", PAGE.read_text("utf-8"), re.DOTALL)
+    assert [number for number, _ in printed] == ["2026-1", "2026-D1", "2026-C1"]
+    for number, text in printed:
+        words = text.split()
+        assert shop.done(number, job=SHOW_DOCUMENT).stdout.split()[: len(words)] == words, number
+
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "bill-customers.md"
 
 
 def papers_of_the_page() -> list[tuple[Any, ...]]:
-    """Customer C-1's papers, as docs/how-to/bill-customers.md shows them."""
-    page = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "bill-customers.md").read_text("utf-8")
+    """Customer C-1's papers, as the page shows them."""
+    page = PAGE.read_text("utf-8")
     rows = re.findall(r"^\| `(2026-\S+)` \| (\w+) \| (\S+) \| (\S*) ?\| (\S+) \|", page, re.MULTILINE)
     return sorted(
         (number, kind, date, to.strip("`") or None, Decimal(net)) for number, kind, date, to, net in rows
@@ -367,10 +332,7 @@ def test_22_drivers_killed_around_the_issue_commits_in_a_row(shop: Shop) -> None
 def test_a_crash_behind_a_shortened_log_of_documents_leaves_no_line_twice(shop: Shop) -> None:
     shop.land(MON, sold("A", MON))
     shop.done()
-    # The last commit is no issue, and a checkpoint stands for all before it: as a migration and 30 days do.
-    path = table_path(shop.lake, DOCUMENTS)
-    shop.spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('x' = 'y')")
-    shorten_log(shop, DOCUMENTS)
+    shorten_log(shop.spark, shop.lake, DOCUMENTS)
     shop.done(job=VERIFY_SALES)
     shop.land(TUE, sold("B", TUE))
     with at_commit(DOCUMENT_LINES.name, after=kill), pytest.raises(Killed):
@@ -379,18 +341,6 @@ def test_a_crash_behind_a_shortened_log_of_documents_leaves_no_line_twice(shop: 
     assert papers(shop) == [("2026-1", MON, "C-1", None, 10), ("2026-2", TUE, "C-1", None, 10)]
     check_laws(shop)
     shop.done(job=VERIFY_SALES)
-
-
-def shorten_log(shop: Shop, table: Table) -> None:
-    log = shop.spark._jvm.org.apache.spark.sql.delta.DeltaLog  # type: ignore[union-attr]
-    opened = log.forTable(shop.spark._jsparkSession, str(table_path(shop.lake, table)))
-    none = shop.spark._jvm.scala.Option.empty()  # type: ignore[union-attr]
-    snapshot = opened.update(False, none, none)
-    opened.checkpoint(snapshot, none)
-    for commit in (table_path(shop.lake, table) / "_delta_log").glob("*.json"):
-        if int(commit.name[:20]) < snapshot.version():
-            commit.unlink()
-    log.clearCache()
 
 
 def test_a_run_that_fails_between_the_two_commits_takes_its_lines_back(
@@ -471,10 +421,93 @@ def test_a_lake_that_is_older_than_documents_handed_out_gives_no_number_again(sh
     assert "not a result file" in shop.run("--numbers-of", str(kept)).error
 
 
+REASON = ("--reason", "the only copy was on a lost disk")
+
+
+def test_documents_that_no_copy_holds_are_written_off_and_the_batch_goes_on(shop: Shop) -> None:
+    shop.land(MON, sold("A", MON))
+    shop.done()
+    backup = shop.folder / "backup"
+    shutil.copytree(shop.lake / DOCUMENTS.name, backup)
+    shop.land(TUE, sold("B", TUE), sold("late", MON, gross="1.00"))
+    shop.done()
+    shop.land(WED, sold("C", WED))
+    shop.done()
+    assert [row[0] for row in papers(shop)] == ["2026-1", "2026-2", "2026-3", "2026-D1"]
+    handed_out = shop.folder / "handed-out.json"
+    shutil.copy(shop.folder / "result.json", handed_out)
+    # Only the documents are older than the rest of the lake.
+    replace_folder(shop, backup, shop.lake / DOCUMENTS.name)
+    assert "or run repair_lake" in shop.run().error
+    shop.done(job=REPAIR_LAKE)
+    ran = shop.run()
+    assert ran.code == 4
+    assert "does not hold: 2026-2 to 2026-3, 2026-D1. Was the lake" in ran.error
+    assert "if no copy holds them, run write_off_numbers" in ran.error
+    lines = len(shop.rows(DOCUMENT_LINES))
+    planned = shop.done("--dry-run", *REASON, job=WRITE_OFF).result["planned"]
+    assert planned == ["write off 2026-2 to 2026-3", "write off 2026-D1"]
+    assert (shop.rows(LOST_NUMBERS), len(shop.rows(DOCUMENT_LINES))) == ([], lines)
+    with at_commit(LOST_NUMBERS.name, before=kill), pytest.raises(Killed):
+        shop.run(*REASON, job=WRITE_OFF)
+    ran = shop.done(*REASON, job=WRITE_OFF)
+    assert ran.result["written_off"] == ["2026-2 to 2026-3", "2026-D1"]
+    assert ran.result["last_numbers"] == {"2026-": 3, "2026-D": 1}
+    (warning,) = ran.result["warnings"]
+    assert warning.endswith(
+        f"that they are void; the next issue states 3 dates in new documents: {MON}, {TUE}, {WED}"
+    )
+    assert shop.done(*REASON, job=WRITE_OFF).result["status"] == "unchanged"
+    assert len(shop.rows(DOCUMENT_LINES)) == lines
+    shop.done("--numbers-of", str(handed_out))
+    assert papers(shop) == [
+        ("2026-1", MON, "C-1", None, 10),
+        ("2026-4", TUE, "C-1", None, 10),
+        ("2026-5", WED, "C-1", None, 10),
+        ("2026-D2", MON, "C-1", "2026-1", 1),
+    ]
+    check_laws(shop)
+    verified = shop.done(job=VERIFY_SALES)
+    assert f"written off: 2026-2 to 2026-3, on 2026-03-10: {REASON[1]}" in verified.stdout.replace("\n", " ")
+    ran = shop.run("2026-3", job=SHOW_DOCUMENT)
+    assert (ran.code, "it is lost; written off: 2026-2 to 2026-3" in ran.error) == (2, True)
+    # The record is part of the proof: without it, the numbers have a gap.
+    shutil.rmtree(shop.lake / LOST_NUMBERS.name)
+    assert "series 2026-: the numbers are not 1 to 5" in shop.run(job=VERIFY_SALES).error
+
+
+def test_without_any_document_left_the_numbers_go_on_and_no_date_is_billed_twice(shop: Shop) -> None:
+    shop.land(MON, sold("A", MON))
+    shop.done()
+    shutil.rmtree(shop.lake / "billing")
+    clear_cache(shop)
+    assert "the ledger has 2026-1, which are gone" in shop.run(job=VERIFY_SALES).error
+    shop.done(job=REPAIR_LAKE)
+    shop.land(TUE, sold("B", TUE))
+    ran = shop.run()
+    assert (ran.code, "does not hold: 2026-1." in ran.error) == (4, True)
+    assert any(
+        "1 dates, 2026-03-02 to 2026-03-02, are published already" in text for text in ran.result["warnings"]
+    )
+    # Someone holds a paper that no result file and no ledger knows of.
+    for wrong in (["--number", "17"], ["--number", "2026-9", "--date", MON]):
+        assert shop.run(*REASON, *wrong, job=WRITE_OFF).code == 2
+    shop.done(*REASON, "--number", "2026-9", "--number", "2026-C1", job=WRITE_OFF)
+    shop.done()
+    assert papers(shop) == [("2026-10", TUE, "C-1", None, 10)]
+    shop.done(job=VERIFY_SALES)
+    recorded = {(row["series"], row["last_number"]) for row in shop.rows(LEDGER_SERIES)}
+    assert recorded == {("2026-", 1), ("2026-", 9), ("2026-", 10), ("2026-C", 1)}
+
+
 def replace_folder(shop: Shop, copy: Path, folder: Path | None = None) -> None:
     target = folder or shop.lake / "billing"
     shutil.rmtree(target)
     shutil.copytree(copy, target)
+    clear_cache(shop)
+
+
+def clear_cache(shop: Shop) -> None:
     shop.spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()  # type: ignore[union-attr]
 
 
@@ -514,7 +547,7 @@ def test_verify_finds_every_document_that_was_tampered_with(shop: Shop) -> None:
             sums,
         ),
         f"DELETE FROM {documents} WHERE document_number = '2026-3'": (
-            "its last commit has 3 to 3, which are gone",
+            "its last commit has 2026-3, which are gone",
         ),
         f"DELETE FROM {lines} WHERE document_number = '2026-1'": ("document 2026-1 and its lines",),
         f"UPDATE {lines} SET sign = -1 WHERE document_number = '2026-1'": ("document 2026-1 and its lines",),

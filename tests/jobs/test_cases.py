@@ -92,6 +92,52 @@ def test_what_differs_is_printed_beside_what_was_expected(ruled: Shop) -> None:
     assert [check["state"] for check in ran.result["checks"]] == ["failed", "failed"]
 
 
+def test_a_text_is_no_number_and_a_null_is_no_text(ruled: Shop) -> None:
+    cases = """
+    cases:
+      - name: forms
+        given:
+          - {store_id: "0042", category: "null", transaction_id: T-1}
+          - {store_id: "0042", category: "null", transaction_id: T-2}
+        expect:
+          gold:
+            daily_sales:
+              - {store_id: STORE, category: CATEGORY, net_amount: "20.0", business_date: "2026-03-02"}
+    """
+    for store, category, code in (
+        ('"0042"', '"null"', 0),
+        ('"42"', '"null"', 4),
+        ('"0042"', "null", 4),
+    ):
+        text = cases.replace("STORE", store).replace("CATEGORY", category)
+        assert ruled.run(written(ruled, text), job=TEST_RULES).code == code, (store, category)
+
+
+def test_a_given_line_is_read_as_one_of_a_file(ruled: Shop) -> None:
+    cases = """
+    cases:
+      - name: nothing
+        given: [{category: n/a}, {store_id: "cafe\u0301"}]
+        expect:
+          lines: [warned: [no_category], rejected: [coffee]]
+    """
+    rules = {
+        "no_category": {"warn_when": "category is null"},
+        "coffee": {"reject_when": "length(store_id) = 4"},
+    }
+    path = Path(ruled.folder / "mine.yaml")
+    path.write_text(yaml.safe_dump({"rules": rules, "nulls": ["", "n/a"]}))
+    ruled.done(written(ruled, cases), job=TEST_RULES)
+
+
+def test_a_rule_that_fails_for_a_given_line_is_named(ruled: Shop) -> None:
+    failing = {"second": {"warn_when": "element_at(split(category, ','), 2) = 'x'"}}
+    Path(ruled.folder / "mine.yaml").write_text(yaml.safe_dump({"rules": failing}))
+    text = "cases: [{name: one, given: [{}], expect: {lines: [accepted]}}]"
+    ran = ruled.run(written(ruled, text), job=TEST_RULES)
+    assert ran.code == 2 and "rules.second cannot be computed for a line" in ran.error
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -100,6 +146,12 @@ def test_what_differs_is_printed_beside_what_was_expected(ruled: Shop) -> None:
         (CASES.replace('"10000"', "10000"), "must be in quotes, as a file holds it: '10000'"),
         (CASES.replace("tax_amount", "vat"), "'vat' is no column of the contract; they are store_id"),
         (CASES.replace("daily_sales", "yearly"), "'yearly' is no gold table; they are daily_sales"),
+        (CASES.replace("net_amount: 19", "net: 19"), "'net' is no column of it; they are business_date"),
+        (
+            CASES.replace("lines: 2}", "lines: 2}\n          - {lines: 3}"),
+            "expect.gold.daily_sales: rows name different columns: name the same in each",
+        ),
+        (CASES.replace("totals", "units"), "cases: name 'units' stands twice"),
         (CASES.replace("        - accepted\n", ""), "expect.lines has 2 entries, given 4"),
     ],
 )

@@ -10,7 +10,11 @@ import pytest
 from delta.tables import DeltaTable
 from deltalake import DeltaTable as Reader
 
+from jobs.build_daily_sales import JOB as BUILD_DAILY_SALES
 from jobs.check_config import JOB as CHECK_CONFIG
+from jobs.ingest_sales import JOB as INGEST_SALES
+from jobs.migrate_tables import JOB as MIGRATE_TABLES
+from jobs.publish_sales import JOB as PUBLISH_SALES
 from jobs.repair_lake import JOB as REPAIR_LAKE
 from jobs.status import JOB as STATUS
 from jobs.verify_sales import JOB as VERIFY_SALES
@@ -168,3 +172,66 @@ def test_wrong_rows_are_not_committed_and_hold_back_their_period_alone(declaring
     assert NEXT not in found.result["error"]
     shop.done(job=REPAIR_LAKE)
     assert weeks(shop) == right
+
+
+def test_values_that_cannot_be_computed_hold_back_their_period_alone(declaring: Shop) -> None:
+    shop = declaring
+    mean = "cast(sum(net_amount) / (count(*) - 1) as decimal(38, 3)) as net_amount"
+    write(shop, "weekly.sql", WEEKLY.replace("cast(sum(net_amount) as decimal(38, 3)) as net_amount", mean))
+    configure(shop, CONFIG.replace("    reconcile: [net_amount]\n", ""))
+    shop.land(MON, sold("A", MON), sold("B", MON))
+    shop.land(NEXT, sold("D", NEXT))
+    failed = shop.run()
+    assert failed.code == 4
+    assert "gold/weekly_products cannot be built: " in failed.result["error"]
+    assert weeks(shop) == [(MON, "P-1", "18.000")]
+    assert failed.result["built"]["gold/invoices"] == [MON, NEXT]
+
+
+DAYS = """
+select business_date as `from`, store_id, category, currency, net_amount, lines as period,
+    cast(lines as int) as copies
+from daily_sales
+"""
+
+
+def test_a_new_table_is_built_from_no_old_row_of_another(declaring: Shop) -> None:
+    shop = declaring
+    configure(shop, "{}")
+    shop.land(MON, sold("A", MON))
+    shop.done()
+    # Published, but gold was not built since.
+    shop.land(SUN, sold("late", MON))
+    shop.done(job=INGEST_SALES)
+    shop.done(job=PUBLISH_SALES)
+    write(shop, "days.sql", DAYS)
+    # Columns may have the names that checks use.
+    table = "{sql: sql/days.sql, period: day, keys: [from, store_id, category, currency, copies]}"
+    configure(shop, f"gold: {{days: {table}}}")
+    for arguments, said in (
+        (["--dry-run"], ["gold/days: would be built"]),
+        ([], ["gold/days: built for the first time"]),
+        ([], []),
+    ):
+        assert shop.done(*arguments, job=MIGRATE_TABLES).result["migrated"] == said
+    assert rows(shop, "days", "from", "net_amount", "period") == [(MON, "18.000", "2")]
+    shop.done()
+    shop.done(job=VERIFY_SALES)
+    DeltaTable.forPath(shop.spark, str(shop.lake / "gold" / "days")).update("true", {"period": "period + 1"})
+    assert f"gold/days {MON} USD: 1 rows (net 18.000) are wrong" in shop.run(job=VERIFY_SALES).error
+
+
+def test_a_build_of_one_date_brings_what_it_selects_from_up_to_date(declaring: Shop) -> None:
+    shop = declaring
+    configure(shop, CONFIG.replace("  shares: {", "  # shares: {"))
+    shop.land(MON, sold("A", MON))
+    shop.done()
+    shop.land("2026-03-03", sold("B", "2026-03-03", product_id="P-2"))
+    shop.done(job=INGEST_SALES)
+    shop.done(job=PUBLISH_SALES)
+    configure(shop, CONFIG)
+    # Monday of the table that it selects from is fresh, the Tuesday of the same week is not.
+    shop.done("--date", MON, job=BUILD_DAILY_SALES)
+    shop.done()
+    assert len(rows(shop, "shares", *SHARE)) == 2
+    shop.done(job=VERIFY_SALES)

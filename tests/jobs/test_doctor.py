@@ -16,7 +16,7 @@ import pipeline.clock
 import pipeline.steps.doctor
 from jobs.doctor import JOB as DOCTOR
 from pipeline.lake.files import FileStore
-from pipeline.steps.host_checks import check_native_libraries, read_place
+from pipeline.steps.host_checks import authentication_of, check_native_libraries, read_place
 from scripts.submission.request import ROOT, read_properties
 from tests.jobs.shop import Ran, Shop, line
 
@@ -38,7 +38,7 @@ def test_a_sound_place(shop: Shop) -> None:
     assert set(states(ran).values()) == {"ok"}
     assert set(states(ran)) == {
         "environment", "files of runs", "Java", "native libraries", "Spark", "Delta", "settings",
-        "settings of the user", "retries", "Python of executors", "time zone",
+        "settings of the user", "retries", "authentication", "Python of executors", "time zone",
         "landing", "lake", "catalog", "clock", "disk", "log store",
     }  # fmt: skip
     assert found(ran, "landing")["said"].endswith(f"1 drops, {DATE} to {DATE}")
@@ -228,6 +228,27 @@ def test_every_setting_of_a_place_has_its_value_and_a_reason() -> None:
         assert all(reason for _, reason in settings.values())
     assert settings["spark.authenticate"][0] == "true"
     assert settings["spark.network.crypto.enabled"][1] == settings["spark.authenticate"][1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "state", "said"),
+    [
+        ({"spark.master": "local[2,4]", "spark.driver.host": "127.0.0.1"}, "ok", "no other host reaches"),
+        ({"spark.master": "local[2,4]", "spark.driver.host": "10.0.0.5"}, "warning", "at 10.0.0.5"),
+        ({"spark.master": "spark://head:7077"}, "warning", "answer everyone"),
+        ({"spark.master": "yarn", "spark.authenticate": "false"}, "warning", "answer everyone"),
+        ({"spark.master": "spark://head:7077", "spark.authenticate": "true"}, "ok", "secret, not encrypted"),
+        (
+            {"spark.master": "yarn", "spark.authenticate": "true", "spark.network.crypto.enabled": "true"},
+            "ok",
+            "by a secret, encrypted",
+        ),
+    ],
+)
+def test_whom_the_ports_of_a_run_answer(settings: dict[str, str], state: str, said: str) -> None:
+    found = authentication_of(settings)
+    assert (found[0].value, bool(found[2])) == (state, state != "ok")
+    assert said in found[1]
 
 
 @pytest.mark.parametrize("place", ["local", "standalone", "yarn", "kubernetes"])

@@ -5,19 +5,21 @@ from __future__ import annotations
 import datetime as dt
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 import pipeline.clock
 import pipeline.report.notify
 from jobs.status import JOB as STATUS
-from pipeline.cli.notify import send_notices
+from pipeline.cli.notify import Notifier, send_notices
 from pipeline.lake.lock import LakeLock
 from pipeline.lake.tables import Lake
-from pipeline.planning.notices import Notice
+from pipeline.planning.notices import Notice, RunLinks
 from pipeline.report.notify import Sender
 from schemas.states import NoticeKind
 from tests.jobs.shop import Shop, line
@@ -167,6 +169,31 @@ def test_a_receiver_that_never_answers_holds_nobody_up(shop: Shop, monkeypatch: 
         began = time.monotonic()
         send_notices([{"kind": "failed", "title": "t", "text": "x"}])
         assert time.monotonic() - began < 10
+
+
+def test_many_receivers_that_never_answer_are_waited_for_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline.report.notify, "_SECONDS", 2.0)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        sender = Sender([f"json://127.0.0.1:{silent.getsockname()[1]}/{n}?rto=30" for n in range(4)])
+        began = time.monotonic()
+        for title in ("failed", "held back"):
+            sender.send(Notice(NoticeKind.FAILED, title, "x"))
+        assert sender.wait() == (False, [1, 2, 3, 4])
+        assert time.monotonic() - began < 2 * 2.0
+
+
+def test_a_message_that_cannot_be_sent_while_the_run_works_breaks_nothing(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(_: threading.Thread) -> NoReturn:
+        raise RuntimeError("can't start new thread")
+
+    notifier = Notifier(RunLinks("run_batch", "R", "run_batch"), is_silent=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", exhausted)
+        notifier.late("publish_sales ended late")
 
 
 def test_a_driver_on_a_cluster_leaves_its_messages_to_the_submitter(

@@ -12,14 +12,17 @@ import pytest
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
+from jobs.issue_invoices import JOB as ISSUE_INVOICES
 from jobs.maintain_tables import JOB as MAINTAIN_TABLES
 from jobs.migrate_tables import JOB as MIGRATE_TABLES
 from jobs.repair_lake import JOB as REPAIR_LAKE
 from jobs.status import JOB as STATUS
 from jobs.verify_sales import JOB as VERIFY_SALES
+from schemas.billing import DOCUMENTS
 from schemas.gold import DAILY_SALES, INVOICES
 from schemas.lake import TABLES
 from schemas.tables import CONFLICTS, LEDGER_DATES, LEDGER_DROPS, RECEIVED_SALES, REFUSED_SALES, SALES
+from tests.jobs.papers import check_laws, papers, sold
 from tests.jobs.shop import Shop, line
 
 LAKES = Path(__file__).parent / "lakes_0_1_0"
@@ -112,6 +115,39 @@ def test_the_same_batch_over_a_migrated_lake_is_unchanged(spark: SparkSession, t
     assert (content(shop), shop.versions()) == (before, versions)
     other = shop.run("--set", "late.days=9")
     assert (other.code, "late.days is 7 in the lake, 9 in this run" in other.error) == (2, True)
+
+
+def test_what_a_lake_published_before_documents_existed_is_billed_elsewhere(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    shop = unpacked(spark, tmp_path, "sound_plain", MILD)
+    shop.done(job=MIGRATE_TABLES)
+    assert not (shop.lake / DOCUMENTS.name).exists()
+    # A new date, and a late line that restates a date that is published already.
+    shop.land("2026-03-13", sold("N", "2026-03-13"), sold("late", E))
+    ran = shop.done()
+    (begins,) = [text for text in ran.result["warnings"] if text.startswith("billing begins")]
+    assert f"4 dates, {S} to {E}, are published already and get no documents" in begins
+    numbers = [(row[1], row[2], row[4]) for row in papers(shop)]
+    assert numbers == [("2026-03-13", "C-1", 10)]
+    shop.done(job=VERIFY_SALES)
+    assert shop.run().result["status"] == "unchanged"
+    # Whoever has billed nothing elsewhere says from when on: all at once, in the order of the dates.
+    shop.done("--set", f"billing.issue_from={S}", job=ISSUE_INVOICES)
+    issued = [(row[1], row[2], str(row[4])) for row in papers(shop)]
+    assert issued[1:] == [
+        (S, "C-A-1", "4.500"),
+        (S, "C-A-2", "9.000"),
+        (S, "C-L-1", "9.000"),
+        ("2026-03-03", "C-B-1", "9.000"),
+        ("2026-03-06", "C-F-1", "9.000"),
+        ("2026-03-06", "C-F-2", "4.000"),
+        (E, "C-1", "10.000"),
+        (E, "C-J-1", "9.000"),
+        (E, "C-Z-1", "9.000"),
+    ]
+    check_laws(shop)
+    shop.done(job=VERIFY_SALES)
 
 
 ACCEPTED = {

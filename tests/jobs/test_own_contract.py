@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 from decimal import Decimal
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
+from jobs.check_config import JOB as CHECK_CONFIG
 from jobs.compare_revisions import JOB as COMPARE_REVISIONS
 from jobs.migrate_tables import JOB as MIGRATE_TABLES
 from jobs.replay_quarantine import JOB as REPLAY_QUARANTINE
 from jobs.verify_sales import JOB as VERIFY_SALES
+from pipeline.steps import receiving
 from schemas.landing import RECEIVED_NAMES
 from schemas.tables import CONFLICTS, LEDGER_RULES, LEDGER_RUNS, RECEIVED_SALES, SALES
-from tests.jobs.shop import Shop, line
+from tests.jobs.shop import Shop, line, raising_once
 from tests.support.landing import csv_text
 
 DAY, NEXT = "2026-03-02", "2026-03-03"
@@ -222,6 +226,9 @@ def test_a_rule_that_fails_for_a_line_is_named_and_nothing_is_written(shop: Shop
     )
     assert told in refused.error
     assert shop.rows(RECEIVED_SALES) == []
+    # For other stores it is not computed.
+    with_config(shop, rules={"second": {"reject_when": FAILING, "stores": ["1043"]}})
+    shop.done("--from-now-on")
 
 
 def test_a_new_column_comes_to_a_lake_by_migration_and_old_lines_hold_null(shop: Shop) -> None:
@@ -249,6 +256,16 @@ def test_a_new_column_comes_to_a_lake_by_migration_and_old_lines_hold_null(shop:
     shop.done()
     assert "tax_amount" in shop.done("--date", NEXT, job=COMPARE_REVISIONS).stdout
 
+    # A column that is asked for from now on is a changed setting.
+    columns = config["contract"]["columns"]
+    with_config(shop, contract={"columns": {**columns, "tier": {"kind": "text", "required": True}}})
+    checks = shop.done(job=CHECK_CONFIG).result["checks"]
+    told = [(one["state"], one["said"]) for one in checks if one["check"] == "contract.columns"]
+    assert [state for state, _ in told] == ["ok", "changed"]
+    assert '"required": true' in told[1][1]
+    refused = shop.run()
+    assert refused.code == 2 and "contract.columns is " in refused.error
+
     # The lake keeps its columns: a read needs no config, a run that writes must not lose them.
     shop.arguments.clear()
     shop.done(job=VERIFY_SALES)
@@ -272,3 +289,121 @@ def test_an_own_amount_is_reconciled_as_gross_is(shop: Shop) -> None:
 
 def _spoil_tax(spark: SparkSession, path: Path) -> None:
     spark.sql(f"update delta.`{path}` set tax_amount = 0.6")
+
+
+FAILING = "element_at(split(category, ','), 2) = 'x'"
+
+
+def test_a_warning_that_fails_for_a_line_takes_its_delivery_back(shop: Shop) -> None:
+    shop.land(DAY, line("one", f"{DAY}T15:00:00Z"))
+    shop.done()
+    with_config(shop, rules={"second": {"warn_when": FAILING}})
+    shop.land(DAY, line("one", f"{DAY}T15:00:00Z"), line("two", f"{DAY}T15:00:00Z"))
+    for arguments in (["--from-now-on"], []):
+        refused = shop.run(*arguments)
+        assert refused.code == 2, refused.stderr
+        assert f"rules.second cannot be computed for a line: {FAILING}" in refused.error
+        assert [row["transaction_id"] for row in shop.rows(RECEIVED_SALES)] == ["one"]
+    # No audit was made of it: the drop is read again under the rule that is right.
+    with_config(shop, rules={"second": {"warn_when": FAILING.replace("element_at", "try_element_at")}})
+    shop.done("--from-now-on")
+    assert shop.sales("transaction_id") == ["one", "two"]
+    shop.done(job=VERIFY_SALES)
+
+
+@pytest.mark.parametrize("crashed", ["_roll_back", "_record"])
+def test_a_crash_while_such_a_delivery_is_taken_back_is_mended_by_the_next_run(
+    shop: Shop, crashed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_config(shop, rules={"second": {"warn_when": FAILING}})
+    shop.land(DAY, line("one", f"{DAY}T15:00:00Z"))
+    with raising_once(monkeypatch, receiving, crashed, RuntimeError("killed")):
+        assert shop.run().code == 1
+    with_config(shop, rules={"second": {"warn_when": "category is null"}})
+    ran = shop.done("--from-now-on")
+    assert "an ingest that was cut off is undone: rules.second cannot be computed" in ran.stderr
+    assert shop.sales("transaction_id") == ["one"]
+    shop.done(job=VERIFY_SALES)
+
+
+def test_a_rule_that_fails_for_a_line_that_bronze_kept_is_named(shop: Shop) -> None:
+    shop.land(DAY, line("one", f"{DAY}T15:00:00Z"))
+    shop.done()
+    (shop.landing / f"drop_date={DAY}" / "sales.csv").unlink()
+    with_config(shop, rules={"second": {"reject_when": FAILING}})
+    refused = shop.run("--reingest")
+    assert refused.code == 2, refused.stderr
+    assert f"rules.second cannot be computed for a line: {FAILING}" in refused.error
+    assert [row["transaction_id"] for row in shop.rows(RECEIVED_SALES)] == ["one"]
+
+
+def test_columns_may_have_words_of_sql_and_of_the_readers_as_names(shop: Shop) -> None:
+    values = {
+        "order": ("1.25", "amount"),
+        "select": ("a", "text"),
+        "c0": ("7", "integer"),
+        "c1": ("true", "boolean"),
+        "malformed": ("b", "text"),
+        "header": ("2026-03-01", "date"),
+        "parts": ("c", "text"),
+        "old": ("0.5", "quantity"),
+        "from": ("99999999999999999999999999999999999999", "decimal(38,0)"),
+        "sale": ("0.00000000000000000000000000000000000001", "decimal(38,38)"),
+    }
+    kinds = {name: {"kind": kind} for name, (_, kind) in values.items()}
+    rules = {"odd": {"reject_when": "`order` > 5 or `from` < 0 or `sale` > 0.5"}}
+    table = "select business_date, currency, exact_sum(`order`) as taxes from sales group by 1, 2"
+    (shop.folder / "taxes.sql").write_text(table)
+    gold = {"taxes": {"sql": "taxes.sql", "period": "day", "keys": ["business_date", "currency"]}}
+    audit = {"max_rejected_share": 1}
+    with_config(shop, contract={"columns": kinds}, rules=rules, gold=gold, audit=audit)
+    sound = {name: text for name, (text, _) in values.items()}
+    lines = [
+        {**line("good", f"{DAY}T15:00:00Z"), **sound},
+        {**line("taxed", f"{DAY}T15:00:00Z"), "order": "6"},
+    ]
+    shop.land_bytes(DAY, csv_text(lines, (*RECEIVED_NAMES, *values)).encode())
+    # In another order of columns, and as JSON.
+    text = csv_text([{**lines[0], "transaction_id": "turned"}], (*reversed(values), *RECEIVED_NAMES))
+    shop.land_bytes(DAY, text.encode(), "turned.csv")
+    shop.land_json(DAY, {**lines[0], "transaction_id": "json"})
+    shop.done()
+    assert shop.sales("transaction_id") == ["good", "json", "turned"]
+    published = shop.rows(SALES, *values)
+    assert [{name: str(row[name]) for name in values} for row in published] == 3 * [
+        {**sound, "order": "1.250", "c1": "True", "old": "0.500", "sale": "1E-38"}
+    ]
+    shop.done(job=VERIFY_SALES)
+    taxes = DeltaTable(str(shop.lake / "gold" / "taxes")).to_pyarrow_table().to_pylist()
+    assert [row["taxes"] for row in taxes] == [Decimal("3.750")]
+    # From what bronze kept, the same lines come out.
+    for path in (shop.landing / f"drop_date={DAY}").iterdir():
+        path.unlink()
+    shop.done("--reingest", "--set", "late.days=8")
+    assert shop.rows(SALES, *values) == published
+
+
+def test_lines_of_fixed_width_have_columns_of_their_own(shop: Shop) -> None:
+    widths = {name: 26 if name == "sold_at" else 12 for name in (*RECEIVED_NAMES, "tax_amount", "tier")}
+    ends = list(accumulate(widths.values()))
+    positions = {
+        name: [end - width + 1, end] for (name, width), end in zip(widths.items(), ends, strict=True)
+    }
+    profile = {"files": "*.txt", "format": "fixed_width", "positions": positions}
+    columns = {"tax_amount": {"kind": "amount"}, "tier": {"kind": "text"}}
+    with_config(shop, contract={"columns": columns}, deliveries=[profile])
+    sold = line("one", f"{DAY}T15:00:00Z")
+    lines = [
+        {**sold, "tax_amount": "0.25", "tier": "gold"},
+        {**sold, "transaction_id": "two", "tax_amount": None, "tier": "blue"},
+        # A line may end before blank text, and with a blank number.
+        {**sold, "transaction_id": "three", "tax_amount": "0.50"},
+    ]
+    texts = ["".join((one.get(name) or "").ljust(width) for name, width in widths.items()) for one in lines]
+    shop.land_bytes(DAY, "\n".join([*texts[:2], texts[2].rstrip().ljust(ends[-2]), ""]).encode(), "sales.txt")
+    shop.done()
+    assert shop.sales("transaction_id", "tax_amount", "tier") == [
+        ("one", "0.250", "gold"),
+        ("three", "0.500", "None"),
+        ("two", "None", "blue"),
+    ]

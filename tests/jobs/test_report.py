@@ -48,7 +48,7 @@ def page_of(ran: Ran) -> Path:
 
 
 def flow_of(html: str) -> dict[str, int]:
-    rows = cells(html, "Lines from delivered to billed, each with its share of the state before")
+    rows = cells(html, "Lines from delivered to billed, each with its share of the states before")
     return {row[0]: int(row[1].replace(",", "")) for row in rows[1:]}
 
 
@@ -172,7 +172,7 @@ def test_the_page_of_a_killed_run_is_made_afterwards(shop: Shop, monkeypatch: py
     assert flow_of(html)["Waiting"] == 6
     shop.done()
     html = make()
-    assert "Nothing needs to be done: a later run did what was left." in html
+    assert "Nothing needs to be done: a later run of the same command did what was left." in html
     # What it had committed was recorded under its name by the next run.
     assert flow_of(html)["Published"] == 4
     assert "Waiting" not in flow_of(html)

@@ -16,15 +16,13 @@ from pipeline.lake.ledger import Ledger
 from pipeline.lake.tables import Lake
 from pipeline.planning.reconciliation import ControlTotals, ReconciliationKey
 from schemas.gold import DAILY_SALES, INVOICES
-from schemas.tables import LEDGER_DATES, RECEIVED_SALES, SALES, Table
+from schemas.tables import CONFLICTS, LEDGER_DATES, RECEIVED_SALES, SALES, Table
 from tests.jobs.shop import Ran, Shop, line
+from tests.model.trouble import Killed, at_commit, kill
 from tests.support.suspended import no_heartbeat, silence_lock
+from tests.support.tables import shorten_log
 
 Counts = dict[ReconciliationKey, ControlTotals]
-
-
-class Killed(BaseException):
-    """As a killed driver: nothing of the run goes on after it, not even its error handling."""
 
 
 def land(shop: Shop) -> None:
@@ -99,6 +97,32 @@ def test_a_run_killed_between_any_two_commits_is_taken_up(
     # Bronze was parsed and sales were published once: the table's creation and one commit.
     assert (shop.versions()[RECEIVED_SALES.name], shop.versions()[SALES.name]) == (1, 1)
     assert shop.run().result["status"] == "unchanged"
+
+
+def test_conflicts_without_sales_are_undone_behind_a_shortened_log_of_sales(shop: Shop) -> None:
+    date = "2026-03-02"
+    sound = [line("A", f"{date}T15:00:00Z"), line("B", f"{date}T15:00:00Z")]
+    shop.arguments = MILD
+    shop.land(date, *sound)
+    shop.done()
+    shorten_log(shop.spark, shop.lake, SALES)
+    assert shop.run().result["status"] == "unchanged"
+    shop.land(date, *sound, line("A", f"{date}T15:00:00Z", gross_amount="11.00"))
+    with at_commit(CONFLICTS.name, after=kill), pytest.raises(Killed):
+        shop.run()
+    assert len(shop.rows(CONFLICTS)) == 1
+    # The sender takes the change back: no date is stale, and nothing but the undo touches the conflicts.
+    shop.land(date, *sound)
+    shop.done()
+    assert shop.rows(CONFLICTS) == []
+    shop.done(job=VERIFY_SALES)
+    # What was published stays, where the log holds nothing of it either.
+    shop.land(date, *sound, line("A", f"{date}T15:00:00Z", gross_amount="11.00"))
+    shop.done()
+    shorten_log(shop.spark, shop.lake, SALES)
+    assert shop.run().result["status"] == "unchanged"
+    assert len(shop.rows(CONFLICTS)) == 1
+    shop.done(job=VERIFY_SALES)
 
 
 def test_what_does_not_reconcile_is_put_back(

@@ -40,7 +40,8 @@ class Watched:
     folder: Path
 
     def hold(self, number: int = 1, **process: Any) -> None:
-        self._put(f"lock.{number:012d}", json.dumps({"run_id": RUN, "beats": 1, **process}).encode())
+        run_id = RUN if number == 1 else "another"
+        self._put(f"lock.{number:012d}", json.dumps({"run_id": run_id, "beats": 1, **process}).encode())
 
     def free(self, number: int = 1) -> None:
         self._put(f"lock.{number:012d}", json.dumps({"free": RUN}).encode())
@@ -128,6 +129,10 @@ def test_no_run_is_told_with_the_last_one(lake: Watched) -> None:
     code, _, err = lake.watch()
     assert code == 5
     assert f"the last one, {RUN}, ended with exit code 3 at 2026-03-03 03:12:05 UTC" in err
+    lake.put(PROGRESS)  # its store took no more
+    code, _, err = lake.watch()
+    assert code == 5
+    assert f"the last one, {RUN}, wrote its progress for the last time, and no end, at 2026-03-03" in err
 
 
 def test_a_run_that_begins_is_waited_for(lake: Watched) -> None:
@@ -162,6 +167,64 @@ def test_a_silent_run_of_another_machine_counts_as_dead(
     assert time.monotonic() - began >= 0.3
 
 
+@pytest.mark.parametrize("exit_code", [0, 4])
+def test_the_exit_code_is_that_of_the_run_that_was_watched_first(lake: Watched, exit_code: int) -> None:
+    """Another run waits for the lake, and takes it before the watcher looks again."""
+    other = PROGRESS.model_copy(update={"run_id": "another"})
+
+    def outrun() -> None:
+        lake.put(ended(PROGRESS, PROGRESS.at, exit_code))
+        lake.hold(2, **_this_process())
+        lake.put(other, 2)
+
+    lake.hold(**_this_process())
+    lake.put(PROGRESS)
+    soon(outrun)
+    code, out, _ = lake.watch()
+    assert code == exit_code
+    assert RUN in out
+    assert "another" not in out
+
+
+def test_a_run_that_lost_the_lake_is_not_called_interrupted(lake: Watched) -> None:
+    lake.hold(**_this_process())
+    lake.put(PROGRESS)
+    soon(lambda: lake.hold(2, **_this_process()))
+    code, _, err = lake.watch()
+    assert code == 75
+    assert f"run {RUN} holds the lake no more, and its end is not known here: report_runs --run {RUN}" in err
+
+
+def test_after_a_run_that_has_ended_the_next_one_is_waited_for(lake: Watched) -> None:
+    lake.hold(**_this_process())
+    lake.put(ended(PROGRESS, PROGRESS.at, 3))
+
+    def begin() -> None:
+        lake.put(PROGRESS.model_copy(update={"run_id": "next"}), 2)
+        lake.hold(2, **_this_process())
+
+    soon(begin)
+    code, out, _ = lake.watch("--wait", "20", "--once")
+    assert code == 0
+    assert "run next" in out
+
+
+def test_ctrl_c_ends_the_watch_with_the_board_and_no_trace(
+    lake: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.hold(**_this_process())
+    lake.put(PROGRESS)
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline.cli.watch.time, "sleep", interrupt)
+    code, out, err = lake.watch()
+    assert code == 130
+    assert "▶ publish" in out
+    assert "Traceback" not in err
+
+
 def test_half_a_file_is_no_end_and_no_error(lake: Watched) -> None:
     lake.hold(**_this_process())
     lake.put_half()
@@ -190,6 +253,27 @@ def test_a_store_that_fails_is_told_once_and_asked_again(
     assert err.count("the lake cannot be read, trying again: 503 Slow Down") == 1
 
 
+def test_an_error_of_the_stores_own_while_it_lists_is_told_and_asked_again(
+    lake: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.hold(**_this_process())
+    lake.put(PROGRESS)
+    real, looks = FileStore.files, []
+
+    def failing(files: FileStore, folder: str = "") -> Any:
+        looks.append(1)
+        if len(looks) == 2:
+            files._system.listStatus(files._below("gone"))  # Java's own error
+        return real(files, folder)
+
+    monkeypatch.setattr(FileStore, "files", failing)
+    soon(lambda: lake.put(ended(PROGRESS, PROGRESS.at, 0)), 0.5)
+    code, _, err = lake.watch()
+    assert code == 0
+    assert "the lake cannot be read, trying again: " in err
+    assert "/gone does not exist" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -213,7 +297,12 @@ def test_the_file_goes_with_its_lock(spark: SparkSession, tmp_path: Path) -> Non
     first.end()
     second = LakeLock(files, "second")
     second.begin()
+    # Someone may watch the first one, and has a second to learn how it ended.
+    assert (tmp_path / path_of(first.number)).exists()
     second.end()
+    third = LakeLock(files, "third")
+    third.begin()
+    third.end()
     assert not (tmp_path / path_of(first.number)).exists()
     # A run that lost the lock writes its own file only: the new holder's is not touched.
     write_progress(files, first.number, PROGRESS.to_json())

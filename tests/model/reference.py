@@ -32,15 +32,20 @@ class Settings:
     zone: str = "America/New_York"
     currencies: tuple[str, ...] = ("USD",)
     ranges: tuple[str, ...] = ("A-G", "H-N", "O-U", "V-Z")
+    # Stores of which a rule of the config rejects every Zebra.
+    zebra_free: tuple[str, ...] = ()
 
     def arguments(self) -> list[str]:
-        values = {
+        values: dict[str, Any] = {
             "late.days": self.late_days,
             "business_day.timezone": self.zone,
             "currencies": f"[{', '.join(self.currencies)}]",
             "chunks.ranges": f"[{', '.join(self.ranges)}]",
             "audit.max_rejected_share": MAX_REJECTED_SHARE,
         }
+        if self.zebra_free:
+            stores = ", ".join(f"'{store}'" for store in self.zebra_free)
+            values["rules"] = f"{{zebra: {{reject_when: \"product_name = 'Zebra'\", stores: [{stores}]}}}}"
         return [part for name, value in values.items() for part in ("--set", f"{name}={value}")]
 
 
@@ -134,14 +139,15 @@ def judge(drop_date: Date, landed: Landed, settings: Settings) -> Judged:
             sold_on = sale_date(sale.sold_at, settings.zone)
             is_foreign = sale.currency not in settings.currencies
             for_currency += is_foreign
-            if is_foreign or not sale.quantity.lstrip("-").isdigit() or sold_on > drop_date:
+            is_refused = sale.product_name == "Zebra" and sale.store_id in settings.zebra_free
+            if is_foreign or is_refused or not sale.quantity.lstrip("-").isdigit() or sold_on > drop_date:
                 rejected += 1
                 continue
             belongs_to = business_date(sold_on, drop_date, settings.late_days)
             lines.append(Line(sale, drop_date, name, sold_on, belongs_to))
     delivery = Delivery(landed.number, settings, tuple(lines), for_currency)
-    is_refused = landed.kind == "manifest" or rejected > MAX_REJECTED_SHARE * (len(lines) + rejected)
-    return Judged(REFUSED if is_refused else ACCEPTED, delivery)
+    is_stopped = landed.kind == "manifest" or rejected > MAX_REJECTED_SHARE * (len(lines) + rejected)
+    return Judged(REFUSED if is_stopped else ACCEPTED, delivery)
 
 
 def chunk_of(product_name: str, ranges: Iterable[str]) -> str:

@@ -18,19 +18,26 @@ from hypothesis.stateful import run_state_machine_as_test
 from pyspark.sql import SparkSession
 
 from tests.model.machine import SalesMachine
+from tests.model.own_machine import OwnMachine
 
 # Chosen for the events that they reach in few runs of a job: all but a restore, a replay and verify_sales.
 SHORT_SEEDS = (5, 62)
+OWN_SEED = 1
 SHORT_STEPS = 9
 LONG_STEPS = 30
 LONG_SEQUENCES = 5  # of a seed
 
 
 def run_sequences(
-    spark: SparkSession, folder: Path, number: int, sequences: int, steps: int
+    spark: SparkSession,
+    folder: Path,
+    number: int,
+    sequences: int,
+    steps: int,
+    of: type[SalesMachine] = SalesMachine,
 ) -> type[SalesMachine]:
     """Runs sequences of one seed. A find is told as it was found: to shorten it would take hours of Spark."""
-    machine = type(SalesMachine.__name__, (SalesMachine,), {"spark": spark, "folder": folder})
+    machine = type(of.__name__, (of,), {"spark": spark, "folder": folder})
     run_state_machine_as_test(
         seed(number)(machine),
         settings=settings(
@@ -53,6 +60,12 @@ def test_short_sequences(spark: SparkSession, tmp_path: Path, number: int) -> No
     run_sequences(spark, tmp_path, number, 2, SHORT_STEPS)
 
 
+def test_a_short_sequence_with_a_column_a_rule_and_a_table_of_the_config(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    run_sequences(spark, tmp_path, OWN_SEED, 1, SHORT_STEPS, OwnMachine)
+
+
 @pytest.mark.model
 @pytest.mark.timeout(0)
 def test_long_run(spark: SparkSession, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -67,7 +80,8 @@ def test_long_run(spark: SparkSession, tmp_path: Path, capfd: pytest.CaptureFixt
 
     while number == first or time.monotonic() < end:
         try:
-            machine = run_sequences(spark, tmp_path, number, LONG_SEQUENCES, LONG_STEPS)
+            kind = OwnMachine if number % 3 == 0 else SalesMachine
+            machine = run_sequences(spark, tmp_path, number, LONG_SEQUENCES, LONG_STEPS, kind)
         except Exception:
             tell(f"seed {number}: a find (CYMBAL_MODEL_SEED={number} starts with it)")
             raise

@@ -84,6 +84,7 @@ def test_a_column_of_another_form_is_refused_by_key(tmp_path: Path, columns: Any
             "a rule has either reject_when or warn_when",
         ),
         ({"mine": {"reject_when": "true", "stores": [1042]}}, "a store must be in quotes"),
+        ({"mine": {"reject_when": "true", "stores": ["1042 "]}}, "'1042 ' has blanks around it"),
         ({"mine": {"reject_when": "true", "stores": []}}, "stores must name one store at least"),
         (
             {f"rule_{n}": {"reject_when": "true"} for n in range(MOST_RULES)},
@@ -97,12 +98,26 @@ def test_a_rule_of_another_form_is_refused_by_key(tmp_path: Path, rules: Any, to
     assert told in str(error.value)
 
 
+def test_a_rule_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    rule = "  many: {reject_when: 'quantity > 1'}\n"
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"rules:\n{rule}{rule}")
+    with pytest.raises(UsageError, match=r"not YAML: key 'many' stands twice .*line 3, column 3"):
+        load_settings(str(path), [], {})
+
+
 def test_as_many_rules_as_bits_are_left_are_taken(tmp_path: Path) -> None:
     most = MOST_RULES - len(REJECT_REASONS)
     rules = {f"rule_{n:02}": {"reject_when": "true"} for n in range(most)}
     assert len(settings(tmp_path, rules=rules, contract={"columns": {}}).own_rules) == most
     with pytest.raises(UsageError, match=f"there can be {most - 2}"):
         settings(tmp_path, rules=rules, contract={"columns": TAX})
+
+
+def test_columns_have_as_many_reasons_as_bits_are_left(tmp_path: Path) -> None:
+    columns = {f"amount_{n:02}": {"kind": "amount", "required": True} for n in range(20)}
+    with pytest.raises(UsageError, match=r"contract\.columns have \d+ reject reasons too many"):
+        settings(tmp_path, contract={"columns": columns})
 
 
 def test_a_lake_of_before_keeps_its_settings_until_there_is_a_column_or_a_rule(tmp_path: Path) -> None:

@@ -53,5 +53,23 @@ def table_versions(lake: Path, tables: Iterable[Table]) -> dict[str, int]:
     }
 
 
+def shorten_log(spark: SparkSession, lake: Path, table: Table) -> None:
+    """Leaves a table's log with one commit of another writer and a checkpoint that stands for all before it.
+
+    As a changed property does, and 30 days after it.
+    """
+    path = table_path(lake, table)
+    spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('x' = 'y')")
+    jvm: Any = spark._jvm
+    log, none = jvm.org.apache.spark.sql.delta.DeltaLog, jvm.scala.Option.empty()
+    opened = log.forTable(spark._jsparkSession, str(path))
+    snapshot = opened.update(False, none, none)
+    opened.checkpoint(snapshot, none)
+    for commit in (path / "_delta_log").glob("*.json"):
+        if int(commit.name[:20]) < snapshot.version():
+            commit.unlink()
+    log.clearCache()
+
+
 def _order(row: tuple[Any, ...]) -> list[tuple[bool, str]]:
     return [(value is None, str(value)) for value in row]

@@ -11,7 +11,7 @@ from chispa import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
 
 from pipeline.lake.frames import local_frame
-from schemas.billing import DOCUMENT_LINES, DOCUMENTS
+from schemas.billing import DOCUMENT_LINES, DOCUMENTS, LOST_NUMBERS
 from schemas.gold import INVOICES
 from schemas.states import DocumentKind
 from schemas.tables import SALES
@@ -21,11 +21,13 @@ from transforms.documents import (
     changed_lines,
     document_differences,
     find_wrong_numbers,
+    first_changes,
     new_lines,
     to_documents,
     unbilled_changes,
     with_document_number,
     with_numbers,
+    without_lost,
 )
 
 pytestmark = pytest.mark.usefixtures("interpreted")
@@ -102,6 +104,20 @@ def test_a_document_states_only_what_no_document_states_yet(spark: SparkSession)
         ("another day", 27, "USD"): ("credit_note", "2026-8", sums("-1 -1 -5 0 -5 0")),
         ("all came back", 27, "USD"): ("invoice", None, sums("2 0 0 0 0 -5")),
     }
+
+
+def test_without_documents_the_first_changes_are_all_that_differs(spark: SparkSession) -> None:
+    statements = [
+        statement("new", "2 3 10 1 9 0"),
+        statement("nothing", "0 0 0 0 0 0"),
+        statement("two currencies", "1 1 5 0 5 0"),
+        statement("two currencies", "1 1 500 0 500 0", currency="JPY"),
+        statement("all came back", "2 0 0 0 0 -5"),
+        statement("owed to the customer", "1 -1 -5 0 -5 -5", date=NEXT),
+    ]
+    first = first_changes(local_frame(spark, INVOICES.schema, statements))
+    assert_df_equality(first, changes(spark, statements, []), ignore_row_order=True, ignore_nullable=True)
+    assert [(row.kind, row.refers_to) for row in first.collect()] == [("invoice", None)] * 5
 
 
 def test_numbers_go_on_by_series_in_the_order_of_date_customer_and_currency(spark: SparkSession) -> None:
@@ -248,22 +264,52 @@ def test_a_document_and_its_lines_differ_by_what_is_named(spark: SparkSession) -
     ]
 
 
+def test_lines_of_lost_documents_are_left_out(spark: SparkSession) -> None:
+    numbers = ["2026-1", "2026-2", "2026-10", "2026-C2", "2026-C20", "R7-2", "2"]
+    lines = [billed(number, "A") for number in numbers]
+    spans = [("2026-", 2, 9), ("2026-C", 20, 20), ("R", 1, 99)]
+    lost = [dict(zip(("series", "first_number", "last_number"), span, strict=True)) for span in spans]
+    found = without_lost(
+        local_frame(spark, DOCUMENT_LINES.schema, lines), local_frame(spark, LOST_NUMBERS.schema, lost)
+    )
+    assert found.columns == DOCUMENT_LINES.columns
+    assert [number for (number,) in values(found, "document_number")] == sorted(
+        ["2026-1", "2026-10", "2026-C2", "R7-2", "2"]
+    )
+
+
 @pytest.mark.parametrize(
-    ("numbers", "is_right"),
-    [([1, 2, 3], True), ([1, 3], False), ([2, 3], False), ([1, 2, 2], False), ([1, 1, 3], False)],
+    ("numbers", "lost", "is_right"),
+    [
+        ([1, 2, 3], [], True),
+        ([1, 3], [], False),
+        ([2, 3], [], False),
+        ([1, 2, 2], [], False),
+        ([1, 1, 3], [], False),
+        ([1, 3, 6], [(2, 2), (4, 5)], True),
+        ([1, 2], [(3, 5)], True),
+        ([], [(1, 3)], True),
+        ([1, 5], [(2, 3)], False),
+        ([1, 2, 3, 5], [(3, 3)], False),
+        ([5], [(2, 4)], False),
+    ],
 )
-def test_the_numbers_of_a_series_are_one_to_n(
-    spark: SparkSession, numbers: list[int], is_right: bool
+def test_the_numbers_of_a_series_are_one_to_n_but_for_those_that_are_lost(
+    spark: SparkSession, numbers: list[int], lost: list[tuple[int, int]], is_right: bool
 ) -> None:
     rows = [document(f"2026-{n}", "C-7", "1 1 1 0 1 0", series="2026-", running_number=n) for n in numbers]
     rows.append(document("2026-C1", "C-7", "0 0 0 0 0 0", series="2026-C", running_number=1))
-    wrong = find_wrong_numbers(local_frame(spark, DOCUMENTS.schema, rows))
+    spans = [{"series": "2026-", "first_number": first, "last_number": last} for first, last in lost]
+    wrong = find_wrong_numbers(
+        local_frame(spark, DOCUMENTS.schema, rows), local_frame(spark, LOST_NUMBERS.schema, spans)
+    )
     assert [row.series for row in wrong.collect()] == ([] if is_right else ["2026-"])
 
 
 def test_a_document_number_carries_its_series_and_number(spark: SparkSession) -> None:
     rows = [document("2026-2", "C-7", "1 1 1 0 1 0", series="2026-", running_number=1)]
-    assert len(values(find_wrong_numbers(local_frame(spark, DOCUMENTS.schema, rows)))) == 1
+    none = local_frame(spark, LOST_NUMBERS.schema)
+    assert len(values(find_wrong_numbers(local_frame(spark, DOCUMENTS.schema, rows), none))) == 1
 
 
 def test_a_document_has_the_columns_of_the_table(spark: SparkSession) -> None:

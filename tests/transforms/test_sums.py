@@ -62,6 +62,15 @@ def test_only_rows_that_count_are_summed(spark: SparkSession) -> None:
     assert_df_equality(totals, sums(spark, expected), ignore_row_order=True, ignore_nullable=True)
 
 
+def test_a_condition_of_alternatives_counts_no_row_twice(spark: SparkSession) -> None:
+    rows = frame(spark, GROUPS)
+    totals = rows.groupBy("group").agg(exact_sum("amount", "amount < 0 or amount < 5").alias("total"))
+    wanted = rows.filter("amount < 5").groupBy("group").sum("amount").collect()
+    assert {row["group"]: row.total for row in totals.collect() if row.total} == {
+        row["group"]: row[1] for row in wanted if row[1]
+    }
+
+
 @pytest.mark.parametrize("digits", [18, 12])
 def test_a_sum_has_the_type_of_a_sum(spark: SparkSession, digits: int) -> None:
     narrow = frame(spark, GROUPS).selectExpr(f"try_cast(amount as decimal({digits},3)) as amount")

@@ -8,10 +8,10 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
-import shlex
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from pyspark.sql import DataFrame
@@ -19,24 +19,31 @@ from pyspark.sql import functions as F
 
 from pipeline import clock
 from pipeline.lake.causes import explain
+from pipeline.lake.ledger import row_order
 from pipeline.lake.lock import STALE_SECONDS, read_holder
 from pipeline.planning.attempts import ChunkAttempt
 from pipeline.planning.reconciliation import Balance, ControlTotals, ReconciliationKey
+from pipeline.planning.recovery import first_cause, without_values
+from pipeline.planning.shown_text import without_lines
 from pipeline.planning.timetable import RUNS_TO_LEARN_FROM
 from pipeline.report.pages.facts import (
+    RECORDED_AGAIN,
     BilledFacts,
     ChunkTaskFacts,
     DateFacts,
+    DocumentFacts,
     DropFacts,
     HotKey,
     RunFacts,
     StageFacts,
 )
+from pipeline.report.pages.lake_history import run_positions, split_arguments, was_finished
 from pipeline.steps.context import Batch, Outcome
+from schemas.billing import DOCUMENTS
 from schemas.errors import UsageError
 from schemas.gold import GOLD_TABLES, INVOICES, GoldTable
 from schemas.landing import received_names
-from schemas.states import DateStatus, DropStatus, ValidationStatus
+from schemas.states import DateStatus, DropStatus, RunStatus, ValidationStatus
 from schemas.tables import (
     LEDGER_BUILDS,
     LEDGER_CHUNKS,
@@ -54,6 +61,9 @@ from schemas.tables import (
 Value = TypeVar("Value")
 # Values of this column name a person.
 _PERSONAL = "customer_id"
+_WAITS = (DateStatus.BLOCKED, DateStatus.FAILED)
+# These jobs publish nothing: they record again what earlier runs published.
+_ONLY_RECORDS = ("migrate_tables", "repair_lake")
 # A longer raw line is cut: a page is for reading.
 _SAMPLE_LENGTH = 400
 
@@ -70,12 +80,17 @@ def collect_live(batch: Batch, outcome: Outcome) -> RunFacts:
         rejected=dict(outcome.rejected),
         warnings=tuple(outcome.warnings),
         settings=batch.settings.changes(),
+        end=(clock.now(), int(outcome.exit_code), "; ".join(outcome.errors) or None),
+        target=_own_target(),
     )
     return _Reader(batch, batch.run_id).read(known)
 
 
 def collect_run(
-    batch: Batch, run_id: str, read_attempts: Callable[[str, str], Sequence[ChunkAttempt]] | None = None
+    batch: Batch,
+    run_id: str,
+    read_attempts: Callable[[str, str], Sequence[ChunkAttempt]] | None = None,
+    positions: Mapping[str, int] | None = None,
 ) -> RunFacts:
     """Returns the facts of any run that the ledger records, also of one that was killed.
 
@@ -84,11 +99,12 @@ def collect_run(
         run_id: the run to show.
         read_attempts: reads the attempts of the writes from the event log, by application id and run; None
             if there is no event log.
+        positions: what ``run_positions`` returned, for a caller that shows many runs.
 
     Raises:
         UsageError: the ledger records no such run.
     """
-    reader = _Reader(batch, run_id)
+    reader = _Reader(batch, run_id, positions)
     known = _RunOnlyFacts()
     if read_attempts is not None and reader.event.application_id:
         application = reader.event.application_id
@@ -103,8 +119,7 @@ def collect_run(
 
 def run_ids(batch: Batch) -> list[str]:
     """Returns every run that the ledger records, oldest first."""
-    rows = sorted(batch.ledger.rows(LEDGER_RUNS), key=lambda row: row.started_at)
-    return list(dict.fromkeys(row.run_id for row in rows))
+    return list(run_positions(batch.ledger))
 
 
 @dataclass
@@ -115,20 +130,24 @@ class _RunOnlyFacts:
     rejected: Mapping[str, int] | None = None
     warnings: Sequence[str] | None = None
     settings: Sequence[tuple[str, Any, Any]] | None = None
+    # A run that lost the lake to another one cannot record its end.
+    end: tuple[dt.datetime, int, str | None] | None = None
+    target: str | None = None
 
 
 class _Reader:
     """Reads the facts of one run."""
 
-    def __init__(self, batch: Batch, run_id: str) -> None:
+    def __init__(self, batch: Batch, run_id: str, positions: Mapping[str, int] | None = None) -> None:
         self._batch = batch
         self._run_id = run_id
+        self._positions = run_positions(batch.ledger) if positions is None else positions
         self.notes: list[str] = []
         self.event = self._event()
 
     def read(self, known: _RunOnlyFacts) -> RunFacts:
         """Returns the facts. A part that cannot be read is left out with a note."""
-        event, drops, dates = self.event, self._drops(), self._dates()
+        event, drops, dates = _ended_as(self.event, known.end), self._drops(), self._dates()
         done = {date.date for date in dates if date.status == DateStatus.DONE}
         has_ended = event.ended_at is not None
         rejected, samples = self._rejects(known.rejected)
@@ -140,27 +159,31 @@ class _Reader:
             job=event.job,
             status=event.status,
             exit_code=event.exit_code,
-            error=event.error,
+            error=self._shown(event.error),
             started_at=event.started_at,
             ended_at=event.ended_at,
-            arguments=_split(event.arguments or ""),
-            target=os.environ.get("CYMBAL_PLACE", "local"),
+            arguments=split_arguments(event),
+            target=known.target or _target_of(event.application_id),
             code_version=event.code_version or "",
             lake=self._batch.lake.root,
             landing=event.landing,
             is_running=not has_ended and self._holds_lake(),
             followed_by=self._followed_by(),
+            is_finished=not has_ended and was_finished(self._batch.ledger, self._positions, event),
             drops=drops,
             dates=dates,
-            waiting=self._waiting({date.date for date in dates} - done),
+            waiting=self._waiting({date.date for date in dates if date.status in _WAITS}),
             balances=self._balances(done),
             tasks=self._tasks(),
-            attempts=known.attempts,
+            attempts=[
+                replace(a, cause=a.cause and self._shown_cause(first_cause(a.cause))) for a in known.attempts
+            ],
             stages=self._stages(),
             built=self._built(),
             rejected=rejected,
             samples=samples,
             billed=self.optional("the billed lines", self._billed),
+            documents=self.optional("the issued documents", self._documents) or (),
             hot_key=self.optional("the key with the most lines", self._hot_key),
             settings=settings,
             warnings=known.warnings,
@@ -174,6 +197,13 @@ class _Reader:
         except Exception as error:  # whatever it is, the rest of the page is worth having
             self.notes.append(f"Left out: {what} ({explain(error)}).")
             return None
+
+    def _shown(self, text: str | None) -> str | None:
+        """An error or a reason; without samples it quotes no line."""
+        return text if text is None or self._batch.settings.report.samples else without_lines(text)
+
+    def _shown_cause(self, cause: str) -> str:
+        return cause if self._batch.settings.report.samples else without_values(cause)
 
     def _event(self) -> Any:
         rows = [row for row in self._batch.ledger.rows(LEDGER_RUNS) if row.run_id == self._run_id]
@@ -190,19 +220,28 @@ class _Reader:
         return holder.run_id == self._run_id and not holder.is_gone and silent_seconds < STALE_SECONDS
 
     def _followed_by(self) -> tuple[str, int | None] | None:
-        started: dict[str, dt.datetime] = {}
-        codes: dict[str, int | None] = {}
-        for row in self._batch.ledger.rows(LEDGER_RUNS):
-            started[row.run_id] = row.started_at
-            codes[row.run_id] = codes.get(row.run_id) if row.exit_code is None else row.exit_code
-        later = [(at, run_id) for run_id, at in started.items() if at > self.event.started_at]
-        return (min(later)[1], codes[min(later)[1]]) if later else None
+        """The next run, with its exit code."""
+        next_position = self._position(self._run_id) + 1
+        run_id = next((run_id for run_id, at in self._positions.items() if at == next_position), None)
+        if run_id is None:
+            return None
+        rows = (row for row in self._batch.ledger.rows(LEDGER_RUNS) if row.run_id == run_id)
+        return run_id, next((row.exit_code for row in rows if row.exit_code is not None), None)
+
+    def _position(self, run_id: str) -> int:
+        return self._positions.get(run_id, -1)
 
     def _own(self, table: Table) -> list[Any]:
         return [row for row in self._batch.ledger.rows(table) if row.run_id == self._run_id]
 
     def _drops(self) -> list[DropFacts]:
-        rows = {row.drop_date: row for row in self._own(LEDGER_DROPS) if row.status != DropStatus.UNCHANGED}
+        own = sorted(self._own(LEDGER_DROPS), key=row_order)
+        rows = {row.drop_date: row for row in own if row.status != DropStatus.UNCHANGED}
+        if self.event.job in _ONLY_RECORDS:  # it read no line of them
+            return [
+                DropFacts(date, row.status, 0, 0, 0, self._shown(row.reason))
+                for date, row in sorted(rows.items())
+            ]
         return [
             DropFacts(
                 date=date,
@@ -210,22 +249,31 @@ class _Reader:
                 lines=row.lines or 0,
                 accepted=row.accepted or 0,
                 rejected=row.rejected or 0,
-                reason=row.reason,
+                reason=self._shown(row.reason),
                 content=_lines_by_date(row.content or ()),
             )
             for date, row in sorted(rows.items())
         ]
 
     def _dates(self) -> list[DateFacts]:
-        rows = {row.business_date: row for row in sorted(self._own(LEDGER_DATES), key=_sequence)}
-        return [DateFacts(date, row.status, row.revision, row.reason) for date, row in sorted(rows.items())]
+        rows = {row.business_date: row for row in sorted(self._own(LEDGER_DATES), key=row_order)}
+        is_publisher = self.event.job not in _ONLY_RECORDS
+        return [
+            DateFacts(
+                date,
+                row.status if is_publisher or row.status != DateStatus.DONE else RECORDED_AGAIN,
+                row.revision,
+                self._shown(row.reason),
+            )
+            for date, row in sorted(rows.items())
+        ]
 
     def _waiting(self, dates: set[dt.date]) -> dict[dt.date, int]:
         """Accepted lines of dates, as bronze held them when the run ended."""
         last: dict[dt.date, Any] = {}
-        for row in sorted(self._batch.ledger.rows(LEDGER_DROPS), key=_sequence):
+        for row in sorted(self._batch.ledger.rows(LEDGER_DROPS), key=row_order):
             is_accepted = row.status == DropStatus.INGESTED and row.bronze_version is not None
-            if is_accepted and (self.event.ended_at is None or row.at <= self.event.ended_at):
+            if is_accepted and self._position(row.run_id) <= self._position(self._run_id):
                 last[row.drop_date] = row
         waiting = dict.fromkeys(sorted(dates), 0)
         for row in last.values():
@@ -250,7 +298,7 @@ class _Reader:
                 row.tasks,
                 row.failed_attempts,
                 row.task_seconds,
-                row.failures or (),
+                [self._shown_cause(cause) for cause in row.failures or ()],
             )
             for row in sorted(self._own(LEDGER_TASKS), key=lambda row: row.chunk)
         ]
@@ -278,9 +326,9 @@ class _Reader:
         earlier = [
             row
             for row in self._batch.ledger.rows(LEDGER_STAGES)
-            if row.stage == stage and row.ended_at < self.event.started_at
+            if row.stage == stage and self._position(row.run_id) < self._position(self._run_id)
         ]
-        latest = sorted(earlier, key=lambda row: row.ended_at)[-RUNS_TO_LEARN_FROM:]
+        latest = sorted(earlier, key=lambda row: self._position(row.run_id))[-RUNS_TO_LEARN_FROM:]
         return [row.seconds for row in latest]
 
     def _built(self) -> dict[str, list[dt.date]]:
@@ -326,14 +374,24 @@ class _Reader:
     def _rejected_frames(self) -> list[DataFrame]:
         lake, rows = self._batch.lake, [row for row in self._own(LEDGER_DROPS) if row.rejected]
         accepted = [row for row in rows if row.status == DropStatus.INGESTED]
-        refused = [row.drop_date for row in rows if row.status == DropStatus.BLOCKED]
+        refused: dict[int, list[dt.date]] = {}
+        for row in rows:
+            if row.status == DropStatus.BLOCKED:
+                refused.setdefault(row.ingest_version, []).append(row.drop_date)
         frames = []
         if accepted:
             version = max(row.ingest_version for row in accepted)
             frames.append(lake.read_dates(RECEIVED_SALES, [row.drop_date for row in accepted], version))
-        if refused:
-            frames.append(lake.read_dates(REFUSED_SALES, refused))
+        for ingest_version, dates in refused.items():
+            frames.append(lake.read_dates(REFUSED_SALES, dates, self._refused_version(ingest_version)))
         return frames
+
+    def _refused_version(self, ingest_version: int) -> int:
+        """The version of the refused lines of an ingest: later deliveries replace or delete them."""
+        kept = self._batch.lake.last_commit(REFUSED_SALES, lambda own: own.get("of") == ingest_version)
+        if kept is None:
+            raise LookupError("the log of bronze/refused_sales no longer has their commit")
+        return kept.version
 
     def _built_rows(self, table: GoldTable) -> DataFrame | None:
         """Rows of a gold table that the run built, as it built them; None if it built none."""
@@ -348,14 +406,23 @@ class _Reader:
         statements = self._built_rows(INVOICES)
         if statements is None:
             return None
-        sums = statements.groupBy("currency").agg(
-            F.sum("lines").alias("lines"), F.sum("net_amount").alias("net")
+        lines = dict.fromkeys(self._built()[INVOICES.name], 0)
+        for row in statements.groupBy("business_date").agg(F.sum("lines").alias("lines")).collect():
+            lines[row.business_date] = row.lines
+        return BilledFacts(lines)
+
+    def _documents(self) -> list[DocumentFacts]:
+        """Documents that the run issued, by kind and currency."""
+        dates = self._built().get(DOCUMENTS.name, [])
+        if not dates:
+            return []
+        issued = self._batch.lake.read_dates(DOCUMENTS, dates).filter(F.col("run_id") == self._run_id)
+        sums = issued.groupBy("kind", "currency").agg(
+            F.count("*").alias("documents"), F.sum("net_amount").alias("net")
         )
-        rows = sums.collect()
-        return BilledFacts(
-            dates=frozenset(self._built()[INVOICES.name]),
-            lines=sum(row.lines for row in rows),
-            net={row.currency: row.net for row in sorted(rows, key=lambda row: row.currency)},
+        return sorted(
+            (DocumentFacts(row.kind, row.currency, row.documents, row.net) for row in sums.collect()),
+            key=lambda row: (row.kind, row.currency),
         )
 
     def _hot_key(self) -> HotKey | None:
@@ -378,6 +445,27 @@ class _Reader:
         return keys[0] if keys else self._batch.settings.chunks.key
 
 
+def _ended_as(event: Any, end: tuple[dt.datetime, int, str | None] | None) -> Any:
+    """The event of a run, with the end that the run knows of itself."""
+    if end is None or (event.ended_at is not None and event.exit_code == end[1]):
+        return event
+    at, exit_code, error = end
+    status = RunStatus.FAILED if exit_code else RunStatus.DONE
+    known = {"ended_at": event.ended_at or at, "exit_code": exit_code, "error": error, "status": status.value}
+    return SimpleNamespace(**(vars(event) | known))
+
+
+def _target_of(application_id: str | None) -> str:
+    """Place of a run, which the form of Spark's id tells; else the place of this one."""
+    kinds = {"local-": "local", "app-": "standalone", "application_": "yarn", "spark-": "kubernetes"}
+    found = (place for prefix, place in kinds.items() if (application_id or "").startswith(prefix))
+    return next(found, _own_target())
+
+
+def _own_target() -> str:
+    return os.environ.get("CYMBAL_PLACE", "local")
+
+
 def _lines_by_date(content: Iterable[Mapping[str, Any]]) -> dict[dt.date, int]:
     lines: dict[dt.date, int] = {}
     for part in content:
@@ -393,17 +481,6 @@ def _balance(row: Any) -> Balance:
         for share in RECONCILED_SHARES
     }
     return Balance(**totals)
-
-
-def _sequence(row: Any) -> int:
-    return row.sequence or 0
-
-
-def _split(arguments: str) -> list[str]:
-    try:
-        return shlex.split(arguments)
-    except ValueError:  # a ledger row of version 0.1.0 keeps no quotes
-        return arguments.split()
 
 
 def _as_text(value: Any) -> str:

@@ -10,6 +10,9 @@ from decimal import Decimal
 from pipeline.planning.attempts import ChunkAttempt
 from pipeline.planning.reconciliation import Balance, ReconciliationKey
 
+# State of a date that the run did not publish: it recorded again what an earlier run had published.
+RECORDED_AGAIN = "recorded again"
+
 
 @dataclass(frozen=True)
 class DropFacts:
@@ -36,7 +39,10 @@ class DropFacts:
 
 @dataclass(frozen=True)
 class DateFacts:
-    """What became of a business date: value of ``DateStatus``, revision that readers see, and the reason."""
+    """What became of a business date: state, revision that readers see, and the reason.
+
+    The state is a value of ``DateStatus``, or ``recorded again``.
+    """
 
     date: dt.date
     status: str
@@ -85,17 +91,23 @@ class StageFacts:
 
 @dataclass(frozen=True)
 class BilledFacts:
-    """Lines on statements, of the dates that the run billed.
+    """Lines of customers, on statements.
 
     Attributes:
-        dates: dates that the run billed.
-        lines: lines of customers, on statements.
-        net: net amount by currency.
+        lines: lines of each date that the run billed, by date.
     """
 
-    dates: frozenset[dt.date]
-    lines: int
-    net: Mapping[str, Decimal] = field(default_factory=dict)
+    lines: Mapping[dt.date, int]
+
+
+@dataclass(frozen=True)
+class DocumentFacts:
+    """Billing documents that the run issued: their kind, currency, number and net amount."""
+
+    kind: str
+    currency: str
+    documents: int
+    net: Decimal
 
 
 @dataclass(frozen=True)
@@ -136,6 +148,7 @@ class RunFacts:
         landing: URI of the landing; None if it is not known.
         is_running: whether the run holds the lake's lock now.
         followed_by: the next run in the lake, as its id and exit code; None if there is none.
+        is_finished: whether a later run of the same command ended well.
         drops: drops that it ingested, refused or failed.
         dates: business dates that it published, held back or failed.
         waiting: accepted lines of the dates that it held back or that failed, by date.
@@ -143,10 +156,11 @@ class RunFacts:
         tasks: Spark tasks by chunk.
         attempts: attempts of these tasks; empty if they are not known.
         stages: stages that ended.
-        built: dates built, by gold table.
+        built: dates built, by table of gold or billing.
         rejected: rejected lines by reason; None if they are not known.
         samples: raw rejected lines by reason; None if the config does not allow them.
         billed: what is on statements; None if the run billed nothing.
+        documents: billing documents that it issued.
         hot_key: the key with the most lines; None if it is not known.
         settings: settings that differ from the defaults: key, value, default; None if they are not known.
         warnings: warnings; None if they are not known, since the ledger does not keep them.
@@ -167,6 +181,7 @@ class RunFacts:
     landing: str | None = None
     is_running: bool = False
     followed_by: tuple[str, int | None] | None = None
+    is_finished: bool = False
     drops: Sequence[DropFacts] = ()
     dates: Sequence[DateFacts] = ()
     waiting: Mapping[dt.date, int] = field(default_factory=dict)
@@ -178,6 +193,7 @@ class RunFacts:
     rejected: Mapping[str, int] | None = None
     samples: Mapping[str, Sequence[str]] | None = None
     billed: BilledFacts | None = None
+    documents: Sequence[DocumentFacts] = ()
     hot_key: HotKey | None = None
     settings: Sequence[tuple[str, str, str]] | None = None
     warnings: Sequence[str] | None = None

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from pipeline.planning.reconciliation import totals_by
 from pipeline.report.pages.facts import RunFacts
-from schemas.gold import INVOICES
 from schemas.states import DropStatus
 
 
@@ -72,6 +71,12 @@ class _Counts:
     def delivered(self) -> int:
         return self.accepted + self.rejected + self.refused
 
+    @property
+    def missing(self) -> int:
+        """Accepted lines that are nowhere; there must be none."""
+        found = self.published + self.duplicates + self.conflicts + self.waiting
+        return max(0, self.accepted + self.earlier - found)
+
 
 def flow_of(facts: RunFacts) -> Flow:
     """Returns the flow of a run.
@@ -102,29 +107,32 @@ def _count(facts: RunFacts) -> _Counts:
         if total is not None
         else (0, 0, 0, 0)
     )
-    billable = _billable(facts)
-    billed = min(facts.billed.lines, billable) if facts.billed is not None else 0
+    billed, walk_in = _billed(facts)
     return _Counts(
         accepted=accepted,
         rejected=sum(drop.rejected for drop in ingested),
-        refused=sum(drop.lines for drop in facts.drops if drop.status == DropStatus.BLOCKED),
+        refused=sum(drop.lines for drop in facts.drops if drop.status != DropStatus.INGESTED),
         earlier=max(0, received - (accepted - waiting)),
         waiting=waiting,
         published=published,
         duplicates=duplicates,
         conflicts=conflicts,
         billed=billed,
-        walk_in=billable - billed if facts.billed is not None else 0,
-        unbilled=published - (billable if facts.billed is not None else 0),
+        walk_in=walk_in,
+        unbilled=published - billed - walk_in,
     )
 
 
-def _billable(facts: RunFacts) -> int:
-    """Published lines of the dates that the run billed."""
-    dates = set(facts.built.get(INVOICES.name, ()))
-    return sum(
-        balance.published.lines for key, balance in facts.balances.items() if key.business_date in dates
-    )
+def _billed(facts: RunFacts) -> tuple[int, int]:
+    """Published lines that the run billed, and those that have no customer.
+
+    A run also bills dates that earlier runs published: their lines are not in this flow.
+    """
+    statements = facts.billed.lines if facts.billed is not None else {}
+    by_date = totals_by(facts.balances, lambda key: key.business_date)
+    both = [date for date in statements if date in by_date]
+    billed = sum(statements[date] for date in both)
+    return billed, sum(by_date[date].published.lines for date in both) - billed
 
 
 def _nodes(counts: _Counts) -> list[Node]:
@@ -160,7 +168,8 @@ def _nodes(counts: _Counts) -> list[Node]:
             counts.refused,
             1,
             "bad",
-            "Lines of deliveries that an audit refused whole. What was published before stays.",
+            "Lines of deliveries that were refused whole, by an audit or because their files changed while "
+            "they were read. What was published before stays.",
         ),
         Node("published", "Published", counts.published, 2, "good", "Lines that readers see, each once."),
         Node(
@@ -186,6 +195,14 @@ def _nodes(counts: _Counts) -> list[Node]:
             2,
             "waiting",
             "Accepted lines of dates that this run did not publish. They are kept for the next run.",
+        ),
+        Node(
+            "missing",
+            "Not accounted for",
+            counts.missing,
+            2,
+            "bad",
+            "Accepted lines that the reconciliation does not find. Run verify_sales.",
         ),
         Node("billed", "Billed", counts.billed, 3, "good", "Lines on a customer's statement."),
         Node(
@@ -217,6 +234,7 @@ def _links(counts: _Counts) -> list[Link]:
         Link("accepted", "duplicates", counts.duplicates),
         Link("accepted", "conflicts", counts.conflicts),
         Link("accepted", "waiting", counts.waiting),
+        Link("accepted", "missing", counts.missing),
         Link("published", "billed", counts.billed),
         Link("published", "walk_in", counts.walk_in),
         Link("published", "unbilled", counts.unbilled),

@@ -14,12 +14,16 @@ MOST_ATTEMPTS = 2_000
 # An ordinary attempt is no retry, succeeded, and took at most this many medians.
 _SLOW = 3.0
 _MOST_LANES = 60
-# Of the outliers, this many of the slowest are kept; those that failed or ran again are always kept.
+# Of the outliers, this many of the slowest are kept; those that failed or ran again are all kept.
 _MOST_SLOW = 100
+# Above this number of outliers, those of one kind that follow each other are one bar, too.
+_MOST_OUTLIERS = 500
 # Spark notes the end of a task a little after the next one took its core.
 _OVERLAP_MS = 100
 # Attempts merge if they are no further apart than this share of the whole.
-_MERGE_SHARE = 0.005
+_MERGE_SHARE, _MERGE_SHARE_OF_OUTLIERS = 0.005, 0.02
+# A picture has room for this many steps.
+_MOST_STEPS = 1_000
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ def lay_out(attempts: Sequence[ChunkAttempt]) -> Gantt:
     """Places attempts on lanes: one lane for each task that a worker runs at once.
 
     Above 2,000 attempts, or 60 lanes, a lane is a worker and a chunk, and ordinary attempts that follow each
-    other become one bar. Attempts that failed, ran again or were slow stay bars of their own.
+    other become one bar. Attempts that failed, ran again or were slow stay bars of their own, unless there
+    are more than 500 of them.
     """
     if len(attempts) > MOST_ATTEMPTS:
         return _merged(attempts)
@@ -109,7 +114,16 @@ def waiting_over_time(attempts: Sequence[ChunkAttempt]) -> list[tuple[int, int]]
     for at, change in sorted(changes.items()):
         waiting += change
         steps.append((at, waiting))
-    return [*steps, (end, waiting)]
+    return [*_thinned(steps), (end, waiting)]
+
+
+def _thinned(steps: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The steps; of very many, the highest of each of the parts that they are split into."""
+    if len(steps) <= _MOST_STEPS:
+        return steps
+    size = -(-len(steps) // _MOST_STEPS)
+    parts = (steps[first : first + size] for first in range(0, len(steps), size))
+    return [(part[0][0], max(waiting for _, waiting in part)) for part in parts]
 
 
 def _bar(lane: str, attempt: ChunkAttempt, start: int, kind: str) -> Bar:
@@ -118,29 +132,37 @@ def _bar(lane: str, attempt: ChunkAttempt, start: int, kind: str) -> Bar:
 
 def _merged(attempts: Sequence[ChunkAttempt]) -> Gantt:
     start, median = min(a.ready_ms for a in attempts), median_seconds(attempts)
-    gap = round((max(a.ended_ms for a in attempts) - start) * _MERGE_SHARE)
+    whole = max(a.ended_ms for a in attempts) - start
     pairs = {(a.chunk, a.worker) for a in attempts}
-    by_worker = len(pairs) <= _MOST_LANES
-    kept = {id(a) for a in outliers(attempts)}
+    kinds = {id(a): kind_of(a, median) for a in outliers(attempts)}
+    merges_outliers = len(kinds) > _MOST_OUTLIERS
+    by_worker = len(pairs) * (2 if merges_outliers else 1) <= _MOST_LANES
+    gap = round(whole * (_MERGE_SHARE_OF_OUTLIERS if merges_outliers else _MERGE_SHARE))
     lanes: dict[str, list[ChunkAttempt]] = defaultdict(list)
     for attempt in attempts:
-        lanes[f"{attempt.chunk}, {attempt.worker}" if by_worker else attempt.chunk].append(attempt)
+        lane = f"{attempt.chunk}, {attempt.worker}" if by_worker else attempt.chunk
+        # One bar of many that failed would hide what ran beside them.
+        is_apart = merges_outliers and kinds.get(id(attempt)) == "failed"
+        lanes[f"{lane}, failed" if is_apart else lane].append(attempt)
     bars: list[Bar] = []
     for lane, own in sorted(lanes.items()):
-        ordinary = [a for a in own if id(a) not in kept]
-        bars += _merge(lane, sorted(ordinary, key=lambda a: a.started_ms), start, gap)
-        bars += [_bar(lane, a, start, kind_of(a, median)) for a in own if id(a) in kept]
+        by_kind: dict[str, list[ChunkAttempt]] = defaultdict(list)
+        for attempt in sorted(own, key=lambda a: a.started_ms):
+            by_kind[kinds.get(id(attempt), "ordinary")].append(attempt)
+        for kind, same in by_kind.items():
+            if kind == "ordinary" or merges_outliers:
+                bars += _merge(lane, kind, same, start, gap)
+            else:
+                bars += [_bar(lane, attempt, start, kind) for attempt in same]
     return Gantt(sorted(lanes), bars, is_merged=True)
 
 
-def _merge(lane: str, attempts: Sequence[ChunkAttempt], start: int, gap: int) -> list[Bar]:
+def _merge(lane: str, kind: str, attempts: Sequence[ChunkAttempt], start: int, gap: int) -> list[Bar]:
     bars: list[Bar] = []
     for attempt in attempts:
-        bar = _bar(lane, attempt, start, "ordinary")
+        bar = _bar(lane, attempt, start, kind)
         if bars and bar.start_ms <= bars[-1].end_ms + gap:
             last = bars.pop()
-            bar = Bar(
-                lane, bar.chunk, last.start_ms, max(last.end_ms, bar.end_ms), last.attempts + 1, "ordinary"
-            )
+            bar = Bar(lane, bar.chunk, last.start_ms, max(last.end_ms, bar.end_ms), last.attempts + 1, kind)
         bars.append(bar)
     return bars

@@ -11,16 +11,18 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.lake.causes import explain
+from pipeline.planning.shown_text import without_controls
 from pipeline.report.pages.facts import RunFacts
 from pipeline.report.pages.flow import flow_of
 from pipeline.report.pages.parts import Picture, moment
 from pipeline.report.pages.sections import sections_of
 from pipeline.report.pages.words import commands_of, verdict_of
+from schemas.addresses import without_secrets
 
 _FOLDER = Path(__file__).resolve().parent / "templates"
+# Begins the page of a run that is still at work.
+IS_RUNNING = '<header class="running">'
 _SIGNS = {"good": "✓", "warning": "!", "bad": "✗", "running": "…"}
-# Characters that may stand in text although they are not printable.
-_KEPT = "\n\t"
 
 
 def render_run(facts: RunFacts, *, index: str | None = None) -> str:
@@ -59,17 +61,17 @@ def environment() -> Environment:
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_without_controls,
+        finalize=_as_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
 
 
-def _without_controls(value: Any) -> Any:
-    """Replaces control and direction characters, which could reorder or hide text."""
+def _as_shown(value: Any) -> Any:
+    """Text without what drives a screen, and without passwords in addresses: a page is sent to others."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return "".join(c if c.isprintable() or c in _KEPT else "\ufffd" for c in value)
+    return without_secrets(without_controls(value))
 
 
 def try_to_draw(draw: Callable[[], Picture], notes: list[str]) -> list[Picture]:

@@ -35,6 +35,7 @@ _MOST_DATES = 400
 _MOST_CURRENCIES = 3
 _MOST_REASONS = 10
 _MOST_DOTS = 400
+_MOST_ATTEMPTS = 300
 
 
 def sections_of(facts: RunFacts, flow: Flow, draw: Draw) -> list[Section]:
@@ -48,6 +49,7 @@ def sections_of(facts: RunFacts, flow: Flow, draw: Draw) -> list[Section]:
         _reconciliation(facts),
         _stages(facts, draw),
         _drops_and_dates(facts),
+        _built(facts),
         _settings(facts),
     ]
     return [section for section in sections if section is not None]
@@ -62,16 +64,18 @@ def _flow(flow: Flow) -> Section | None:
             draw_flow(flow, "Lines from delivered to billed"), "Lines from delivered to billed.", is_wide=True
         )
     )
-    came = {link.target: link for link in flow.links}
+    before: dict[str, int] = defaultdict(int)
+    for link in flow.links:
+        before[link.target] += flow.lines(link.source)
     section.tables.append(
         Table(
-            "Lines from delivered to billed, each with its share of the state before",
+            "Lines from delivered to billed, each with its share of the states before",
             ("State", "Lines", "Share", "Meaning"),
             [
                 (
                     node.label,
                     count(node.lines),
-                    share(node.lines, flow.lines(came[node.key].source)) if node.key in came else "",
+                    share(node.lines, before[node.key]),
                     node.meaning,
                 )
                 for node in flow.nodes
@@ -122,9 +126,10 @@ def _add_gantt(section: Section, attempts: Sequence[ChunkAttempt], draw: Draw) -
     again = sum(a.is_retry for a in attempts)
     workers = len({a.worker for a in attempts})
     most = max((a.waited_seconds for a in attempts), default=0.0)
+    retries = "1 was a retry" if again == 1 else f"{count(again)} were retries"
     section.words.append(
         f"{plural(len(attempts), 'attempt')} on {plural(workers, 'worker')}; {count(failed)} failed or "
-        f"ended early, {count(again)} were retries. The longest wait for a core was {seconds_text(most)} s."
+        f"ended early, {retries}. The longest wait for a core was {seconds_text(most)} s."
     )
     gantt = lay_out(attempts)
     merged = (
@@ -139,10 +144,16 @@ def _add_gantt(section: Section, attempts: Sequence[ChunkAttempt], draw: Draw) -
         lambda: Picture(charts.draw_gantt(attempts, _in_order(attempts), described), caption, is_wide=True)
     )
     start = min(a.ready_ms for a in attempts)
-    named = outliers(attempts) or sorted(attempts, key=lambda a: -a.seconds)[:5]
+    found = outliers(attempts)
+    named = found[:_MOST_ATTEMPTS] or sorted(attempts, key=lambda a: -a.seconds)[:5]
+    if len(found) > len(named):
+        section.words.append(
+            f"The table lists the first {count(len(named))} of {count(len(found))} attempts that failed, ran "
+            "again or were slow."
+        )
     section.tables.append(
         Table(
-            "Attempts that failed, ran again or were slow" if outliers(attempts) else "The slowest attempts",
+            "Attempts that failed, ran again or were slow" if found else "The slowest attempts",
             (
                 "Chunk",
                 "Partition",
@@ -486,6 +497,41 @@ def _drops_and_dates(facts: RunFacts) -> Section | None:
     if most > _MOST_DATES:
         section.words.append(
             f"The first {_MOST_DATES} of {count(most)} are listed; ledger/drops and ledger/dates hold all."
+        )
+    return section
+
+
+def _built(facts: RunFacts) -> Section | None:
+    if not facts.built:
+        return None
+    section = Section("built", "Gold tables and documents")
+    section.tables.append(
+        Table(
+            "Tables that were built, and their dates",
+            ("Table", "Dates", "First", "Last"),
+            [
+                (table, count(len(dates)), str(min(dates)), str(max(dates)))
+                for table, dates in facts.built.items()
+            ],
+            text_columns=(0, 2, 3),
+        )
+    )
+    if facts.documents:
+        section.tables.append(
+            Table(
+                "Documents that were issued",
+                ("Kind", "Currency", "Documents", "Net amount"),
+                [
+                    (
+                        row.kind.replace("_", " "),
+                        row.currency,
+                        count(row.documents),
+                        format_amount(row.net, row.currency),
+                    )
+                    for row in facts.documents
+                ],
+                text_columns=(0, 1),
+            )
         )
     return section
 

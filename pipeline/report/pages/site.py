@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,7 +14,8 @@ from pipeline.lake.files import FileStore
 from pipeline.planning.attempts import ChunkAttempt
 from pipeline.report.pages.collect import collect_run
 from pipeline.report.pages.files import page_name
-from pipeline.report.pages.render import render_run
+from pipeline.report.pages.lake_history import run_positions
+from pipeline.report.pages.render import IS_RUNNING, render_run
 from pipeline.report.pages.site_facts import RunLine, SiteFacts, collect_site
 from pipeline.report.pages.site_page import render_overview
 from pipeline.steps.context import Batch
@@ -24,7 +25,7 @@ _LOG = logging.getLogger(__name__)
 INDEX, RUNS, STATE = "index.html", "runs", "pages.json"
 # The overview shows the dates of the last year; each calendar year has a page of its own.
 _DAYS = 366
-_MAX_STATE_BYTES = 64 << 20
+_MAX_BYTES = 64 << 20
 
 ReadAttempts = Callable[[str, str], Sequence[ChunkAttempt]]
 
@@ -53,11 +54,11 @@ def keep_site(batch: Batch, folder: str, read_attempts: ReadAttempts | None = No
         UsageError: Spark knows no file system for the folder.
     """
     store, facts = FileStore(batch.spark, folder), collect_site(batch)
-    pages = _Pages(store, _read_state(store))
+    pages, positions = _Pages(store, _read_state(store)), run_positions(batch.ledger)
     for number, run in enumerate(facts.runs, start=1):
         name = f"{RUNS}/{page_name(run.run_id)}"
         _LOG.info(f"page {number:,} of {len(facts.runs):,}: {run.run_id}")
-        page = partial(_render_run, batch, run.run_id, read_attempts)
+        page = partial(_render_run, batch, run.run_id, read_attempts, positions)
         pages.keep(name, _digest_of_run(facts, run), page, adopt=run.exit_code is not None)
     years = sorted({line.date.year for line in facts.dates})
     for year in years:
@@ -69,10 +70,17 @@ def keep_site(batch: Batch, folder: str, read_attempts: ReadAttempts | None = No
     return Kept(store.address(INDEX), pages.rendered, pages.unchanged)
 
 
-def limited(facts: SiteFacts, first: dt.date, last: dt.date) -> SiteFacts:
-    """The facts of some business dates, and of the runs that started in these days or published them."""
+def limited(facts: SiteFacts, first: dt.date, last: dt.date, also: Collection[str] = ()) -> SiteFacts:
+    """The facts of some business dates, and of the runs that started in these days or published them.
+
+    Args:
+        facts: all facts.
+        first: first date.
+        last: last date.
+        also: ids of further runs.
+    """
     dates = [line for line in facts.dates if first <= line.date <= last]
-    named = {run_id for line in dates for run_id in line.runs}
+    named = {run_id for line in dates for run_id in line.runs} | set(also)
     runs = [run for run in facts.runs if run.run_id in named or first <= run.started_at.date() <= last]
     kept = {run.run_id for run in runs}
     return replace(
@@ -88,8 +96,10 @@ def limited(facts: SiteFacts, first: dt.date, last: dt.date) -> SiteFacts:
     )
 
 
-def _render_run(batch: Batch, run_id: str, read_attempts: ReadAttempts | None) -> str:
-    return render_run(collect_run(batch, run_id, read_attempts), index=f"../{INDEX}")
+def _render_run(
+    batch: Batch, run_id: str, read_attempts: ReadAttempts | None, positions: Mapping[str, int]
+) -> str:
+    return render_run(collect_run(batch, run_id, read_attempts, positions), index=f"../{INDEX}")
 
 
 def _latest(facts: SiteFacts) -> SiteFacts:
@@ -97,7 +107,9 @@ def _latest(facts: SiteFacts) -> SiteFacts:
         return facts
     last = facts.dates[-1].date
     started = max((run.started_at.date() for run in facts.runs), default=last)
-    return limited(facts, last - dt.timedelta(days=_DAYS - 1), max(last, started))
+    # The last run belongs to them, whatever its clock said.
+    last_run = [run.run_id for run in facts.runs[-1:]]
+    return limited(facts, last - dt.timedelta(days=_DAYS - 1), max(last, started), last_run)
 
 
 class _Pages:
@@ -119,20 +131,28 @@ class _Pages:
             adopt: whether a page that another run wrote may stay.
         """
         known = self.digests.get(name)
-        if (known == digest or (known is None and adopt)) and self._store.exists(name):
+        stays = known == digest or (known is None and adopt and not self._is_of_running_run(name))
+        if stays and self._store.exists(name):
             self.unchanged.append(name)
         else:
             self._store.write_private(name, render().encode())
             self.rendered.append(name)
         self.digests[name] = digest
 
+    def _is_of_running_run(self, name: str) -> bool:
+        """Whether a page was made while its run was at work."""
+        try:
+            return IS_RUNNING.encode() in _read(self._store, name)
+        except OSError:  # there is none
+            return False
+
 
 def _digest_of_run(facts: SiteFacts, run: RunLine) -> str:
-    """A run that recorded no end is told differently once another run followed it."""
+    """A run that recorded no end is told differently once another run followed or finished it."""
     if run.exit_code is not None:
         return _digest(run)
-    later = [other for other in facts.runs if other.started_at > run.started_at][:1]
-    return _digest((run, later))
+    after = facts.runs.index(run) + 1
+    return _digest((run, facts.runs[after : after + 1]))
 
 
 def _digest(facts: object) -> str:
@@ -142,9 +162,11 @@ def _digest(facts: object) -> str:
 def _read_state(store: FileStore) -> dict[str, str]:
     """Digests by page; empty if there is no site yet, or its file is damaged: then all pages are new."""
     try:
-        content = (
-            json.loads(store.read(store.address(STATE), _MAX_STATE_BYTES)) if store.exists(STATE) else {}
-        )
+        content = json.loads(_read(store, STATE)) if store.exists(STATE) else {}
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _read(store: FileStore, name: str) -> bytes:
+    return store.read(f"{store.root.rstrip('/')}/{name}", _MAX_BYTES)

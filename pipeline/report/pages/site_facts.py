@@ -11,6 +11,9 @@ from typing import Any
 
 from pyspark.sql import functions as F
 
+from pipeline.lake.ledger import row_order
+from pipeline.planning.shown_text import without_lines
+from pipeline.report.pages.lake_history import run_positions, was_finished
 from pipeline.steps.context import Batch
 from schemas.gold import DAILY_SALES, INVOICES
 from schemas.states import DateStatus, DropStatus
@@ -39,6 +42,7 @@ class RunLine:
         lines: lines of its largest stage.
         error: its errors; None if it had none.
         margin_seconds: smallest margin of its stages to their deadlines; None without a deadline.
+        is_finished: whether it recorded no end, and a later run of the same command ended well.
     """
 
     run_id: str
@@ -50,6 +54,7 @@ class RunLine:
     lines: int
     error: str | None
     margin_seconds: float | None
+    is_finished: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class SiteFacts:
 
     Attributes:
         lake: URI of the lake.
-        runs: all runs, oldest first.
+        runs: all runs, oldest first, in the order in which they held the lake.
         dates: all business dates, in order.
         sales: net sales by currency, date and category.
         rejected: lines and rejected lines of the latest delivery, by drop date.
@@ -129,6 +134,7 @@ def _runs(batch: Batch) -> list[RunLine]:
     for row in batch.ledger.rows(LEDGER_RUNS):
         if row.run_id not in last or row.ended_at is not None:
             last[row.run_id] = row
+    positions = run_positions(batch.ledger)
     return [
         RunLine(
             run_id=row.run_id,
@@ -138,20 +144,21 @@ def _runs(batch: Batch) -> list[RunLine]:
             started_at=row.started_at,
             seconds=None if row.ended_at is None else (row.ended_at - row.started_at).total_seconds(),
             lines=lines[row.run_id],
-            error=row.error,
+            error=row.error and without_lines(row.error),
             margin_seconds=margins.get(row.run_id),
+            is_finished=row.exit_code is None and was_finished(batch.ledger, positions, row),
         )
-        for row in sorted(last.values(), key=lambda row: (row.started_at, row.run_id))
+        for row in sorted(last.values(), key=lambda row: positions[row.run_id])
     ]
 
 
 def _dates(batch: Batch) -> list[DateLine]:
     rows: dict[dt.date, list[Any]] = defaultdict(list)
-    for row in sorted(batch.ledger.rows(LEDGER_DATES), key=lambda row: row.sequence or 0):
+    for row in sorted(batch.ledger.rows(LEDGER_DATES), key=row_order):
         rows[row.business_date].append(row)
     billed = {
         row.business_date: row.sales_revision
-        for row in sorted(batch.ledger.rows(LEDGER_BUILDS), key=lambda row: row.sequence or 0)
+        for row in sorted(batch.ledger.rows(LEDGER_BUILDS), key=row_order)
         if row.table == INVOICES.name
     }
     published: Counter[tuple[str, dt.date]] = Counter()
@@ -165,14 +172,16 @@ def _date(
 ) -> DateLine:
     last, done = rows[-1], [row for row in rows if row.status == DateStatus.DONE]
     revision = done[-1].revision if done else 0
+    # A migration records a date again, without its chunks: they are those of the run that published it.
+    keys = [(row.run_id, date) for row in reversed(done) if row.revision == revision]
     is_billed = last.status == DateStatus.DONE and billed == revision
     return DateLine(
         date=date,
         state="billed" if is_billed else last.status,
         revision=revision,
-        lines=published.get((done[-1].run_id, date), 0) if done else 0,
+        lines=next((published[key] for key in keys if key in published), 0),
         runs=list(dict.fromkeys(row.run_id for row in reversed(rows))),
-        reason=last.reason,
+        reason=last.reason and without_lines(last.reason),
     )
 
 
@@ -185,16 +194,21 @@ def _sales(batch: Batch) -> dict[str, dict[dt.date, dict[str, Decimal]]]:
         .groupBy("currency", "business_date", "category")
         .agg(F.sum("net_amount").alias("net"))
     )
-    sales: dict[str, dict[dt.date, dict[str, Decimal]]] = defaultdict(lambda: defaultdict(dict))
-    for row in sums.collect():
-        sales[row.currency][row.business_date][row.category or "none"] = row.net
-    return {currency: dict(days) for currency, days in sorted(sales.items())}
+    sales: dict[str, dict[dt.date, dict[str, Decimal]]] = {}
+    # In order: the digest of a page is that of its facts, and Spark's groups come in any order.
+    for row in sorted(sums.collect(), key=lambda row: (row.currency, row.business_date, row.category or "")):
+        day = sales.setdefault(row.currency, {}).setdefault(row.business_date, {})
+        # A category may have the name of those without one.
+        name = row.category or "none"
+        day[name] = day.get(name, Decimal(0)) + row.net
+    return sales
 
 
 def _rejected(batch: Batch) -> dict[dt.date, tuple[int, int]]:
-    rows = sorted(batch.ledger.rows(LEDGER_DROPS), key=lambda row: row.sequence or 0)
+    rows = sorted(batch.ledger.rows(LEDGER_DROPS), key=row_order)
     ingested = (row for row in rows if row.status in (DropStatus.INGESTED, DropStatus.BLOCKED))
-    return dict(sorted((row.drop_date, (row.lines, row.rejected)) for row in ingested))
+    latest = {row.drop_date: (row.lines or 0, row.rejected or 0) for row in ingested}
+    return dict(sorted(latest.items()))
 
 
 def _chunks(batch: Batch) -> list[ChunkLine]:

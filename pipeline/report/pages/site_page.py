@@ -22,6 +22,8 @@ from schemas.states import RunStatus
 _MOST_CURRENCIES = 3
 _MOST_CATEGORIES = 7
 _SHOWN = 20
+# Of runs each hour, a table of a year would take megabytes. Each run has a page of its own.
+_MOST_RUNS, _RUNS_OF_A_DATE = 800, 3
 _OTHERS = "all others"
 
 Draw = Callable[[Callable[[], Picture]], list[Picture]]
@@ -94,8 +96,9 @@ def _sentences(facts: SiteFacts, by_state: Mapping[str, int]) -> list[str]:
 def _ended(run: RunLine) -> str:
     if run.exit_code is None:
         return "recorded no end"
-    took = format_duration(run.seconds or 0.0)
-    return f"ended with exit code {run.exit_code} after {took}, at {moment(run.started_at)}"
+    seconds = run.seconds or 0.0
+    at = moment(run.started_at + dt.timedelta(seconds=seconds))
+    return f"ended with exit code {run.exit_code} after {format_duration(seconds)}, at {at}"
 
 
 def _failures(facts: SiteFacts) -> Section | None:
@@ -181,12 +184,12 @@ def _sales_table(
             months[f"{day:%Y-%m}"][name] += net
     return Table(
         f"Net sales by month and category, {currency}",
-        ("Month", *names, "All"),
+        ("Month", "All", *names),
         [
             (
                 month,
-                *(format_amount(parts.get(name, Decimal(0)), currency) for name in names),
                 format_amount(sum(parts.values(), Decimal(0)), currency),
+                *(format_amount(parts.get(name, Decimal(0)), currency) for name in names),
             )
             for month, parts in sorted(months.items())
         ],
@@ -205,10 +208,12 @@ def _runs(facts: SiteFacts, draw: Draw) -> Section | None:
         if r.seconds is not None and r.lines
     ]
     if timed:
-        section.pictures += draw(
-            lambda: Picture(
-                site_charts.draw_runs(timed), "Minutes of each run, and below them its lines.", is_wide=True
-            )
+        dots, caption = _by_day(timed)
+        section.pictures += draw(lambda: Picture(site_charts.draw_runs(dots), caption, is_wide=True))
+    if len(facts.runs) > _MOST_RUNS:
+        section.words.append(
+            f"The latest {_MOST_RUNS} of {count(len(facts.runs))} runs are listed; the folder runs holds the "
+            "page of each, ledger/runs all of them."
         )
     section.tables.append(
         Table(
@@ -225,12 +230,24 @@ def _runs(facts: SiteFacts, draw: Draw) -> Section | None:
                     count(run.lines) if run.lines else "",
                     format_margin(run.margin_seconds),
                 )
-                for run in reversed(facts.runs)
+                for run in reversed(facts.runs[-_MOST_RUNS:])
             ],
             text_columns=(0, 1, 2, 3, 7),
         )
     )
     return section
+
+
+def _by_day(
+    timed: Sequence[tuple[dt.date, float, int]],
+) -> tuple[Sequence[tuple[dt.date, float, int]], str]:
+    """Day, minutes and lines of each run; of very many, of the longest of each day. And what that shows."""
+    if len(timed) <= _MOST_RUNS:
+        return timed, "Minutes of each run, and below them its lines."
+    longest: dict[dt.date, tuple[dt.date, float, int]] = {}
+    for run in timed:
+        longest[run[0]] = max(run, longest.get(run[0], run), key=lambda run: run[1])
+    return sorted(longest.values()), "Minutes of the longest run of each day, and below them its lines."
 
 
 def _margins(facts: SiteFacts, draw: Draw) -> Section | None:
@@ -244,11 +261,14 @@ def _margins(facts: SiteFacts, draw: Draw) -> Section | None:
     section = Section("deadlines", "Margins to the deadlines")
     late = sum(minutes < 0 for _, minutes in margins)
     section.words.append(f"{count(late)} of {count(len(margins))} runs with a deadline were late.")
-    section.pictures += draw(
-        lambda: Picture(
-            site_charts.draw_margins(margins), "Minutes left; below the line a run was late.", is_wide=True
-        )
-    )
+    caption = "Minutes left; below the line a run was late."
+    dots: Sequence[tuple[dt.date, float]] = margins
+    if len(margins) > _MOST_RUNS:
+        smallest: dict[dt.date, float] = {}
+        for day, minutes in margins:
+            smallest[day] = min(minutes, smallest.get(day, minutes))
+        dots, caption = sorted(smallest.items()), f"The smallest of each day. {caption}"
+    section.pictures += draw(lambda: Picture(site_charts.draw_margins(dots), caption, is_wide=True))
     section.tables.append(
         Table(
             "The smallest margins",
@@ -344,5 +364,12 @@ def _date_row(line: DateLine, facts: SiteFacts, currencies: Sequence[str]) -> tu
             "" if parts is None else format_amount(sum(parts.values(), Decimal(0)), currency)
             for parts, currency in zip(nets, currencies, strict=True)
         ),
-        Markup(", ").join(_link(run) for run in line.runs),
+        _links(line.runs),
     )
+
+
+def _links(runs: Sequence[str]) -> Markup:
+    """The newest runs of a date, newest first, and how many there are besides."""
+    more = len(runs) - _RUNS_OF_A_DATE
+    rest = [Markup(f"{more:,} more")] if more > 0 else []
+    return Markup(", ").join([*map(_link, runs[:_RUNS_OF_A_DATE]), *rest])

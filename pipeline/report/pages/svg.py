@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from pipeline.planning.shown_text import without_controls
 from pipeline.report.pages.converter import converter
 
 # Charts are drawn with these colours; the page's style replaces each by a variable.
@@ -25,8 +26,8 @@ _LONGEST_TEXT, _LONGEST_DESCRIPTION = 60, 1000
 
 
 def printable(text: str, longest: int = _LONGEST_TEXT) -> str:
-    """Text for a chart: without control and direction characters, which no XML may hold, and not too long."""
-    clean = "".join(character if character.isprintable() else "\ufffd" for character in text)
+    """Text for a chart, in one line: without what no XML may hold, and not too long."""
+    clean = without_controls(" ".join(text.splitlines()))
     return clean if len(clean) <= longest else f"{clean[: longest - 1]}…"
 
 

@@ -8,15 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.planning.timetable import format_duration
-from pipeline.report.pages.facts import DateFacts, RunFacts
+from pipeline.report.pages.command_lines import WHEN, WHERE, options_of
+from pipeline.report.pages.facts import RECORDED_AGAIN, DateFacts, RunFacts
 from pipeline.report.pages.flow import Flow
 from pipeline.report.pages.parts import plural
-from schemas.gold import INVOICES
 from schemas.states import DateStatus, DropStatus, ExitCode, RunStatus
 
-# Options that say which lake and settings a run works on: other commands about it take them too.
-_WHERE = ("--landing", "--lake", "--config", "--set")
-_WHEN = ("--from", "--to", "--date")
 _NAMED = 3
 _TO_DO = {
     ExitCode.UNEXPECTED: "Look at the error below, then run the same command again: it does what is left.",
@@ -57,8 +54,16 @@ class Command:
 
 def verdict_of(facts: RunFacts, flow: Flow) -> Verdict:
     """Says what happened in plain sentences."""
-    state, title, to_do = _ending(facts)
-    sentences = [*_what_came(flow, facts), *_what_was_published(facts), *_trouble(facts)]
+    is_accounted = facts.is_reconciled and not flow.lines("missing")
+    state, title, to_do = _ending(facts, is_accounted)
+    sentences = [
+        *_what_was_recorded(facts),
+        *_what_came(flow, facts),
+        *_what_was_published(facts, is_accounted),
+        *_trouble(facts),
+    ]
+    if not sentences and facts.built:
+        sentences = [f"The run built {', '.join(facts.built)}, and changed no drop and no date."]
     if not sentences:
         sentences = [
             "Nothing was new: no drop had changed and no date was stale, so nothing was changed."
@@ -70,7 +75,7 @@ def verdict_of(facts: RunFacts, flow: Flow) -> Verdict:
 
 def commands_of(facts: RunFacts) -> list[Command]:
     """Returns the commands to verify the dates, to resume the run, and to replay what was rejected."""
-    where, when = _options(facts.arguments, _WHERE), _options(facts.arguments, _WHEN)
+    where, when = options_of(facts.arguments, WHERE), options_of(facts.arguments, WHEN)
     submit = ["scripts/submit.sh", "--place", facts.target]
     commands = [
         Command(
@@ -101,7 +106,7 @@ def name_dates(dates: Iterable[dt.date]) -> str:
     return f"{len(ordered):,} dates from {ordered[0]} to {ordered[-1]}"
 
 
-def _ending(facts: RunFacts) -> tuple[str, str, str]:
+def _ending(facts: RunFacts, is_accounted: bool) -> tuple[str, str, str]:
     """State, title and what to do."""
     nothing = "Nothing needs to be done."
     if facts.exit_code is None:
@@ -116,7 +121,7 @@ def _ending(facts: RunFacts) -> tuple[str, str, str]:
     if facts.exit_code == ExitCode.DONE:
         if facts.status == RunStatus.UNCHANGED:
             return "good", f"{facts.job} found nothing new", nothing
-        if not facts.is_reconciled:
+        if not is_accounted:
             return "bad", f"{facts.job} ended, but lines are not accounted for", "Run verify_sales."
         late = any(stage.margin_seconds is not None and stage.margin_seconds < 0 for stage in facts.stages)
         return ("warning" if late else "good"), f"{facts.job} is done, after {took}", nothing
@@ -126,8 +131,12 @@ def _ending(facts: RunFacts) -> tuple[str, str, str]:
 
 def _cut_off(facts: RunFacts) -> tuple[str, str, str]:
     title = f"{facts.job} was cut off before it ended"
-    if facts.followed_by is not None and facts.followed_by[1] == ExitCode.DONE:
-        return "warning", title, "Nothing needs to be done: a later run did what was left."
+    if facts.is_finished:
+        return (
+            "warning",
+            title,
+            "Nothing needs to be done: a later run of the same command did what was left.",
+        )
     return (
         "bad",
         title,
@@ -135,8 +144,15 @@ def _cut_off(facts: RunFacts) -> tuple[str, str, str]:
     )
 
 
+def _what_was_recorded(facts: RunFacts) -> list[str]:
+    dates = sum(date.status == RECORDED_AGAIN for date in facts.dates)
+    if not dates:
+        return []
+    return [f"The run published nothing; it recorded again what readers see of {plural(dates, 'date')}."]
+
+
 def _what_came(flow: Flow, facts: RunFacts) -> list[str]:
-    if not facts.drops:
+    if not any(drop.lines or drop.status == DropStatus.INGESTED for drop in facts.drops):
         return []
     drops = plural(len(facts.drops), "drop")
     lines = flow.lines("delivered")
@@ -144,11 +160,11 @@ def _what_came(flow: Flow, facts: RunFacts) -> list[str]:
     rejected, refused = flow.lines("rejected"), flow.lines("refused")
     parts = [f"{ingested:,} were accepted", f"{rejected:,} were rejected and are kept with their reasons"]
     if refused:
-        parts.append(f"{refused:,} came in deliveries that an audit refused")
+        parts.append(f"{refused:,} came in deliveries that were refused whole")
     return [f"{plural(lines, 'line')} were read in {drops}: {_join(parts)}."]
 
 
-def _what_was_published(facts: RunFacts) -> list[str]:
+def _what_was_published(facts: RunFacts, is_accounted: bool) -> list[str]:
     done = facts.done_dates
     sentences = []
     if done:
@@ -156,12 +172,16 @@ def _what_was_published(facts: RunFacts) -> list[str]:
         sentences.append(f"{plural(lines, 'line')} of {name_dates(done)} were published.")
         sentences.append(
             "Every accepted line of these dates is accounted for, in lines and in money."
-            if facts.is_reconciled
+            if is_accounted
             else "NOT every accepted line of these dates is accounted for: see the reconciliation."
         )
     if facts.billed is not None:
-        dates = name_dates(facts.built.get(INVOICES.name, ()))
-        sentences.append(f"{plural(facts.billed.lines, 'line')} of {dates} are on customers' statements.")
+        dates = name_dates(facts.billed.lines)
+        lines = sum(facts.billed.lines.values())
+        sentences.append(f"{plural(lines, 'line')} of {dates} are on customers' statements.")
+    if facts.documents:
+        number = sum(row.documents for row in facts.documents)
+        sentences.append(f"{plural(number, 'billing document')} {'was' if number == 1 else 'were'} issued.")
     return sentences
 
 
@@ -194,7 +214,7 @@ def _attempts_that_failed(facts: RunFacts) -> int:
 def _kept(dates: Sequence[DateFacts], verb: str) -> str:
     first = dates[0]
     revision = f"readers still see revision {first.revision}" if first.revision else "it has no revision yet"
-    more = f" (and {len(dates) - 1:,} more dates)" if len(dates) > 1 else ""
+    more = f" (and {plural(len(dates) - 1, 'more date')})" if len(dates) > 1 else ""
     return f"{first.date}{more} {verb}, {revision}: {first.reason or 'no reason given'}."
 
 
@@ -207,17 +227,6 @@ def _how_it_went_on(facts: RunFacts) -> list[str]:
     run_id, code = facts.followed_by
     ended = "has recorded no end" if code is None else f"ended with exit code {code}"
     return [kept, f"The next run in this lake, {run_id}, {ended}."]
-
-
-def _options(arguments: Sequence[str], names: Sequence[str]) -> list[str]:
-    """The given options of a command line, with their values."""
-    kept: list[str] = []
-    rest = iter(arguments)
-    for word in rest:
-        name, equals, _ = word.partition("=")
-        if name in names:
-            kept += [word] if equals else [word, next(rest, "")]
-    return kept
 
 
 def _line(submit: Sequence[str], job: str, arguments: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ def land(shop: Shop) -> None:
 
 
 def file_of(shop: Shop) -> RunProgress:
-    (path,) = (shop.lake / "ledger" / "_running").glob("progress.*")
+    path = max((shop.lake / "ledger" / "_running").glob("progress.*"))
     progress = read_json(path.read_bytes())
     assert progress is not None
     return progress

@@ -46,6 +46,14 @@ ROOT = Path(__file__).resolve().parents[3]
         (["--set", "currencies=[DOLLAR]"], ["currencies", "'DOLLAR'", "USD"]),
         (["--set", "columns={shop: shop_no}"], ["columns", "'shop'"]),
         (["--set", "audit.max_rejected_share=5"], ["audit.max_rejected_share", "5"]),
+        (
+            ["--landing", "s3a://me:hidden@bucket"],
+            ["--landing: the address holds a password", "SPARK_CONF_DIR"],
+        ),
+        (
+            ["--set", "storage.lake=s3a://me:hidden@bucket"],
+            ["--set storage.lake: the address holds a password"],
+        ),
     ],
 )
 def test_a_wrong_command_is_refused_before_spark_starts(
@@ -57,7 +65,20 @@ def test_a_wrong_command_is_refused_before_spark_starts(
     assert len(errors) == 1, errors
     assert errors[0].startswith("error: run_batch: ")
     assert all(part in errors[0] for part in parts), errors[0]
+    assert "hidden" not in errors[0]
     assert not lake.exists()
+
+
+@pytest.mark.parametrize(("key", "other"), [("landing", "lake"), ("lake", "landing")])
+def test_a_password_in_an_address_of_the_config_is_refused_and_not_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str, other: str
+) -> None:
+    config = tmp_path / "mine.yaml"
+    config.write_text(f"storage: {{{key}: 's3a://me:hidden@bucket', {other}: 'wasb://a@b'}}\n")
+    assert RUN_BATCH.run(["--config", str(config)]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: run_batch: {config}: storage.{key} = an address: the address holds a pas")
+    assert "hidden" not in told
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,7 @@ def test_a_task_has_its_times_and_metrics() -> None:
         ended=3.25,
         speculative=True,
         input_rows=1,
+        input_bytes=9,
         shuffle_rows_read=2,
         rows_written=3,
         bytes_written=30,

@@ -273,6 +273,7 @@ CASES: dict[str, Case] = {
         },
         [
             {"gross_amount": "12.5", "product_name": "Caf\u00e9"},
+            # Blanks go where the lines are validated, as those of ASCII texts do.
             {"gross_amount": "12.5", "product_name": "Caf\u00e9  "},
             {"gross_amount": "12.5", "product_name": "Caf\u00e9"},
         ],

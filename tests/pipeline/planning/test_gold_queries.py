@@ -48,6 +48,18 @@ def test_which_queries_may_run_over_several_periods_at_once(sql: str, is_separab
     assert read_query(sql, "week").is_separable is is_separable
 
 
+def test_a_period_of_a_group_of_lines_is_found_period_by_period() -> None:
+    # The lines have a column of that name: one group holds lines of several weeks.
+    latest = "cast(date_trunc('week', max(business_date)) as date)"
+    sql = f"select {latest} as sale_date, product_id from sales group by sale_date, product_id"
+    assert not read_query(sql, "sale_date").is_separable
+
+
+def test_dates_in_digits_are_sound() -> None:
+    sql = "select * from sales where sale_date > date'2026-01-01' and sold_at < cast('2026-02' as timestamp)"
+    assert read_query(sql, "week").sources == ("sales",)
+
+
 @pytest.mark.parametrize(
     ("sql", "problem"),
     [
@@ -63,6 +75,9 @@ def test_which_queries_may_run_over_several_periods_at_once(sql: str, is_separab
         ("select\n current_timestamp() as now from sales", "line 2, column 2: current_timestamp"),
         ("select current_date from sales", "the same lines must always give the same rows"),
         ("select rand() from sales", "the same lines must always give the same rows"),
+        ("select * from sales where sale_date < date'today'", "line 1, column 43: CAST('today' AS DATE) is"),
+        ('select * from sales where sold_at < timestamp"now"', "is not allowed: write it in digits"),
+        ("select * from sales where sale_date < cast(r'tomorrow' as date)", "write it in digits"),
         ("select * from sales order by 1 limit 3", "LIMIT is not allowed"),
         ("select * from sales tablesample (10 percent)", "TABLESAMPLE is not allowed"),
     ],

@@ -150,3 +150,34 @@ def test_half_a_file_of_what_was_told_is_none() -> None:
     assert notified_from_json(content) == {"date 2026-03-02": "d"}
     assert all(notified_from_json(content[:end]) == {} for end in range(len(content)))
     assert notified_from_json(b"[]") == notified_from_json(b'{"problems": 1}') == {}
+
+
+def test_a_command_for_an_azure_container_stays_one() -> None:
+    links = RunLinks("run_batch", "R1", "run_batch --lake abfss://sales@account.dfs.core.windows.net/lake")
+    (notice,) = notices_of(find_problems(FAILED), {}, [], links)
+    assert "run again: run_batch --lake abfss://sales@account.dfs.core.windows.net/lake" in notice.text
+
+
+def test_a_cause_names_no_password() -> None:
+    failed = result(1, error="ftp://user:s3cr3t@host/lake is gone")
+    (notice,) = notices_of(find_problems(failed), {}, [], LINKS)
+    assert "run_batch: ftp://host/lake is gone" in notice.text
+
+
+def test_a_crash_is_told_beside_a_drop_that_people_know_of() -> None:
+    drop = {"drop_date": "2026-03-02", "status": "blocked", "reason": "too many rejects"}
+    errors = ["drop 2026-03-02 is blocked: too many rejects", "no space left on the disk"]
+    crashed = result(1, drops=[drop], error="; ".join(errors))
+    notified = notified_after({}, find_problems(result(4, drops=[drop], error=errors[0]), errors[:1]), [])
+    assert list(notified) == ["drop 2026-03-02"]
+    (notice,) = notices_of(find_problems(crashed, errors), notified, [], LINKS)
+    assert notice.title == "run_batch failed"
+    assert notice.text.splitlines()[0] == "run_batch: no space left on the disk"
+
+
+def test_errors_of_dates_and_drops_are_told_by_these_alone() -> None:
+    date = {"business_date": "2026-03-02", "status": "blocked", "reason": "waits for drop 2026-03-03"}
+    errors = ["1 dates are held back; 2026-03-02: waits", "date 2026-03-02 to 2026-03-04 failed: x"]
+    assert list(find_problems(result(4, dates=[date], error="; ".join(errors)), errors)) == [
+        "date 2026-03-02"
+    ]

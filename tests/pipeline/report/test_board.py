@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
 from rich.console import Console
 
-from pipeline.planning.progress import RunProgress, ended
+from pipeline.planning.progress import RunProgress, ended, read_json
 from pipeline.report.board import board, plain_line
 from tests.support.progress import PROGRESS, moment
 
@@ -77,3 +78,22 @@ def test_before_the_chunks_the_tasks_of_the_step_are_shown() -> None:
     early = PROGRESS.model_copy(update={"phase": "ingest", "chunks": (), "step_tasks": step})
     assert "1 of 3 tasks" in plain_line(early)
     assert drawn(early)[-1].split()[:2] == ["step", "1/3"]
+
+
+def test_what_a_progress_file_holds_drives_no_terminal() -> None:
+    """A file that another wrote: markup is text, control characters are escapes."""
+    chunk = PROGRESS.chunks[0].model_copy(update={"name": "[red]\x1b[2J[/]"})
+    progress = PROGRESS.model_copy(update={"chunks": (chunk,), "step": "\x1b]0;x\x07", "job": "a\x1bb"})
+    text = "\n".join(drawn(progress, 120))
+    assert "\x1b" not in text
+    assert "[red]\\x1b[2J[/]" in text
+    assert "a\\x1bb" in text
+
+
+@pytest.mark.parametrize(
+    "update", [{"zone": "Nowhere/At_All"}, {"zone": "../etc/passwd"}, {"at": "2026-03-03"}]
+)
+def test_a_file_with_an_unknown_zone_or_a_time_without_one_is_not_read(update: dict[str, str]) -> None:
+    content = json.loads(PROGRESS.to_json()) | update
+    assert read_json(json.dumps(content).encode()) is None
+    assert read_json(PROGRESS.to_json()) is not None

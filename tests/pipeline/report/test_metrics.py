@@ -105,7 +105,9 @@ def test_a_gateway_is_given_the_same_under_the_name_of_the_job(gateway: str) -> 
     assert samples(_Gateway.taken["/metrics/job/cymbal_run_batch"]) == EXPECTED
 
 
-@pytest.mark.parametrize("target", ["/no/such/folder/a.prom", "http://127.0.0.1:1"])
+@pytest.mark.parametrize(
+    "target", ["/no/such/folder/a.prom", "http://127.0.0.1:1", "http://gateway:port", "http://a b"]
+)
 def test_one_that_cannot_be_written_is_told_and_changes_nothing(
     target: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -114,6 +116,16 @@ def test_one_that_cannot_be_written_is_told_and_changes_nothing(
     told = capsys.readouterr().err
     assert told.startswith(f"error: CYMBAL_METRICS={target}: ")
     assert len(told.splitlines()) == 1
+
+
+def test_a_password_in_an_address_is_not_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CYMBAL_METRICS", "http://me:hidden@gateway")
+    publish_metrics(RESULT, TOOK)
+    told = capsys.readouterr().err
+    assert told.startswith("error: CYMBAL_METRICS: the address holds a password")
+    assert "hidden" not in told
 
 
 def test_none_are_asked_for_none_are_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

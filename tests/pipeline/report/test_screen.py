@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import json
+import logging
 from typing import NoReturn
 
 import pytest
+from pyspark.sql import SparkSession
 from rich.console import Console
 
 import pipeline.report.screen
-from pipeline.report.progress import pause_after
+from pipeline.report.progress import Progress, pause_after
 from pipeline.report.screen import Screen
+from pipeline.report.tracker import Tracker
 from tests.support.progress import PROGRESS, failed_and_retried
 
 
@@ -84,3 +88,13 @@ def test_looking_takes_a_small_share_of_a_core_at_any_size() -> None:
     assert pause_after([0.02]) == pytest.approx(4.0)  # 0.5 % of a core
     assert pause_after([0.9, 0.02, 3.0]) == pytest.approx(4.0)  # a busy machine makes a look longer
     assert pause_after([10.0]) == 30.0
+
+
+def test_a_record_that_cannot_be_shown_breaks_no_run(spark: SparkSession) -> None:
+    """A file name of bytes that are no UTF-8 is no description of a Spark job."""
+    tracker = Tracker("r", "run_batch", (), lambda: dt.datetime.now(dt.UTC))
+    with Progress(tracker) as progress:
+        progress._spark = spark
+        logging.getLogger("pipeline.test").info("reading sales_\udcff.csv")
+        logging.getLogger("pipeline.test").info("publishing")
+        assert tracker.step == "publishing"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.bootstrap.common import write_whole
 from scripts.bootstrap.native import runs_native_code
 from scripts.submission import checks, temporary
 from scripts.submission.checks import check_localhost, check_log, check_user
@@ -181,3 +182,26 @@ def test_what_a_run_writes_is_closed_to_other_users(tmp_path: Path, umask: str, 
     )
     python(code, tmp_path / "log")
     assert (tmp_path / "result.json").stat().st_mode & 0o777 == mode
+
+
+def test_a_secret_file_is_closed_to_others_before_it_has_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes = []
+    write = Path.write_text
+
+    def observed(path: Path, *arguments: str, **options: str) -> int:
+        written = write(path, *arguments, **options)
+        modes.append(path.stat().st_mode & 0o777)
+        return written
+
+    monkeypatch.setattr(Path, "write_text", observed)
+    umask = os.umask(0)
+    try:
+        write_whole(tmp_path / "a" / "secret", "hidden", mode=0o600)
+        write_whole(tmp_path / "a" / "shared", "shown")
+    finally:
+        os.umask(umask)
+    assert modes == [0o600, 0o600]
+    assert (tmp_path / "a" / "secret").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "a" / "shared").stat().st_mode & 0o777 == 0o644

@@ -103,9 +103,11 @@ def history(bench: Bench, days: int, lines_a_day: int, rounds: int) -> str:
     small = bench.generate("small", lines_a_day, other_day, other_day)
     full, empty = bench.out / "lake-of-years", bench.out / "lake-of-a-day"
     for lake, landing, dates in ((full, years, (first, last)), (empty, small, (other_day, other_day))):
-        if not (lake / "gold" / "invoices").exists():
+        if not (lake / "billing" / "documents").exists():
             folders = ("--landing", str(landing), "--lake", str(lake), *_SETTINGS)
             bench.run(f"fill-{lake.name}", "backfill_sales", *folders, "--from", dates[0], "--to", dates[1])
+            first_bill = ("--set", f"billing.issue_from={dates[0]}")
+            bench.run(f"issue-{lake.name}", "issue_invoices", *folders, *first_bill)
             bench.run(f"maintain-{lake.name}", "maintain_tables", *folders)
     measured: dict[str, list[Night]] = {full.name: [], empty.name: []}
     for number in range(rounds):
@@ -126,8 +128,9 @@ def history(bench: Bench, days: int, lines_a_day: int, rounds: int) -> str:
         [
             f"One night of {measured[full.name][0].lines:,} lines, into tables of {days:,} days and one day:",
             "",
-            "| lake | wall s | CPU s | files read | MB read |",
-            "|---|---:|---:|---:|---:|",
+            "| lake | wall s | CPU s | files read | MB read | jobs of the issue | its tasks | rows it reads "
+            "| MB |",
+            "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
             *rows,
             "",
             f"Ratio of the medians: CPU {cpu:.2f}, files {files:.2f} (at most {_MOST_CPU_GROWTH}: "
@@ -199,9 +202,11 @@ def _median(nights: Sequence[Night], value: Any) -> float:
 
 
 def _row(name: str, nights: Sequence[Night]) -> str:
+    issue = nights[0].work.issue
     return (
         f"| {name} | {_median(nights, lambda n: n.taken.wall_seconds):.1f} | {_median(nights, _cpu):.1f} "
-        f"| {nights[0].work.files_read:,} | {_median(nights, lambda n: n.taken.read_bytes) / 1e6:,.0f} |"
+        f"| {nights[0].work.files_read:,} | {_median(nights, lambda n: n.taken.read_bytes) / 1e6:,.0f} "
+        f"| {issue.jobs} | {issue.tasks} | {issue.rows_read:,} | {issue.bytes_read / 1e6:,.2f} |"
     )
 
 

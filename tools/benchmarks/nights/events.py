@@ -1,16 +1,36 @@
-"""The work of a run from Spark's event log: files that scans read, and the lines of each task."""
+"""The work of a run from Spark's event log: files that scans read, the lines of each task, and the issue."""
 
 from __future__ import annotations
 
 import statistics
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.lake.event_log import DriverMetrics, JobStart, PlanMetrics, TaskEnd, events_below, parse
+from pipeline.lake.event_log import (
+    DriverMetrics,
+    JobStart,
+    PlanMetrics,
+    Record,
+    TaskEnd,
+    events_below,
+    parse,
+)
 
 _FILES_READ = "number of files read"
 _PUBLISHING = "publishing "
+_ISSUING = "issuing "
+
+
+@dataclass(frozen=True)
+class StepWork:
+    """Work of one step of a run: its Spark jobs, their tasks, and what these read from tables."""
+
+    jobs: int = 0
+    tasks: int = 0
+    rows_read: int = 0
+    bytes_read: int = 0
 
 
 @dataclass(frozen=True)
@@ -21,11 +41,13 @@ class Work:
         files_read: data files that scans of tables and of the landing read.
         task_lines: lines that each task of the publish's write read from the shuffle.
         task_memory_bytes: the most memory that any task of the run held for its sorts and hash tables.
+        issue: work of the step that issues documents.
     """
 
     files_read: int
     task_lines: tuple[int, ...]
     task_memory_bytes: int
+    issue: StepWork = StepWork()
 
     @property
     def largest_to_median(self) -> float:
@@ -39,8 +61,8 @@ def work_of(folder: Path) -> Work:
     values: dict[int, int] = {}
     steps: dict[int, str] = {}
     lines: dict[int, list[int]] = defaultdict(list)
-    memory = 0
-    for record in parse(events_below(folder)):
+    memory, records = 0, list(parse(events_below(folder)))
+    for record in records:
         match record:
             case PlanMetrics():
                 names.update(record.names)
@@ -54,4 +76,17 @@ def work_of(folder: Path) -> Work:
                     lines[record.stage].append(record.shuffle_rows_read)
     read = sum(value for number, value in values.items() if names.get(number) == _FILES_READ)
     largest = max(lines.values(), key=sum, default=[])
-    return Work(read, tuple(largest), memory)
+    return Work(read, tuple(largest), memory, _issue_of(records))
+
+
+def _issue_of(records: Iterable[Record]) -> StepWork:
+    jobs, stages, tasks = 0, set[int](), list[TaskEnd]()
+    for record in records:
+        match record:
+            case JobStart(step=step) if step.startswith(_ISSUING):
+                jobs += 1
+                stages.update(record.stages)
+            case TaskEnd(reason="Success") if record.stage in stages:
+                tasks.append(record)
+    rows, read = sum(task.input_rows for task in tasks), sum(task.input_bytes for task in tasks)
+    return StepWork(jobs, len(tasks), rows, read)

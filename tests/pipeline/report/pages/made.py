@@ -89,7 +89,7 @@ def run(**fields: Any) -> RunFacts:
         "stages": [StageFacts("publish_sales", 1, 90, 40.0, BEGAN, None, None, 20.0, 3)],
         "built": {INVOICES.name: [MONDAY]},
         "rejected": {"bad_quantity": 7, "missing_store_id": 3},
-        "billed": BilledFacts(frozenset({MONDAY}), 60, {"USD": Decimal("600.00")}),
+        "billed": BilledFacts({MONDAY: 60}),
         "hot_key": HotKey("product_name", "Apple", 30, 80, "gold/weekly_product_sales"),
         "settings": [("late.days", "3", "7")],
         "warnings": ["a warning"],

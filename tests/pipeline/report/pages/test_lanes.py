@@ -56,3 +56,25 @@ def test_many_workers_share_a_lane_a_chunk() -> None:
 def test_waiting_counts_tasks_that_could_start_and_did_not() -> None:
     steps = waiting_over_time(run().attempts)
     assert steps == [(0, 1), (1000, 2), (1300, 1), (1500, 0), (2500, 0)]
+
+
+def test_thousands_of_outliers_merge_by_kind_and_none_is_lost() -> None:
+    attempts = [
+        attempt(n, state="FAILED" if n % 2 else "SUCCESS", number=1 + n % 3, started_ms=n, ended_ms=n + 1)
+        for n in range(6000)
+    ]
+    gantt = lay_out(attempts)
+    assert len(gantt.bars) < 200
+    assert gantt.lanes == ["A-G, 1 on host-a", "A-G, 1 on host-a, failed"]
+    count = Counter[str]()
+    for bar in gantt.bars:
+        count[bar.kind] += bar.attempts
+    assert count == {"failed": 3000, "retry": 2000, "ordinary": 1000}
+
+
+def test_the_picture_of_waiting_keeps_its_peaks() -> None:
+    attempts = [attempt(n, started_ms=n + 1, ended_ms=n + 2) for n in range(5000)]
+    steps = waiting_over_time(attempts)
+    assert len(steps) <= 1001
+    assert steps[0] == (0, 5000)
+    assert steps[-1] == (5001, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import re
 from collections import Counter
+from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any
 
@@ -12,7 +13,14 @@ import pytest
 
 from pipeline.planning.reconciliation import ReconciliationKey
 from pipeline.report.pages import converter
-from pipeline.report.pages.facts import ChunkTaskFacts, DateFacts, DropFacts, HotKey, StageFacts
+from pipeline.report.pages.facts import (
+    ChunkTaskFacts,
+    DateFacts,
+    DocumentFacts,
+    DropFacts,
+    HotKey,
+    StageFacts,
+)
 from pipeline.report.pages.render import render_run
 from tests.pipeline.report.pages.made import BEGAN, MONDAY, TUESDAY, attempt, balance, run
 
@@ -48,7 +56,7 @@ def cells(html: str, caption: str) -> list[list[str]]:
 
 def test_tables_hold_the_numbers_of_the_run() -> None:
     html = render_run(run())
-    flow = cells(html, "Lines from delivered to billed, each with its share of the state before")
+    flow = cells(html, "Lines from delivered to billed, each with its share of the states before")
     assert [row[:3] for row in flow[1:]] == [
         ["Delivered", "100", ""],
         ["Accepted", "90", "90.0%"],
@@ -187,6 +195,63 @@ def test_a_run_of_thousands_of_dates_and_attempts_stays_small() -> None:
     assert len(html) < 1_500_000
     assert "The first 400 of 3,000 are listed" in html
     assert "There are many: ordinary attempts that follow each other are one bar." in html
+
+
+@pytest.mark.parametrize("state", ["FAILED", "SUCCESS"])
+def test_a_run_whose_tasks_all_failed_or_ran_again_stays_small(state: str) -> None:
+    attempts = [
+        attempt(
+            n,
+            2,
+            worker=f"{n % 40} on host",
+            started_ms=n * 10,
+            ended_ms=n * 10 + 900,
+            state=state,
+            cause="x" * 300,
+        )
+        for n in range(10_000)
+    ]
+    html = render_run(run(attempts=attempts))
+    assert len(html) < 1_500_000
+    assert "The table lists the first 300 of 10,000 attempts that failed, ran again or were slow." in html
+    assert len(cells(html, "Attempts that failed, ran again or were slow")) == 1 + 300
+
+
+def test_names_of_any_script_are_shown_as_they_are() -> None:
+    """A wide and a narrow no-break space, and joiners, without which Persian and emoji are misspelled."""
+    name = "商品\u3000名 1\u202f000 \u0645\u06cc\u200c\u062e 👩\u200d🍳"
+    html = render_run(run(hot_key=HotKey("product_name", name, 30, 80, "t"), rejected={name: 1}))
+    assert f"“{name}” is the product_name" in html
+    assert html.count(name) >= 3  # also in the picture
+    assert "\ufffd" not in html
+
+
+def test_passwords_in_addresses_are_on_no_page() -> None:
+    secret = "ftp://user:s3cr3t@host/lake"
+    html = render_run(
+        run(
+            lake=secret,
+            landing=secret,
+            error=f"{secret} is gone",
+            arguments=["--lake", secret],
+            settings=[("storage.lake", secret, "lake")],
+            warnings=[secret],
+            notes=[secret],
+        )
+    )
+    assert "s3cr3t" not in html
+    assert "ftp://host/lake is gone" in html
+    azure = "abfss://sales@account.dfs.core.windows.net/lake"
+    assert f"--lake {azure}" in render_run(run(arguments=["--lake", azure]))
+
+
+def test_documents_and_built_tables_are_listed() -> None:
+    documents = [DocumentFacts("credit_note", "USD", 1200, Decimal("-7.5"))]
+    html = render_run(run(built={"gold/shares": [MONDAY, TUESDAY]}, documents=documents))
+    assert cells(html, "Tables that were built, and their dates")[1:] == [
+        ["gold/shares", "2", "2026-03-02", "2026-03-03"]
+    ]
+    assert cells(html, "Documents that were issued")[1:] == [["credit note", "USD", "1,200", "-7.50"]]
 
 
 def test_what_is_not_known_is_said() -> None:

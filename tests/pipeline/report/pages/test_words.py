@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from pipeline.planning.reconciliation import ReconciliationKey
-from pipeline.report.pages.facts import DateFacts, DropFacts, RunFacts
+from pipeline.report.pages.command_lines import does_all_of
+from pipeline.report.pages.facts import DateFacts, DocumentFacts, DropFacts, RunFacts
 from pipeline.report.pages.flow import flow_of
 from pipeline.report.pages.words import Verdict, commands_of, name_dates, verdict_of
 from tests.pipeline.report.pages.made import MONDAY, TUESDAY, balance, run
@@ -38,15 +40,39 @@ def test_a_line_that_is_not_accounted_for_is_no_good_night() -> None:
     assert any(sentence.startswith("NOT every accepted line") for sentence in said.sentences)
 
 
+def test_accepted_lines_that_were_not_received_by_the_publish_are_no_good_night() -> None:
+    """The four numbers balance, but of fewer lines than the drops held."""
+    said = verdict(balances={ReconciliationKey(MONDAY, "A-G", "USD"): balance(60, 54, 5, 1)})
+    assert (said.state, said.to_do) == ("bad", "Run verify_sales.")
+    assert any(sentence.startswith("NOT every accepted line") for sentence in said.sentences)
+
+
+def test_a_run_that_only_built_or_issued_says_so() -> None:
+    nothing: dict[str, Any] = {"drops": [], "dates": [], "balances": {}, "billed": None, "attempts": []}
+    said = verdict(**nothing, tasks=[], built={"gold/shares": [MONDAY]})
+    assert said.sentences == ["The run built gold/shares, and changed no drop and no date."]
+    documents = [
+        DocumentFacts("invoice", "USD", 2, Decimal(7)),
+        DocumentFacts("credit_note", "USD", 1, Decimal(-1)),
+    ]
+    said = verdict(**nothing, tasks=[], built={"billing/documents": [MONDAY]}, documents=documents)
+    assert said.sentences == ["3 billing documents were issued."]
+
+
 @pytest.mark.parametrize(
     ("fields", "state", "to_do"),
     [
         ({"exit_code": None, "ended_at": None, "is_running": True}, "running", "Wait until it ends"),
         ({"exit_code": None, "ended_at": None}, "bad", "Run the same command again: it completes or undoes"),
         (
-            {"exit_code": None, "ended_at": None, "followed_by": ("next", 0)},
+            {"exit_code": None, "ended_at": None, "followed_by": ("next", 0), "is_finished": True},
             "warning",
-            "Nothing needs to be done: a later run did what was left.",
+            "Nothing needs to be done: a later run of the same command did what was left.",
+        ),
+        (  # maintain_tables may have followed, or the same job for other dates
+            {"exit_code": None, "ended_at": None, "followed_by": ("next", 0)},
+            "bad",
+            "Run the same command again",
         ),
         (
             {"exit_code": None, "ended_at": None, "followed_by": ("next", 3)},
@@ -86,7 +112,7 @@ def test_a_failed_date_keeps_its_revision_and_a_refused_drop_says_why() -> None:
     )
     kept = "Nothing is lost: the 7 accepted lines of these dates are kept for the next run to publish."
     assert kept in said.sentences
-    assert "2026-03-02 (and 1 more dates) failed, readers still see revision 1: it broke." in said.sentences
+    assert "2026-03-02 (and 1 more date) failed, readers still see revision 1: it broke." in said.sentences
     assert "Drop 2026-03-02 was refused: too many." in said.sentences
 
 
@@ -121,3 +147,19 @@ def test_many_dates_are_named_by_the_first_and_the_last() -> None:
         name_dates([MONDAY.replace(day=day) for day in range(1, 6)])
         == "5 dates from 2026-03-01 to 2026-03-05"
     )
+
+
+@pytest.mark.parametrize(
+    ("later", "does_all"),
+    [
+        ("--lake k --date 2026-03-02", True),
+        ("--lake k", True),
+        ("--lake k --report pages --wait 5", True),
+        ("--lake k --date 2026-03-03", False),
+        ("--lake other", False),
+        ("--lake k --set late.days=3", False),
+        ("--lake k --republish", False),
+    ],
+)
+def test_a_later_command_may_do_all_of_an_earlier_one(later: str, does_all: bool) -> None:
+    assert does_all_of(later.split(), ["--lake", "k", "--date", "2026-03-02", "--result=r.json"]) == does_all
