@@ -6,15 +6,13 @@ import click
 
 from pipeline.cli.job import SAFE_HOURS, Job
 from pipeline.cli.options import Options
-from pipeline.steps.context import Batch, DateRange
+from pipeline.steps.context import Batch
 from pipeline.steps.maintain import Counts, maintain
-from schemas.errors import UsageError
 
 
 def run(batch: Batch, options: Options) -> Counts:
     """Maintains every table. Deletes files that no version of the last --retain-hours refers to."""
-    if batch.requested != DateRange():
-        raise UsageError("maintain_tables works on whole tables: it takes no dates")
+    options.refuse_dates("maintain_tables works on whole tables")
     return maintain(batch, options.extra["retain_hours"])
 
 

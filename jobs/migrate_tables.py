@@ -6,15 +6,13 @@ import click
 
 from pipeline.cli.job import Job
 from pipeline.cli.options import Options
-from pipeline.steps.context import Batch, DateRange
+from pipeline.steps.context import Batch
 from pipeline.steps.migrate import drop_foreign, migrate
-from schemas.errors import UsageError
 
 
 def run(batch: Batch, options: Options) -> dict[str, list[str]]:
     """Adds what older tables lack, and records what the ledger lacks."""
-    if batch.requested != DateRange():
-        raise UsageError("migrate_tables works on whole tables: it takes no dates")
+    options.refuse_dates("migrate_tables works on whole tables")
     actions = drop_foreign(batch) if options.extra["drop_foreign"] else []
     actions += migrate(batch)
     batch.outcome.has_changed = bool(actions)

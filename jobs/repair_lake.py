@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from pipeline.cli.job import Job
 from pipeline.cli.options import Options
-from pipeline.steps.context import Batch, DateRange
+from pipeline.steps.context import Batch
 from pipeline.steps.repair import repair
-from schemas.errors import UsageError
 from schemas.states import Stage
 
 
-def run(batch: Batch, _: Options) -> dict[str, list[str]]:
+def run(batch: Batch, options: Options) -> dict[str, list[str]]:
     """Corrects the ledger, and publishes and builds dates again that differ from what bronze gives."""
-    if batch.requested != DateRange():
-        raise UsageError("repair_lake works on the whole lake: it takes no dates")
+    options.refuse_dates("repair_lake works on the whole lake")
     actions = repair(batch)
     batch.outcome.has_changed = bool(actions)
     if batch.dry_run:

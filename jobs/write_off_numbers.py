@@ -11,16 +11,14 @@ from pipeline.cli.job import Job
 from pipeline.cli.options import DocumentNumber, Options
 from pipeline.cli.result import read_last_numbers
 from pipeline.planning.billing import highest_numbers
-from pipeline.steps.context import Batch, DateRange
+from pipeline.steps.context import Batch
 from pipeline.steps.issue import dates_due
 from pipeline.steps.numbers import write_off
-from schemas.errors import UsageError
 
 
 def run(batch: Batch, options: Options) -> dict[str, Any]:
     """Records the lost numbers, and says which dates the next issue states in new documents."""
-    if batch.requested != DateRange():
-        raise UsageError("write_off_numbers works on whole series: it takes no dates")
+    options.refuse_dates("write_off_numbers works on whole series")
     named = [{series: running} for series, running in options.extra["number"]]
     given = highest_numbers(read_last_numbers(options.extra["numbers_of"], batch.spark), *named)
     spans = list(map(str, write_off(batch, given, options.extra["reason"])))

@@ -83,6 +83,18 @@ class Options:
     report: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
+    def refuse_dates(self, reason: str) -> None:
+        """Refuses dates for a job that has no use for them.
+
+        Args:
+            reason: what the job works on, as a sentence without its stop.
+
+        Raises:
+            UsageError: the command line names dates.
+        """
+        if self.dates != DateRange():
+            raise UsageError(f"{reason}: it takes no dates")
+
 
 # Name a lake, and the config that may name it.
 LAKE_OPTIONS = (

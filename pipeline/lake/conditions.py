@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, StructField, StructType
 
 from pipeline.lake.frames import local_frame
+from pipeline.lake.jvm import members
 from schemas.errors import UsageError
 from schemas.landing import received_columns
 from schemas.own_rules import DATES_OF_LINE, OwnRule
@@ -210,9 +211,8 @@ class _Condition:
 
 def _nodes(expression: Any) -> Iterator[Any]:
     """An expression and all below it, the innermost first: an error names what causes it."""
-    children = expression.children()
-    for position in range(children.length()):
-        yield from _nodes(children.apply(position))
+    for child in members(expression.children()):
+        yield from _nodes(child)
     yield expression
 
 

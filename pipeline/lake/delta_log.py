@@ -24,6 +24,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pipeline.lake.causes import cause_of, delta_message
 from pipeline.lake.files import FileStore
 from pipeline.lake.frames import local_frame, read_rows
+from pipeline.lake.jvm import items
 from schemas.errors import TryAgainError, UsageError
 from schemas.tables import Table
 
@@ -468,9 +469,7 @@ class DeltaLog:
             return {row.path for row in paths.collect()}
         # Without a checkpoint, the log is a few commits. The driver replays them faster than Spark plans.
         replay = self._delta.actions.InMemoryLogReplay(self._none, self._none)
-        commits = self._log.getChanges(0, snapshot.version(), self._none, True)
-        while commits.hasNext():
-            commit = commits.next()
+        for commit in items(self._log.getChanges(0, snapshot.version(), self._none, True)):
             replay.append(commit._1(), commit._2().iterator())
         return {file["path"] for file in self._describe(replay.allFiles())}
 

@@ -16,6 +16,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
+from pipeline.lake.jvm import items
 from schemas.errors import UsageError
 
 
@@ -183,9 +184,7 @@ class FileStore:
         if self.is_on_this_host:
             yield from self._walk(self._below(folder))
             return
-        statuses = self._system.listFiles(self._below(folder), True)
-        while statuses.hasNext():
-            yield self._status(statuses.next())
+        yield from map(self._status, items(self._system.listFiles(self._below(folder), True)))
 
     def open(self, path: str) -> IO[bytes]:
         """Opens a file for reading; it can be sought in.

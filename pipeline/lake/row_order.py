@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from pipeline.lake.gold_sql import select_rows
+from pipeline.lake.jvm import members
 
 # Rows that are equal in the order have the same value.
 _OF_EQUALS = {"Rank", "DenseRank", "PercentRank", "CumeDist"}
@@ -43,12 +44,12 @@ def keyed_frame(spark: SparkSession, schema: StructType, key: tuple[str, ...]) -
 
 
 def _loose_functions(window: Any) -> Iterator[str]:
-    order = [sort.child() for sort in _items(window.orderSpec())]
-    told = {name for name in map(_id_of, (*order, *_items(window.partitionSpec()))) if name is not None}
-    keys = [{_id_of(column) for column in _items(key)} for key in _items(window.child().distinctKeys())]
+    order = [sort.child() for sort in members(window.orderSpec())]
+    told = {name for name in map(_id_of, (*order, *members(window.partitionSpec()))) if name is not None}
+    keys = [{_id_of(column) for column in members(key)} for key in members(window.child().distinctKeys())]
     if any(key <= told for key in keys):
         return
-    for alias in _items(window.windowExpressions()):
+    for alias in members(window.windowExpressions()):
         expression = alias.child()
         name = _function_of(expression)
         if _depends_on_order(name, expression.windowSpec().frameSpecification()):
@@ -89,12 +90,5 @@ def _described(expression: Any) -> str:
 def _nodes(plan: Any) -> Iterator[Any]:
     """A plan, all below it, and the plans of its subqueries."""
     yield plan
-    for below in (*_items(plan.children()), *_items(plan.subqueries())):
+    for below in (*members(plan.children()), *members(plan.subqueries())):
         yield from _nodes(below)
-
-
-def _items(collection: Any) -> Iterator[Any]:
-    """Members of a Scala collection."""
-    found = collection.iterator()
-    while found.hasNext():
-        yield getattr(found, "next")()  # noqa: B009 - the method of the JVM is named so

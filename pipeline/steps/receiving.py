@@ -110,8 +110,15 @@ def receive(
         )
         for drop in drops
     }
-    written = Written(version, before, batch.run_id, ingested, audit, rules=batch.settings.own_rules)
-    written.accepted = batch.accepted
+    written = Written(
+        version,
+        before,
+        batch.run_id,
+        ingested,
+        audit,
+        rules=batch.settings.own_rules,
+        accepted=batch.accepted,
+    )
     with batch.timetable.audit():
         try:
             _count(batch, version, ingested, written.rules)
@@ -442,9 +449,16 @@ def _recover(batch: Batch, commit: Commit, later: list[Commit]) -> None:
         float(metadata.get("min_share_of_previous", 0.0)),
     )
     before = int(metadata.get("before", commit.version - 1))
-    written = Written(commit.version, before, str(metadata["run_id"]), drops, audit, is_own=False)
-    written.accepted = frozenset(map(dt.date.fromisoformat, metadata.get("accepted", ())))
-    written.rules = _recorded_rules(metadata)
+    written = Written(
+        commit.version,
+        before,
+        str(metadata["run_id"]),
+        drops,
+        audit,
+        is_own=False,
+        rules=_recorded_rules(metadata),
+        accepted=frozenset(map(dt.date.fromisoformat, metadata.get("accepted", ()))),
+    )
     rolled_back = [other for other in later if other.metadata.get("of") == commit.version]
     try:
         _count(batch, commit.version, drops, written.rules)

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from pipeline.landing.unpack import UNREADABLE
 from pipeline.profiles import DeliveryProfile, contract_profile
+from pipeline.yaml_text import read_yaml
 from schemas.landing import RECEIVED_NAMES
 from scripts.profiling.propose import propose
 from scripts.profiling.sniff import Found, sniff
@@ -64,7 +65,7 @@ def _known(text: str) -> dict[str, dict[str, Any]]:
         ArgumentTypeError: the text is no such mapping.
     """
     try:
-        keys = yaml.safe_load(text)
+        keys = read_yaml(text)
     except yaml.YAMLError:
         keys = None
     if not isinstance(keys, dict) or not all(isinstance(value, dict) for value in keys.values()):

@@ -28,6 +28,7 @@ from pipeline.planning.progress import RunProgress, ended
 from tests.jobs.shop import line
 from tests.support.landing import write_csv
 from tests.support.progress import PROGRESS
+from tests.support.replaced_files import contents_found
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = PROGRESS.run_id
@@ -319,19 +320,7 @@ def test_a_reader_of_a_replaced_file_never_finds_half_of_it(
         monkeypatch.setattr(FileStore, "is_on_this_host", False)
     contents = [letter * 200_000 for letter in (b"a", b"b")]
     files.replace("one", contents[0])
-    seen, done = set(), threading.Event()
-
-    def read() -> None:
-        while not done.is_set():
-            with contextlib.suppress(FileNotFoundError):  # Java's local file system removes it first
-                seen.add((tmp_path / "one").read_bytes())
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    for turn in range(60):
-        files.replace("one", contents[turn % 2])
-    done.set()
-    reader.join()
+    seen = contents_found(tmp_path / "one", lambda content: files.replace("one", content), contents * 30)
     assert seen == set(contents)
     assert [path.name for path in tmp_path.iterdir() if not path.name.endswith(".crc")] == ["one"]
 

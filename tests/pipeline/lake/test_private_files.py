@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import stat
-import threading
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
 from pipeline.lake.files import FileStore
+from tests.support.replaced_files import contents_found
 
 
 @pytest.mark.parametrize("by_java", [False, True])
@@ -22,19 +21,7 @@ def test_a_reader_of_a_page_that_is_written_again_never_finds_half_of_it(
     if by_java:
         monkeypatch.setattr(FileStore, "is_on_this_host", False)
     page, contents = tmp_path / "runs" / "one.html", [letter * 400_000 for letter in (b"a", b"b")]
-    seen, done = set(), threading.Event()
-
-    def read() -> None:
-        while not done.is_set():
-            with contextlib.suppress(FileNotFoundError):  # a store may remove the old page first
-                seen.add(page.read_bytes())
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    for turn in range(40):
-        files.write_private("runs/one.html", contents[turn % 2])
-    done.set()
-    reader.join()
+    seen = contents_found(page, lambda content: files.write_private("runs/one.html", content), contents * 20)
     assert seen == set(contents)
     assert stat.S_IMODE(page.stat().st_mode) == 0o640
     assert [path.name for path in page.parent.iterdir()] == ["one.html"]
