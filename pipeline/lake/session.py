@@ -17,6 +17,7 @@ from pyspark.errors import PySparkException
 from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
+from pipeline.lake.jvm import keep_names
 from pipeline.lake.masters import STANDALONE, refusal_of
 from schemas.errors import UsageError
 from schemas.tables import HIGH_CARDINALITY_COLUMNS
@@ -123,6 +124,7 @@ def open_session(application: str, master: str | None = None) -> SparkSession:
         if not given_master.startswith(STANDALONE):
             raise
         raise refusal_of(given_master) from error
+    keep_names(spark._jvm)
     _enforce(spark)
     _note_overridden(spark, given)
     return spark
