@@ -12,6 +12,16 @@ from schemas.states import ValidationStatus
 from transforms.rules import holds
 from transforms.sums import exact_sum
 
+# Grain of the counts of an ingest, without the store.
+COUNTED_BY = (
+    "drop_date",
+    "source_file",
+    "validation_status",
+    "business_date",
+    "sale_date",
+    "is_adjustment",
+    "currency",
+)
 _LOW_BITS = 0xFFFFFFFF
 # What databases and spreadsheets write for nothing. As a customer_id each is billed as a customer.
 NULL_WORDS = (
@@ -79,8 +89,7 @@ def count_ingested(
         }
     )
     of_store = [F.min("sold_at").alias("first_sold_at"), F.max("sold_at").alias("last_sold_at")]
-    grain = ("drop_date", "source_file", "validation_status", "business_date", "sale_date", "is_adjustment")
-    return dated.groupBy(*grain, "currency", *(["store_id"] if by_store else [])).agg(
+    return dated.groupBy(*COUNTED_BY, *(["store_id"] if by_store else [])).agg(
         F.count(F.lit(1)).alias("lines"),
         exact_sum("gross_amount").alias("gross"),
         # Sum 32 bits at a time, so that not even two billion lines overflow.

@@ -24,7 +24,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pipeline.lake.causes import cause_of, delta_message
 from pipeline.lake.files import FileStore
 from pipeline.lake.frames import local_frame, read_rows
-from pipeline.lake.jvm import items
+from pipeline.lake.jvm import items, java_class
 from schemas.errors import TryAgainError, UsageError
 from schemas.tables import Table
 
@@ -64,12 +64,11 @@ class DeltaLog:
         jvm: Any = spark._jvm
         self._spark = spark
         self._jvm = jvm
-        self._delta = jvm.org.apache.spark.sql.delta
         self._files = files
         self._table = table
         self._path = f"{files.root.rstrip('/')}/{table.name}"
-        self._log = self._delta.DeltaLog.forTable(spark._jsparkSession, self._path)
-        self._none = jvm.scala.Option.empty()
+        self._log = self._delta("DeltaLog").forTable(spark._jsparkSession, self._path)
+        self._none = java_class(jvm, "scala.Option").empty()
         self._first: int | None = None
 
     def snapshot(self) -> Any:
@@ -103,7 +102,7 @@ class DeltaLog:
             return
         metadata = self._action("metaData", definition)
         transaction.updateMetadataForNewTable(metadata)
-        operation = getattr(self._delta, "DeltaOperations$CreateTable")
+        operation = self._delta("DeltaOperations$CreateTable")
         with self._no_query_for_files():
             transaction.commit(self._to_sequence([]), operation(metadata, False, False, self._none))
 
@@ -353,7 +352,7 @@ class DeltaLog:
     def _describe(self, files: Any) -> list[dict[str, Any]]:
         """Returns the log entries of files, in order, by one call to the JVM: one for each would be slow."""
         entries: list[dict[str, Any]] = json.loads(
-            self._delta.util.JsonUtils.mapper().writeValueAsString(files)
+            self._delta("util.JsonUtils").mapper().writeValueAsString(files)
         )
         return entries
 
@@ -369,7 +368,7 @@ class DeltaLog:
         definition["schemaString"] = schema
         definition["configuration"] = {**definition.get("configuration", {}), **properties}
         transaction.updateMetadata(self._action("metaData", definition), False)
-        manual = getattr(self._delta, "DeltaOperations$ManualUpdate$")
+        manual = self._delta("DeltaOperations$ManualUpdate$")
         transaction.commit(self._to_sequence([]), getattr(manual, "MODULE$"))
 
     def first_version(self) -> int:
@@ -384,10 +383,10 @@ class DeltaLog:
         return min(versions, default=0)
 
     def _write(self, mode: str, metadata: str | None = None) -> Any:
-        save_mode = getattr(self._jvm.org.apache.spark.sql.SaveMode, mode)
-        user_metadata = self._none if metadata is None else self._jvm.scala.Option.apply(metadata)
+        save_mode = getattr(self._class("org.apache.spark.sql.SaveMode"), mode)
+        user_metadata = self._none if metadata is None else self._class("scala.Option").apply(metadata)
         arguments = [self._none, self._none, user_metadata, *[self._none] * 5]
-        return getattr(self._delta, "DeltaOperations$Write")(save_mode, *arguments)
+        return self._delta("DeltaOperations$Write")(save_mode, *arguments)
 
     def checkpoint(self) -> None:
         """Writes a checkpoint of the latest version, if it has none, and cleans up the log."""
@@ -413,7 +412,7 @@ class DeltaLog:
             added = files.apply(position)
             if added.deletionVector() is not None:  # some of its rows are deleted
                 return None
-            path = self._delta.util.DeltaFileOperations.absolutePath(self._path, added.path()).toString()
+            path = self._delta("util.DeltaFileOperations").absolutePath(self._path, added.path()).toString()
             rows += read_rows(self._files.read(path, added.size()), self._table.schema, self._names(snapshot))
         return rows
 
@@ -440,8 +439,8 @@ class DeltaLog:
 
     def _commit_info(self, version: int) -> Any:
         """Returns Delta's CommitInfo of a version as a Scala Option; empty if the commit is gone."""
-        commit = self._jvm.org.apache.hadoop.fs.Path(f"{self._path}/_delta_log/{version:020d}.json")
-        read = self._delta.DeltaHistoryManager.getCommitInfoOpt
+        commit = self._class("org.apache.hadoop.fs.Path")(f"{self._path}/_delta_log/{version:020d}.json")
+        read = self._delta("DeltaHistoryManager").getCommitInfoOpt
         try:
             return read(self._log.store(), commit, self._log.newDeltaHadoopConf())
         except Py4JJavaError as error:
@@ -468,7 +467,7 @@ class DeltaLog:
             paths = DataFrame(snapshot.allFilesViaStateReconstruction().toDF(), self._spark).select("path")
             return {row.path for row in paths.collect()}
         # Without a checkpoint, the log is a few commits. The driver replays them faster than Spark plans.
-        replay = self._delta.actions.InMemoryLogReplay(self._none, self._none)
+        replay = self._delta("actions.InMemoryLogReplay")(self._none, self._none)
         for commit in items(self._log.getChanges(0, snapshot.version(), self._none, True)):
             replay.append(commit._1(), commit._2().iterator())
         return {file["path"] for file in self._describe(replay.allFiles())}
@@ -497,17 +496,24 @@ class DeltaLog:
             "verify_sales"
         )
 
+    def _class(self, name: str) -> Any:
+        return java_class(self._jvm, name)
+
+    def _delta(self, name: str) -> Any:
+        """Returns a class of Delta by its name below Delta's package."""
+        return self._class(f"org.apache.spark.sql.delta.{name}")
+
     def _to_list(self, sequence: Any) -> list[Any]:
         return [sequence.apply(position) for position in range(sequence.size())]
 
     def _action(self, kind: str, content: Mapping[str, Any]) -> Any:
-        return self._delta.actions.Action.fromJson(json.dumps({kind: content}))
+        return self._delta("actions.Action").fromJson(json.dumps({kind: content}))
 
     def _to_sequence(self, items: Sequence[Any]) -> Any:
-        java_list = self._jvm.java.util.ArrayList()
+        java_list = self._class("java.util.ArrayList")()
         for item in items:
             java_list.add(item)
-        return self._jvm.org.apache.spark.api.python.PythonUtils.toSeq(java_list)
+        return self._class("org.apache.spark.api.python.PythonUtils").toSeq(java_list)
 
 
 def has_lineage_listener(spark: SparkSession) -> bool:

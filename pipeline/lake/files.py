@@ -16,7 +16,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
-from pipeline.lake.jvm import items
+from pipeline.lake.jvm import items, java_class
 from schemas.errors import UsageError
 
 
@@ -87,7 +87,7 @@ class FileStore:
         """
         jvm, self._settings = _java_of(spark)
         self._jvm = jvm
-        self._path = jvm.org.apache.hadoop.fs.Path
+        self._path = java_class(jvm, "org.apache.hadoop.fs.Path")
         try:
             path = self._path(root)
             self._system = path.getFileSystem(self._settings)
@@ -267,7 +267,7 @@ class FileStore:
         part = name if self.is_on_s3 else _part_of(name)  # a write to S3 appears as a whole
         self.write(part, content)
         try:  # a store without permissions of its own ignores it
-            permission = self._jvm.org.apache.hadoop.fs.permission.FsPermission("640")
+            permission = java_class(self._jvm, "org.apache.hadoop.fs.permission.FsPermission")("640")
             self._system.setPermission(self._below(part), permission)
             if part != name:
                 self._system.delete(self._below(name), False)

@@ -11,11 +11,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkException
 from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
+from pipeline.lake.jvm import keep_names
+from pipeline.lake.masters import STANDALONE, refusal_of
 from schemas.errors import UsageError
 from schemas.tables import HIGH_CARDINALITY_COLUMNS
 
@@ -98,7 +101,9 @@ def open_session(application: str, master: str | None = None) -> SparkSession:
         master: Spark master URL; None for the one that spark-submit set.
 
     Raises:
-        UsageError: a session already runs, and one of its settings is wrong and cannot be changed.
+        UsageError: a session already runs, and one of its settings is wrong and cannot be changed; or a
+            standalone cluster refuses the run.
+        TryAgainError: no master of the standalone cluster answers.
     """
     _set_java_defaults()
     # Every error is told in one line. PySpark would print some a second time, as JSON with a stack trace.
@@ -112,7 +117,14 @@ def open_session(application: str, master: str | None = None) -> SparkSession:
         builder = builder.config(key, value)
     for column in HIGH_CARDINALITY_COLUMNS:
         builder = builder.config(f"spark.hadoop.parquet.enable.dictionary#{column}", "false")
-    spark = builder.getOrCreate()
+    try:
+        spark = builder.getOrCreate()
+    except Py4JJavaError as error:
+        given_master = master or given.get("spark.master", "")
+        if not given_master.startswith(STANDALONE):
+            raise
+        raise refusal_of(given_master) from error
+    keep_names(spark._jvm)
     _enforce(spark)
     _note_overridden(spark, given)
     return spark

@@ -15,10 +15,10 @@ from pyspark.sql import functions as F
 
 from pipeline.planning.staleness import DropState
 from pipeline.steps.context import Batch
+from pipeline.steps.ingest_counts import count_drops
 from pipeline.steps.kept import last_trouble
 from pipeline.steps.publish_commit import RECOUNT, ROLL_BACK
 from pipeline.steps.receiving import JOB as INGEST
-from pipeline.steps.receiving import count_drops
 from schemas.drops import Drop, IngestedDrop
 from schemas.states import DropReason, DropStatus
 from schemas.tables import RECEIVED_SALES, REFUSED_SALES

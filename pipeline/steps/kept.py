@@ -10,8 +10,9 @@ from pyspark.sql import DataFrame
 
 from pipeline.planning.staleness import DropState
 from pipeline.steps.context import Batch
+from pipeline.steps.ingest_counts import count_drops
 from pipeline.steps.received import settled_version
-from pipeline.steps.receiving import count_drops, receive, recorded_manifest
+from pipeline.steps.receiving import receive, recorded_manifest
 from schemas.drops import Drop, IngestedDrop
 from schemas.states import DropStatus
 from schemas.tables import RECEIVED_SALES, REFUSED_SALES

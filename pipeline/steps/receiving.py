@@ -25,16 +25,15 @@ from pipeline.lake.ledger import IngestAudit
 from pipeline.lake.tables import Commit
 from pipeline.landing.manifest import read_manifest
 from pipeline.planning.audit import Refusal, audit_drop, audit_size
-from pipeline.planning.reconciliation import EXACT, ZERO
 from pipeline.planning.shown_text import EXAMPLE
 from pipeline.steps.context import Batch
+from pipeline.steps.ingest_counts import count_drops
 from pipeline.steps.publish_commit import ROLL_BACK
-from schemas.drops import DateContent, Drop, IngestedDrop, LandedFile, Manifest, StoreContent
+from schemas.drops import Drop, IngestedDrop, LandedFile, Manifest
 from schemas.errors import UsageError
 from schemas.own_rules import OwnRule
-from schemas.states import DropReason, DropStatus, ExitCode, ValidationStatus
+from schemas.states import DropReason, DropStatus, ExitCode
 from schemas.tables import RECEIVED_SALES, REFUSED_SALES
-from transforms.ingest_counts import count_ingested, count_reject_reasons
 from transforms.receipt_gaps import count_gaps
 
 _LOG = logging.getLogger(__name__)
@@ -315,76 +314,6 @@ def _count(batch: Batch, version: int, drops: dict[dt.date, IngestedDrop], rules
         count_drops(received, drops, by_store=True, warnings=[rule for rule in rules if rule.warns])
     except (Py4JJavaError, PySparkException) as error:
         raise failed_rule(str(error), rules) or error from None
-
-
-def count_drops(
-    received: DataFrame,
-    drops: Mapping[dt.date, IngestedDrop],
-    *,
-    by_store: bool = False,
-    warnings: Sequence[OwnRule] = (),
-) -> None:
-    """Counts received lines and stores lines, rejects by reason, content and control totals in their drops.
-
-    Args:
-        received: lines of ``bronze/received_sales``.
-        drops: their drops, by drop date, not counted yet.
-        by_store: whether to count the accepted lines of each store too, in the same scan.
-        warnings: the team's own rules that only warn, counted in the same scan.
-    """
-    contents: dict[dt.date, dict[Any, _Content]] = {date: defaultdict(_Content) for date in drops}
-    for row in count_ingested(received, by_store=by_store, warnings=warnings).collect():
-        _add_receipt(drops[row.drop_date], contents[row.drop_date], row)
-        drops[row.drop_date].warned.update({rule.name: row[f"warned_{n}"] for n, rule in enumerate(warnings)})
-        if by_store and row.store_id is not None:
-            _add_store(drops[row.drop_date].stores.setdefault(row.store_id, StoreContent()), row)
-    for date, parts in contents.items():
-        drops[date].content = [part.of(*key) for key, part in sorted(parts.items())]
-    if any(drop.rejected for drop in drops.values()):
-        for row in count_reject_reasons(received).collect():
-            drops[row.drop_date].reasons[row.reason] += row.lines
-
-
-@dataclass
-class _Content:
-    lines: int = 0
-    low: int = 0
-    high: int = 0
-    gross: dict[str, Any] = field(default_factory=dict)
-
-    def of(self, business_date: dt.date, sale_date: dt.date, is_adjustment: bool) -> DateContent:
-        digest = f"{self.high:x}.{self.low:x}"
-        # In order of the currencies: contents are compared as text, and Spark's groups come in any order.
-        gross = dict(sorted(self.gross.items()))
-        return DateContent(business_date, sale_date, is_adjustment, self.lines, digest, gross)
-
-
-def _add_receipt(drop: IngestedDrop, contents: dict[Any, _Content], row: Any) -> None:
-    drop.lines += row.lines
-    drop.file_lines[row.source_file] += row.lines
-    if row.validation_status == ValidationStatus.ACCEPTED:
-        drop.accepted += row.lines
-        if row.null_words:
-            drop.null_words[row.source_file] += row.null_words
-        part = contents[(row.business_date, row.sale_date, row.is_adjustment)]
-        part.lines += row.lines
-        part.low += row.digest_low
-        part.high += row.digest_high
-        part.gross[row.currency] = EXACT.add(part.gross.get(row.currency, ZERO), row.gross)
-    else:
-        drop.rejected += row.lines
-    if row.currency is not None:
-        totals = drop.file_gross.setdefault(row.source_file, {})
-        totals[row.currency] = EXACT.add(totals.get(row.currency, ZERO), row.gross)
-
-
-def _add_store(store: StoreContent, row: Any) -> None:
-    store.lines += row.lines
-    store.gross[row.currency] = EXACT.add(store.gross.get(row.currency, ZERO), row.gross)
-    # Spark hands timestamps over in the zone of this process, without naming it.
-    first, last = row.first_sold_at.astimezone(dt.UTC), row.last_sold_at.astimezone(dt.UTC)
-    store.first_sold_at = min(first, store.first_sold_at or first)
-    store.last_sold_at = max(last, store.last_sold_at or last)
 
 
 def _without_expected_stores(batch: Batch, drops: Mapping[dt.date, IngestedDrop]) -> Reasons:

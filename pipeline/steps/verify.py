@@ -33,10 +33,10 @@ from pipeline.planning.staleness import (
 from pipeline.steps.context import Batch
 from pipeline.steps.gold import built_revisions
 from pipeline.steps.gold_rows import MOST_QUERIES, find_wrong_rows, gold_rows
+from pipeline.steps.ingest_counts import count_drops
 from pipeline.steps.publish_commit import JOB, ROLL_BACK, PublishCommit
 from pipeline.steps.received import read_accepted, settled_version
 from pipeline.steps.receiving import JOB as INGEST
-from pipeline.steps.receiving import count_drops
 from pipeline.steps.recording import chunked, count_cells, count_conflicts_of, count_sales
 from pipeline.steps.verify_documents import examine_documents
 from schemas.drops import Drop, IngestedDrop

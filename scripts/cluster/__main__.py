@@ -21,6 +21,7 @@ from rich.table import Table
 from scripts.bootstrap.common import ROOT
 from scripts.cluster.disks import mount_small_disk, unmount_below
 from scripts.cluster.layout import HOME, MARK, Layout, local_folder, worker_host
+from scripts.submission.request import SubmissionError
 
 _START_SECONDS = 90
 _STOP_SECONDS = 10
@@ -39,12 +40,21 @@ def main() -> None:
 @click.option("--port", type=click.IntRange(1024, 65533), default=7077, show_default=True)
 @click.option("--small-disk", type=click.IntRange(0), default=0, metavar="MB", help="Of the last worker.")
 @click.option("--restart-seconds", type=click.FloatRange(0), default=10, show_default=True)
-def start(workers: int, cores: int, memory: str, port: int, small_disk: int, restart_seconds: float) -> None:
+@click.option("--secret", type=click.Path(resolve_path=True), metavar="FILE", help="Ask all for this secret.")
+def start(
+    workers: int,
+    cores: int,
+    memory: str,
+    port: int,
+    small_disk: int,
+    restart_seconds: float,
+    secret: str | None,
+) -> None:
     """Removes the rest of an earlier cluster, then starts master, workers and shuffle service."""
     if _processes():
         _refuse("the cluster is already running: stop it with scripts/cluster.sh stop")
     _clear()
-    layout = Layout(port, workers, cores, memory, small_disk, restart_seconds)
+    layout = Layout(port, workers, cores, memory, small_disk, restart_seconds, secret or "")
     _check_ports(layout)
     HOME.mkdir(parents=True, exist_ok=True)
     (HOME / _FOLDER_MARK).touch()
@@ -52,7 +62,10 @@ def start(workers: int, cores: int, memory: str, port: int, small_disk: int, res
         local_folder(number).mkdir(parents=True)
     if small_disk and not mount_small_disk(layout.disk_of_last_worker, small_disk):
         _refuse("--small-disk: only root can mount a disk, and only on Linux")
-    layout.save()
+    try:
+        layout.save()
+    except SubmissionError as error:
+        _refuse(str(error))
     exports = "".join(f"export {n}={shlex.quote(v)}\n" for n, v in layout.variables().items())
     (HOME / "env.sh").write_text(exports, encoding="utf-8")
     with (HOME / "supervisor.log").open("ab") as log:

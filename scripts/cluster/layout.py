@@ -9,12 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from scripts.bootstrap.common import ROOT
+from scripts.bootstrap.common import ROOT, write_whole
+from scripts.submission.authentication import SECRET, SECRET_FILE, read_secret
+from scripts.submission.authentication import SETTINGS as AUTHENTICATION
 from scripts.submission.request import read_properties
 
 HOME = Path(
     os.environ.get("CYMBAL_CLUSTER_HOME") or f"{os.environ.get('CYMBAL_VAR') or ROOT / 'var'}/cluster"
 )
+_CONF = HOME / "conf"
 # Every process of the cluster, including executors, has this variable. It identifies them after a crash.
 MARK = "CYMBAL_CLUSTER_OF"
 MASTER_HOST = "127.0.0.1"
@@ -49,6 +52,7 @@ class Layout:
         memory: memory of each worker, in Spark's notation (``1g``).
         small_disk_mb: size in MB of the last worker's in-memory disk; 0 to use the machine's disk.
         restart_seconds: delay before a lost process starts again.
+        secret: file with the secret of the cluster; empty for a cluster that answers everyone.
     """
 
     port: int = 7077
@@ -57,6 +61,7 @@ class Layout:
     memory: str = "1g"
     small_disk_mb: int = 0
     restart_seconds: float = 10
+    secret: str = ""
 
     @property
     def master(self) -> str:
@@ -79,8 +84,16 @@ class Layout:
         return local_folder(self.workers)
 
     def save(self) -> None:
-        """Writes the layout to a file for the other commands."""
+        """Writes the layout to a file for the other commands, and Spark's settings with the secret.
+
+        Raises:
+            SubmissionError: the file of the secret cannot be used.
+        """
         (HOME / "layout.json").write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
+        if self.secret:
+            settings = AUTHENTICATION | {SECRET: read_secret(Path(self.secret))}
+            text = "".join(f"{name} {value}\n" for name, value in settings.items())
+            write_whole(_CONF / "spark-defaults.conf", text, mode=0o600)
 
     @classmethod
     def load(cls) -> Layout | None:
@@ -93,6 +106,10 @@ class Layout:
     def daemons(self) -> list[Daemon]:
         """Returns the processes in the order in which they start."""
         return [self._master(), self._shuffle_service(), *map(self._worker, range(1, self.workers + 1))]
+
+    def environment(self) -> dict[str, str]:
+        """Returns the variables that every process of the cluster needs."""
+        return {MARK: str(HOME), **({"SPARK_CONF_DIR": str(_CONF)} if self.secret else {})}
 
     def variables(self) -> dict[str, str]:
         """Returns the environment with which ``scripts/submit.sh --place standalone`` uses this cluster."""
@@ -112,6 +129,7 @@ class Layout:
             "spark.executor.defaultJavaOptions": f"{target['spark.executor.defaultJavaOptions']} {_SHARING}",
         }
         return {
+            **({SECRET_FILE: self.secret} if self.secret else {}),
             "CYMBAL_MASTER": self.master,
             "CYMBAL_SPARK_ARGS": " ".join(
                 f"--conf {shlex.quote(f'{name}={value}')}" for name, value in settings.items()

@@ -9,7 +9,7 @@ import sys
 import time
 from types import FrameType
 
-from scripts.cluster.layout import HOME, MARK, Daemon, Layout
+from scripts.cluster.layout import HOME, Daemon, Layout
 
 _POLL_SECONDS = 0.25
 
@@ -46,7 +46,7 @@ class Supervisor:
                 self._running[daemon.name] = self._start(daemon)
 
     def _start(self, daemon: Daemon) -> subprocess.Popen[bytes]:
-        common = {MARK: str(HOME), "SPARK_DAEMON_MEMORY": "256m", "SPARK_NO_DAEMONIZE": "1"}
+        common = {"SPARK_DAEMON_MEMORY": "256m", "SPARK_NO_DAEMONIZE": "1", **self._layout.environment()}
         with (HOME / f"{daemon.name}.log").open("ab") as log:
             return subprocess.Popen(
                 daemon.command,

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from scripts.submission.request import Request, SubmissionError
 
-VARIABLE = "CYMBAL_CLUSTER_SECRET"
+SECRET_FILE = "CYMBAL_CLUSTER_SECRET"
 # Spark's own name: its workers hand the secret to executors and drivers in it.
 SPARK_VARIABLE = "_SPARK_AUTH_SECRET"
 SETTINGS = {"spark.authenticate": "true", "spark.network.crypto.enabled": "true"}
-_SECRET = "spark.authenticate.secret"
+SECRET = "spark.authenticate.secret"
 
 
 def authentication_settings(request: Request) -> dict[str, str]:
@@ -34,7 +34,7 @@ def secret_files(request: Request) -> dict[str, Path]:
     Raises:
         SubmissionError: the file cannot be read, is empty, or can be read by every user of this host.
     """
-    given = request.environment.get(VARIABLE)
+    given = request.environment.get(SECRET_FILE)
     if request.target != "standalone" or not given:
         return {}
     file = Path(given).absolute()
@@ -53,15 +53,15 @@ def read_secret(file: Path) -> str:
         is_open = bool(file.stat().st_mode & stat.S_IROTH)
     except (OSError, UnicodeDecodeError) as error:
         raise SubmissionError(
-            f"{VARIABLE}={file}: {getattr(error, 'strerror', None) or 'not a text'}"
+            f"{SECRET_FILE}={file}: {getattr(error, 'strerror', None) or 'not a text'}"
         ) from None
     if not secret:
-        raise SubmissionError(f"{VARIABLE}={file}: is empty; it must hold the secret of the cluster")
+        raise SubmissionError(f"{SECRET_FILE}={file}: is empty; it must hold the secret of the cluster")
     if is_open:
-        raise SubmissionError(f"{VARIABLE}={file}: every user of this host can read it: chmod o-r {file}")
+        raise SubmissionError(f"{SECRET_FILE}={file}: every user of this host can read it: chmod o-r {file}")
     return secret
 
 
 def _is_in_defaults(request: Request) -> bool:
     """Whether the user's spark-defaults.conf holds the secret, as on the hosts of the cluster."""
-    return request.target == "standalone" and bool(request.defaults().get(_SECRET))
+    return request.target == "standalone" and bool(request.defaults().get(SECRET))
