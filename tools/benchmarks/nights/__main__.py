@@ -96,13 +96,18 @@ class Bench:
 
 
 def history(bench: Bench, days: int, lines_a_day: int, rounds: int) -> str:
-    """Measures one night into a table of years and into a table of one day, in alternating rounds."""
-    first, last, day, other_day = "2024-01-01", _day(days - 1), _day(days), _day(days + 3)
+    """Measures one night into a lake of years and into one of some days, in alternating rounds.
+
+    The small lake holds the days before the night in its week, of which a table by week reads all.
+    """
+    first, last, day = "2024-01-01", _day(days - 1), _day(days)
+    few = days % 7 or 1  # the first day of history is a Monday
+    early = _day(days - few)
     years = bench.generate("years", days * lines_a_day, first, last)
     night = bench.generate("night", 20 * lines_a_day, day, day, "--late-share", "0", "--very-late-share", "0")
-    small = bench.generate("small", lines_a_day, other_day, other_day)
-    full, empty = bench.out / "lake-of-years", bench.out / "lake-of-a-day"
-    for lake, landing, dates in ((full, years, (first, last)), (empty, small, (other_day, other_day))):
+    small = bench.generate("small", few * lines_a_day, early, last)
+    full, empty = bench.out / "lake-of-years", bench.out / "lake-of-days"
+    for lake, landing, dates in ((full, years, (first, last)), (empty, small, (early, last))):
         if not (lake / "billing" / "documents").exists():
             folders = ("--landing", str(landing), "--lake", str(lake), *_SETTINGS)
             bench.run(f"fill-{lake.name}", "backfill_sales", *folders, "--from", dates[0], "--to", dates[1])
@@ -126,7 +131,7 @@ def history(bench: Bench, days: int, lines_a_day: int, rounds: int) -> str:
     )
     return "\n".join(
         [
-            f"One night of {measured[full.name][0].lines:,} lines, into tables of {days:,} days and one day:",
+            f"One night of {measured[full.name][0].lines:,} lines, into lakes of {days:,} days and of {few}:",
             "",
             "| lake | wall s | CPU s | files read | MB read | jobs of the issue | its tasks | rows it reads "
             "| MB |",
