@@ -117,17 +117,21 @@ def open_session(application: str, master: str | None = None) -> SparkSession:
         builder = builder.config(key, value)
     for column in HIGH_CARDINALITY_COLUMNS:
         builder = builder.config(f"spark.hadoop.parquet.enable.dictionary#{column}", "false")
-    try:
-        spark = builder.getOrCreate()
-    except Py4JJavaError as error:
-        given_master = master or given.get("spark.master", "")
-        if not given_master.startswith(STANDALONE):
-            raise
-        raise refusal_of(given_master) from error
+    spark = _start(builder, master or given.get("spark.master", ""))
     keep_names(spark._jvm)
     _enforce(spark)
     _note_overridden(spark, given)
     return spark
+
+
+def _start(builder: SparkSession.Builder, master: str) -> SparkSession:
+    try:
+        return builder.getOrCreate()
+    except Py4JJavaError as error:
+        # What Spark says once no master of a standalone cluster has taken the run.
+        if not master.startswith(STANDALONE) or "stopped SparkContext" not in str(error):
+            raise
+        raise refusal_of(master) from error
 
 
 def wrong_settings(spark: SparkSession) -> list[str]:
