@@ -148,8 +148,9 @@ def is_unsound(value: Column, dialect: Dialect) -> Column:
 
 def is_record(value: Column, dialect: Dialect) -> Column:
     """boolean: whether a line holds anything: no line of blanks, nor one whose fields are all empty."""
-    is_visible = (value >= FIRST_VISIBLE) | value.rlike(r"[^\x00-\x20]")
-    may_be_empty = value.startswith(dialect.delimiter) | value.startswith(" ") | value.startswith("\u00a0")
+    starts_visible = value >= FIRST_VISIBLE
+    is_visible = starts_visible | value.rlike(r"[^\x00-\x20]")
+    may_be_empty = ~starts_visible | value.startswith(dialect.delimiter) | value.startswith("\u00a0")
     if dialect.quote:
         may_be_empty = may_be_empty | value.startswith(dialect.quote)
     return is_visible & ~(may_be_empty & value.rlike(dialect.blank))
