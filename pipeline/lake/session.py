@@ -101,9 +101,8 @@ def open_session(application: str, master: str | None = None) -> SparkSession:
         master: Spark master URL; None for the one that spark-submit set.
 
     Raises:
-        UsageError: a session already runs, and one of its settings is wrong and cannot be changed; or a
-            standalone cluster refuses the run.
-        TryAgainError: no master of the standalone cluster answers.
+        UsageError: a session already runs, and one of its settings is wrong and cannot be changed.
+        TryAgainError: no master of the standalone cluster took the run.
     """
     _set_java_defaults()
     # Every error is told in one line. PySpark would print some a second time, as JSON with a stack trace.

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame
 
 from pipeline.planning.reconciliation import EXACT, ZERO
@@ -37,7 +38,7 @@ def count_drops(
         warnings: the team's own rules that only warn, counted in the same scan.
     """
     # A chain has a thousand stores. So Arrow sums their rows, and Python sees a few for each drop.
-    counted = count_ingested(received, by_store=by_store, warnings=warnings).toArrow()
+    counted = _collected(count_ingested(received, by_store=by_store, warnings=warnings))
     warned = {rule.name: f"warned_{number}" for number, rule in enumerate(warnings)}
     contents: dict[dt.date, dict[Any, _Content]] = {date: defaultdict(_Content) for date in drops}
     for row in _rolled_up(counted, COUNTED_BY, dict.fromkeys((*_SUMS, *warned.values()), "sum")):
@@ -51,6 +52,16 @@ def count_drops(
     if any(drop.rejected for drop in drops.values()):
         for reason in count_reject_reasons(received).collect():
             drops[reason.drop_date].reasons[reason.reason] += reason.lines
+
+
+def _collected(rows: DataFrame) -> pa.Table:
+    try:
+        return rows.toArrow()
+    except Py4JJavaError as error:
+        # PySpark replaces an interrupt by the end of the query that it cancelled.
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
+        raise
 
 
 @dataclass

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,6 +22,7 @@ from rich.table import Table
 from scripts.bootstrap.common import ROOT
 from scripts.cluster.disks import mount_small_disk, unmount_below
 from scripts.cluster.layout import HOME, MARK, Layout, local_folder, worker_host
+from scripts.submission.authentication import read_secret
 from scripts.submission.request import SubmissionError
 
 _START_SECONDS = 90
@@ -53,6 +55,11 @@ def start(
     """Removes the rest of an earlier cluster, then starts master, workers and shuffle service."""
     if _processes():
         _refuse("the cluster is already running: stop it with scripts/cluster.sh stop")
+    if secret:
+        try:
+            read_secret(Path(secret), "--secret ")
+        except SubmissionError as error:
+            _refuse(str(error))
     _clear()
     layout = Layout(port, workers, cores, memory, small_disk, restart_seconds, secret or "")
     _check_ports(layout)
@@ -62,10 +69,7 @@ def start(
         local_folder(number).mkdir(parents=True)
     if small_disk and not mount_small_disk(layout.disk_of_last_worker, small_disk):
         _refuse("--small-disk: only root can mount a disk, and only on Linux")
-    try:
-        layout.save()
-    except SubmissionError as error:
-        _refuse(str(error))
+    layout.save()
     exports = "".join(f"export {n}={shlex.quote(v)}\n" for n, v in layout.variables().items())
     (HOME / "env.sh").write_text(exports, encoding="utf-8")
     with (HOME / "supervisor.log").open("ab") as log:

@@ -84,15 +84,12 @@ class Layout:
         return local_folder(self.workers)
 
     def save(self) -> None:
-        """Writes the layout to a file for the other commands, and Spark's settings with the secret.
-
-        Raises:
-            SubmissionError: the file of the secret cannot be used.
-        """
+        """Writes the layout to a file for the other commands, and Spark's settings with the secret."""
         (HOME / "layout.json").write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
         if self.secret:
-            settings = AUTHENTICATION | {SECRET: read_secret(Path(self.secret))}
-            text = "".join(f"{name} {value}\n" for name, value in settings.items())
+            secret = read_secret(Path(self.secret), "--secret ")
+            settings = AUTHENTICATION | {SECRET: secret.replace("\\", "\\\\")}  # Java reads it as properties
+            text = "".join(f"{name}={value}\n" for name, value in settings.items())
             write_whole(_CONF / "spark-defaults.conf", text, mode=0o600)
 
     @classmethod

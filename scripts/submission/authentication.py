@@ -42,23 +42,30 @@ def secret_files(request: Request) -> dict[str, Path]:
     return {SPARK_VARIABLE: file}
 
 
-def read_secret(file: Path) -> str:
+def read_secret(file: Path, named_by: str = f"{SECRET_FILE}=") -> str:
     """Returns the secret that a file holds.
 
+    Args:
+        file: the file.
+        named_by: what names the file, for messages.
+
     Raises:
-        SubmissionError: the file cannot be read, is empty, or can be read by every user of this host.
+        SubmissionError: the file cannot be read, does not hold one line, or can be read by every user of this
+            host.
     """
     try:
         secret = file.read_text(encoding="utf-8").strip()
         is_open = bool(file.stat().st_mode & stat.S_IROTH)
     except (OSError, UnicodeDecodeError) as error:
         raise SubmissionError(
-            f"{SECRET_FILE}={file}: {getattr(error, 'strerror', None) or 'not a text'}"
+            f"{named_by}{file}: {getattr(error, 'strerror', None) or 'not a text'}"
         ) from None
     if not secret:
-        raise SubmissionError(f"{SECRET_FILE}={file}: is empty; it must hold the secret of the cluster")
+        raise SubmissionError(f"{named_by}{file}: is empty; it must hold the secret of the cluster")
+    if len(secret.splitlines()) > 1:
+        raise SubmissionError(f"{named_by}{file}: holds several lines; the secret of the cluster is one")
     if is_open:
-        raise SubmissionError(f"{SECRET_FILE}={file}: every user of this host can read it: chmod o-r {file}")
+        raise SubmissionError(f"{named_by}{file}: every user of this host can read it: chmod o-r {file}")
     return secret
 
 

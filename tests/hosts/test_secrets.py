@@ -149,7 +149,7 @@ def test_no_row_of_the_ledger_holds_one(left: tuple[Path, Ended, list[str]]) -> 
 
 def test_other_users_can_read_nothing_of_it(left: tuple[Path, Ended, list[str]]) -> None:
     work = left[0]
-    own = [work / name for name in ("result.json", "run.prom", "events", "report", "lake")]
+    own = [work / name for name in ("result.json", "run.prom", "events", "report")]
     own += (work / "var").iterdir()
     made = [path for folder in own for path in (folder, *folder.rglob("*"))]
     assert [str(path) for path in made if path.stat().st_mode & 0o007] == []

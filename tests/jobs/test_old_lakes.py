@@ -30,7 +30,7 @@ MILD = ["--set", "audit.max_conflict_share=0.9", "--set", "audit.max_rejected_sh
 
 S, E = "2026-03-02", "2026-03-12"
 pytestmark = pytest.mark.usefixtures("interpreted")
-# Half a minute each: with --lakes.
+# Half a minute each: with --lakes. One of them stays in every run.
 lakes = pytest.mark.lakes
 
 
@@ -159,8 +159,9 @@ ACCEPTED = {
 LEFT_OUT = {"case1": [("X", E, "late_duplicate")], "case2": [], "case6": [], "case7": []}
 
 
-@lakes
-@pytest.mark.parametrize("case", ACCEPTED)
+@pytest.mark.parametrize(
+    "case", ["case1", *(pytest.param(case, marks=lakes) for case in ACCEPTED if case != "case1")]
+)
 def test_a_lake_is_repaired(spark: SparkSession, tmp_path: Path, case: str) -> None:
     shop = unpacked(spark, tmp_path, case, MILD[:2] if case == "case7" else [])
     shop.done(job=MIGRATE_TABLES)

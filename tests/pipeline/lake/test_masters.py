@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.lake.masters import refusal_of
-from schemas.errors import TryAgainError, UsageError
 
 
 @pytest.fixture
@@ -22,17 +21,16 @@ def closed() -> str:
         return f"127.0.0.1:{server.getsockname()[1]}"
 
 
-def test_a_cluster_that_answers_wants_a_secret_or_another_spark(listening: str, closed: str) -> None:
+def test_of_a_cluster_that_accepts_connections_all_causes_are_named(listening: str, closed: str) -> None:
     for addresses in (listening, f"{closed},{listening}"):
-        refusal = refusal_of(f"spark://{addresses}")
-        assert isinstance(refusal, UsageError)
-        assert str(refusal).startswith(
-            f"spark://{addresses} answers, but does not take this run: CYMBAL_CLUSTER_SECRET"
-        )
+        text = str(refusal_of(f"spark://{addresses}"))
+        assert text.startswith(f"spark://{addresses} accepts connections, but did not take this run: ")
+        for cause in ("hangs", "standby", "CYMBAL_CLUSTER_SECRET", "its Spark is not 4.2.0"):
+            assert cause in text
 
 
-def test_a_cluster_that_does_not_answer_is_named(closed: str) -> None:
+def test_a_cluster_that_is_not_there_is_named(closed: str) -> None:
     for address in (closed, "127.0.0.1", "127.0.0.1:seven"):
         refusal = refusal_of(f"spark://{address}")
-        assert isinstance(refusal, TryAgainError)
-        assert str(refusal) == f"spark://{address}: no master answers there"
+        assert refusal.exit_code == 75
+        assert str(refusal) == f"spark://{address}: no master is there"

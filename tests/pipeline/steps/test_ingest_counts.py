@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from pipeline.steps.ingest_counts import count_drops
@@ -92,3 +93,21 @@ def test_the_digest_does_not_know_how_lines_were_grouped(
             digests.add(drop.content[0].digest)
     assert len(digests) == 1
     assert digests != {counted[E].content[0].digest}
+
+
+def test_an_interrupt_is_not_taken_for_a_failed_query(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PySpark raises the end of the cancelled query while it handles the interrupt."""
+    cancelled = Py4JJavaError("cancelled", spark._jvm.java.lang.RuntimeException("cancelled"))  # type: ignore[union-attr]
+    frame = bronze_frame(spark, [sold(D, "1", 9, "1.000")])
+
+    def interrupted(self: Any) -> Any:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise cancelled
+
+    monkeypatch.setattr(type(frame), "toArrow", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        count_drops(frame, {D: IngestedDrop(Drop(D, ()))})

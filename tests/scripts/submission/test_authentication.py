@@ -81,6 +81,7 @@ def test_without_a_secret_and_elsewhere_nothing_is_set(secret: Path, tmp_path: P
     [
         (None, 0o600, "No such file"),
         (b" \n", 0o600, "is empty"),
+        (b"hidden\nspark.x y\n", 0o600, "holds several lines"),
         (b"hidden", 0o604, "every user of this host can read it: chmod o-r"),
         (b"\xff", 0o600, "not a text"),
     ],
