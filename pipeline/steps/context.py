@@ -26,7 +26,7 @@ from pipeline.settings import Settings
 from pipeline.steps.timetable import Timetable
 from schemas.drops import IngestedDrop
 from schemas.partitions import PartitionSpan
-from schemas.states import EXIT_CODE_PRECEDENCE, DateStatus, ExitCode
+from schemas.states import EXIT_CODE_PRECEDENCE, DateStatus, ExitCode, Stage
 from schemas.tables import Table
 from transforms.received import ValidationConfig
 
@@ -201,6 +201,10 @@ class Batch:
     def today(self) -> dt.date:
         """The date in the config's time zone."""
         return clock.now().astimezone(ZoneInfo(self.settings.business_day.timezone)).date()
+
+    def ingests(self, drop_date: dt.date) -> bool:
+        """Whether the run itself reads a drop from the landing, if its delivery is not ingested yet."""
+        return Stage.INGEST in self.timetable.stages and drop_date in self.requested
 
     def open_landing(self) -> Landing:
         """The folder of all drops.

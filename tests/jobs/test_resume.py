@@ -185,3 +185,22 @@ def test_a_run_that_lost_the_lake_changes_nothing(shop: Shop, monkeypatch: pytes
     assert shop.content() == left[1]
     assert shop.done(job=VERIFY_SALES).errors == []
     assert shop.run(job=PUBLISH_SALES).result["status"] == "unchanged"
+
+
+def test_a_cut_off_ingest_of_a_drop_that_was_delivered_anew_is_no_fault_of_the_run_that_reads_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.land("2026-03-02", line("T-1"))
+    killed_before(shop, monkeypatch, Ledger, "record_drops")
+    shop.land("2026-03-02", line("T-1"), line("T-2"))
+    # A run that only publishes has no delivery of the date, and says so.
+    ran = shop.run(job=PUBLISH_SALES)
+    assert ran.code == 5
+    assert "drop 2026-03-02 failed: its files changed while they were read, or since; run again" in ran.stderr
+    shop.land("2026-03-03", line("T-3", "2026-03-03T12:00:00Z"))
+    killed_before(shop, monkeypatch, Ledger, "record_drops")
+    shop.land("2026-03-03", line("T-4", "2026-03-03T12:00:00Z"))
+    ran = shop.done()
+    assert ran.errors == []
+    assert shop.sales("transaction_id") == ["T-1", "T-2", "T-4"]
+    shop.done(job=VERIFY_SALES)
