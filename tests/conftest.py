@@ -77,13 +77,15 @@ def submit_arguments(folder: Path) -> list[str]:
     jars = sorted(str(path) for path in (ROOT / "var" / "jars").glob("*.jar"))
     if not jars:
         pytest.exit("no Delta jars in var/jars: run scripts/test.sh, which fetches them", returncode=2)
-    place = read_properties(ROOT / "configs" / "places" / "local.conf")["spark.driver.defaultJavaOptions"]
+    java_options = read_properties(ROOT / "configs" / "places" / "local.conf")[
+        "spark.driver.defaultJavaOptions"
+    ]
     conf = {
         # Few rows: more memory would only be taken from others.
         "spark.driver.memory": "1g",
         # Both compilers, the second one late, as on the local place: in a run of all tests it saves a fourth
         # of the CPU. Java keeps room for 240 MB of compiled code. That is too little, and the JVM would end.
-        "spark.driver.extraJavaOptions": f"{place} -XX:ReservedCodeCacheSize=400m {_launch_option()}",
+        "spark.driver.extraJavaOptions": f"{java_options} -XX:ReservedCodeCacheSize=400m {_launch_option()}",
         # No port is opened, and no page is kept up to date for nobody.
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",

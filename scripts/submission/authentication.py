@@ -32,7 +32,7 @@ def secret_files(request: Request) -> dict[str, Path]:
     """Returns the file of the secret, by the variable that takes its content; empty if none is given.
 
     Raises:
-        SubmissionError: the file cannot be read, is empty, or can be read by every user of this host.
+        SubmissionError: as :func:`read_secret`.
     """
     given = request.environment.get(SECRET_FILE)
     if request.target != "standalone" or not given:
