@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from pipeline.lake.causes import cause_of, delta_message
 from pipeline.lake.files import FileStore
@@ -288,12 +289,12 @@ class DeltaLog:
             raise TryAgainError(f"{self._table.name}: another run wrote to it at the same time; run again")
         return before + 1
 
-    def read(self, version: int | None, dates: Collection[dt.date]) -> DataFrame | None:
-        """Returns the rows of some dates without a query over the log.
+    def read(self, version: int | None, dates: Collection[dt.date] | None = None) -> DataFrame | None:
+        """Returns the rows of some dates, or of all, without a query over the log.
 
         Args:
             version: version to read; None for the latest.
-            dates: dates to read.
+            dates: dates to read; None for all rows.
 
         Returns:
             The rows; None if the version is not the latest, or if its checksum does not list its files.
@@ -302,18 +303,25 @@ class DeltaLog:
         all_files = self._checksum_files(snapshot)
         if all_files is None or version not in (None, int(snapshot.version())):
             return None
-        files = self._filter_files(snapshot, all_files, dates)
-        if not files:
+        if dates is not None:
+            all_files = self._to_sequence(self._filter_files(snapshot, all_files, dates))
+        if all_files.isEmpty():
             return local_frame(self._spark, self._table.schema)
-        frame = self._log.createDataFrame(snapshot, self._to_sequence(files), False, self._none)
+        frame = self._log.createDataFrame(snapshot, all_files, False, self._none)
         return DataFrame(frame, self._spark)
 
-    def dates_held(self, dates: Collection[dt.date]) -> set[dt.date]:
-        """Returns those of some dates that have files in the latest version."""
+    def dates_held(self) -> set[dt.date]:
+        """Returns the dates that have files in the latest version."""
         snapshot = self.snapshot()
         column = self._stored_name(snapshot, self._table.partition_by[0])
-        files = self._files_of(snapshot, dates)
-        return {dt.date.fromisoformat(str(file.partitionValues().apply(column))) for file in files}
+        all_files = self._checksum_files(snapshot)
+        if all_files is not None:
+            values = {file["partitionValues"][column] for file in self._describe(all_files)}
+        else:
+            entries = DataFrame(snapshot.allFiles().toDF(), self._spark)
+            rows = entries.select(F.col("partitionValues")[column].alias("date")).distinct().collect()
+            values = {row.date for row in rows}
+        return set(map(dt.date.fromisoformat, values))
 
     def _transaction(self, application: str, number: int) -> Any:
         """Starts a transaction that conflicts with any commit of another run of the same application."""

@@ -268,14 +268,31 @@ class Lake:
             return filter_dates(self.read(table, version), table.partition_by[0], wanted_dates)
         return _with_added_columns(rows, table)
 
-    def dates_held(self, table: Table, dates: Iterable[dt.date]) -> set[dt.date]:
-        """Returns those of some dates that have rows in a table; no query over rows.
+    def read_whole(self, table: Table, version: int | None = None) -> DataFrame:
+        """Returns the rows of a table for a query that needs each of them.
+
+        For few files it takes no query over the log. In return, no file is left out by its statistics.
+
+        Args:
+            table: contract.
+            version: version to read; None for the latest.
+        """
+        rows = self._log(table).read(version) if self.exists(table) else None
+        return self.read(table, version) if rows is None else _with_added_columns(rows, table)
+
+    def dates_held(self, table: Table, version: int | None = None) -> set[dt.date]:
+        """Returns the dates that have rows in a table; no query over rows, unless for an earlier version.
 
         Args:
             table: contract, partitioned by a date.
-            dates: values of the partition column.
+            version: version to look at; None for the latest.
         """
-        return self._log(table).dates_held(set(dates)) if self.exists(table) else set()
+        if not self.exists(table):
+            return set()
+        if version in (None, self.version(table)):
+            return self._log(table).dates_held()
+        dates = self.read(table, version).select(F.col(table.partition_by[0]).alias("date"))
+        return {row.date for row in dates.distinct().collect()}
 
     def rows(self, table: Table, run_id: str | None = None) -> list[dict[str, Any]]:
         """Returns the rows of a small table by column name; times carry their zone.

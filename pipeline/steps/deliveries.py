@@ -88,11 +88,9 @@ def _by_ingest(
 
 
 def _count(batch: Batch) -> dict[dt.date, IngestedDrop]:
-    received = batch.lake.read(RECEIVED_SALES)
-    dates = [row.drop_date for row in received.select("drop_date").distinct().collect()]
-    counted = {date: IngestedDrop(Drop(date, ())) for date in dates}
-    _LOG.info(f"counting {len(dates):,} drops of bronze again")
-    count_drops(received, counted)
+    counted = {date: IngestedDrop(Drop(date, ())) for date in batch.lake.dates_held(RECEIVED_SALES)}
+    _LOG.info(f"counting {len(counted):,} drops of bronze again")
+    count_drops(batch.lake.read_whole(RECEIVED_SALES), counted)
     return counted
 
 

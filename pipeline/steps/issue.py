@@ -126,7 +126,7 @@ def _issue_window(batch: Batch, revisions: Revisions, numbers: Numbers) -> Numbe
     _LOG.info(f"issuing documents of {len(revisions):,} dates{batch.timetable.left()}")
     today = batch.today
     series = batch.settings.billing.series.of_year(today.year)
-    known = batch.lake.dates_held(DOCUMENTS, revisions)
+    known = batch.lake.dates_held(DOCUMENTS).intersection(revisions)
     changes = _changes(batch, set(revisions) - known, known)
     numbered = with_sales_revision(with_numbers(changes, series, numbers), revisions).withColumns(
         {"issued_on": F.lit(today), "run_id": F.lit(batch.run_id)}
@@ -197,7 +197,7 @@ def _lines_to_bill(batch: Batch, new: Set[dt.date], known: Set[dt.date]) -> Data
         return lines
     sales, billed = batch.lake.read_dates(SALES, known), batch.lake.read_dates(DOCUMENT_LINES, known)
     if batch.lake.exists(LOST_NUMBERS):
-        billed = without_lost(billed, batch.lake.read(LOST_NUMBERS))
+        billed = without_lost(billed, batch.lake.read_whole(LOST_NUMBERS))
     return lines.unionByName(changed_lines(sales, billed))
 
 

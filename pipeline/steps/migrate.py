@@ -175,11 +175,12 @@ def _stamp_dates(batch: Batch) -> list[str]:
     if not states:
         return []
     _LOG.info(f"looking up every line of {len(states):,} dates")
-    inputs = date_inputs(batch.ledger.drops().values(), published=states)
+    drops = batch.ledger.drops().values()
+    inputs = date_inputs(drops, published=states)
     chunkings = _chunkings(batch, states)
     states = {date: replace(state, chunking=chunkings[date]) for date, state in states.items()}
     own = [date for date, state in states.items() if not state.is_restored]
-    wrong = differing_dates(batch, own, states, inputs)
+    wrong = differing_dates(batch, own, states, drops)
     stamped = {
         date: _stamped(batch, state, inputs.get(date) or no_inputs(date), date in wrong)
         for date, state in sorted(states.items())

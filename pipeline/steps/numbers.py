@@ -35,7 +35,7 @@ def last_numbers(batch: Batch) -> dict[str, int]:
     if last is not None:
         issued = last.metadata["last_numbers"]
     else:
-        rows = batch.lake.read(DOCUMENTS).groupBy("series").agg(F.max("running_number").alias("last"))
+        rows = batch.lake.read_whole(DOCUMENTS).groupBy("series").agg(F.max("running_number").alias("last"))
         issued = {row.series: row.last for row in rows.collect()}
     return highest_numbers(issued, last_written_off(batch))
 

@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -23,11 +22,9 @@ from pipeline.planning.reconciliation import reconcile, unreconciled_dates
 from pipeline.planning.staleness import (
     KNOWN_WRONG,
     AcceptedDelivery,
-    DateInputs,
     DateState,
     DropState,
     date_inputs,
-    no_inputs,
     stale_dates,
 )
 from pipeline.steps.context import Batch
@@ -35,7 +32,7 @@ from pipeline.steps.gold import built_revisions
 from pipeline.steps.gold_rows import MOST_QUERIES, find_wrong_rows, gold_rows
 from pipeline.steps.ingest_counts import count_drops
 from pipeline.steps.publish_commit import JOB, ROLL_BACK, PublishCommit
-from pipeline.steps.received import read_accepted, settled_version
+from pipeline.steps.received import settled_version
 from pipeline.steps.receiving import JOB as INGEST
 from pipeline.steps.recording import chunked, count_cells, count_conflicts_of, count_sales
 from pipeline.steps.verify_documents import examine_documents
@@ -44,6 +41,7 @@ from schemas.gold import GoldTable
 from schemas.states import DateStatus, DropStatus, ExitCode
 from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES, Table
 from transforms.control_totals import count_received
+from transforms.ingest_counts import filter_accepted
 from transforms.publication import line_columns
 from transforms.verification import (
     digest_by_date,
@@ -153,7 +151,7 @@ def examine_lake(batch: Batch, requested: Container[dt.date] | None = None) -> V
         _LOG.info(f"looking up every line of {len(verification.dates)} dates")
         restored = [date for date in verification.dates if published[date].is_restored]
         own = [date for date in verification.dates if date not in restored]
-        _check_lines(batch, verification, own, bronze_version, published, inputs)
+        _check_lines(batch, verification, own, bronze_version, published, drops.values())
         _check_restored(batch, verification, restored, published)
         _LOG.info("summing gold again")
         _check_gold(batch, verification, published)
@@ -228,11 +226,10 @@ def counted_drops(
     batch: Batch, bronze_version: int | None, verification: Verification
 ) -> dict[dt.date, DropState]:
     """The deliveries in bronze, counted again. It is a problem if the ingest of one counted other lines."""
-    received = batch.lake.read(RECEIVED_SALES, bronze_version)
-    dates = [row.drop_date for row in received.select("drop_date").distinct().collect()]
+    dates = batch.lake.dates_held(RECEIVED_SALES, bronze_version)
     counted = {date: IngestedDrop(Drop(date, ())) for date in dates}
     _LOG.info(f"counting {len(dates)} drops of bronze again")
-    count_drops(received, counted)
+    count_drops(batch.lake.read_whole(RECEIVED_SALES, bronze_version), counted)
     known = batch.ledger.drops()
     for date in sorted({*counted, *(date for date, drop in known.items() if drop.accepted)}):
         recorded = known[date].content if date in known else ()
@@ -267,21 +264,13 @@ def _check_ledger_staleness(
 def _check_strays(batch: Batch, verification: Verification, published: Mapping[dt.date, DateState]) -> None:
     """Adds dates that have rows in a table but were never published."""
     tables: list[Table] = [SALES, CONFLICTS, *batch.lake.tables.gold]
-    present = [
-        batch.lake.read(table).select(
-            F.lit(table.name).alias("table"), F.col(table.partition_by[0]).alias("date")
-        )
-        for table in tables
-    ]
-    rows = reduce(DataFrame.union, present).distinct().collect()
     for table in tables:
-        found = {row.date for row in rows if row.table == table.name}
-        for date in sorted(found - set(map(table.partition_of, published))):
+        for date in sorted(batch.lake.dates_held(table) - set(map(table.partition_of, published))):
             verification.add([date], f"{table.name} holds rows of {date}, which was never published")
 
 
 def _check_uniqueness(batch: Batch, verification: Verification) -> None:
-    for row in find_repeated_keys(batch.lake.read(SALES)).limit(_SHOWN).collect():
+    for row in find_repeated_keys(batch.lake.read_whole(SALES)).limit(_SHOWN).collect():
         dates = ", ".join(str(date) for date in sorted(row.business_dates))
         verification.add(
             row.business_dates,
@@ -300,11 +289,11 @@ def differing_dates(
     batch: Batch,
     dates: list[dt.date],
     published: Mapping[dt.date, DateState],
-    inputs: Mapping[dt.date, DateInputs],
+    drops: Collection[DropState],
 ) -> set[dt.date]:
     """Dates whose lines in silver differ from those that bronze gives."""
     verification = Verification()
-    _check_lines(batch, verification, dates, batch.lake.version(RECEIVED_SALES), published, inputs)
+    _check_lines(batch, verification, dates, batch.lake.version(RECEIVED_SALES), published, drops)
     return verification.wrong_dates
 
 
@@ -314,15 +303,18 @@ def _check_lines(
     dates: list[dt.date],
     bronze_version: int | None,
     published: Mapping[dt.date, DateState],
-    inputs: Mapping[dt.date, DateInputs],
+    drops: Collection[DropState],
 ) -> None:
     """Compares the lines of silver, and their sums, with those that bronze gives."""
-    sale_dates = {sale for date in dates for sale in (inputs.get(date) or no_inputs(date)).sale_dates}
+    wanted = set(dates)
+    sale_dates = {c.sale_date for drop in drops for c in drop.content if c.business_date in wanted}
+    holding = [drop.date for drop in drops if any(c.sale_date in sale_dates for c in drop.content)]
     chunkings = {
         date: published[date].chunking or Chunking(batch.settings.chunks.key, batch.settings.chunks.ranges)
         for date in dates
     }
-    accepted = filter_dates(read_accepted(batch, bronze_version), "sale_date", sale_dates)
+    accepted = filter_accepted(batch.lake.read_dates(RECEIVED_SALES, holding, bronze_version))
+    accepted = filter_dates(accepted, "sale_date", sale_dates)
     lines = _chunked(accepted.select(*line_columns()), chunkings)
     sales, conflicts = _rows_of(batch, SALES, dates), _rows_of(batch, CONFLICTS, dates)
     expected = filter_dates(expected_lines(lines), "business_date", dates)
@@ -444,13 +436,11 @@ def _whole_periods(
 
 
 def _reused_numbers(batch: Batch, dates: list[dt.date]) -> list[str]:
-    reused = (
-        find_reused_numbers(batch.lake.read(SALES), _rows_of(batch, SALES, dates)).limit(_SHOWN).collect()
-    )
+    reused = find_reused_numbers(batch.lake.read_whole(SALES), _rows_of(batch, SALES, dates))
     return [
         f"store {row.store_id}, transaction {row.transaction_id}, line {row.line_number}: sale dates "
         + ", ".join(str(date) for date in row.sale_dates)
-        for row in reused
+        for row in reused.limit(_SHOWN).collect()
     ]
 
 

@@ -73,8 +73,8 @@ def examine_documents(
 
 
 def _wrong_numbers(batch: Batch) -> Iterator[str]:
-    documents = batch.lake.read(DOCUMENTS)
-    for row in find_wrong_numbers(documents, batch.lake.read(LOST_NUMBERS)).limit(_SHOWN).collect():
+    documents = batch.lake.read_whole(DOCUMENTS)
+    for row in find_wrong_numbers(documents, batch.lake.read_whole(LOST_NUMBERS)).limit(_SHOWN).collect():
         yield (
             f"billing/documents, series {row.series}: the numbers are not 1 to {row.last}: at {row.jumps} "
             f"places one is missing or given twice, {row.misnamed} documents have another document number"
@@ -102,8 +102,7 @@ def _changed_documents(batch: Batch) -> Iterator[str]:
 
 
 def _unpublished(batch: Batch, published: Mapping[dt.date, int]) -> Iterator[str]:
-    rows = batch.lake.read(DOCUMENTS).select("business_date").distinct().collect()
-    for date in sorted({row.business_date for row in rows} - set(published)):
+    for date in sorted(batch.lake.dates_held(DOCUMENTS) - set(published)):
         yield f"billing/documents holds documents of {date}, which was never published"
 
 
@@ -120,7 +119,7 @@ def _wrong_sums(batch: Batch, revisions: Mapping[dt.date, int]) -> Iterator[str]
 
 def _wrong_lines(batch: Batch, dates: Collection[dt.date]) -> Iterator[str]:
     documents = batch.lake.read_dates(DOCUMENTS, dates)
-    lines = without_lost(batch.lake.read_dates(DOCUMENT_LINES, dates), batch.lake.read(LOST_NUMBERS))
+    lines = without_lost(batch.lake.read_dates(DOCUMENT_LINES, dates), batch.lake.read_whole(LOST_NUMBERS))
     differing = document_differences(documents, lines).orderBy("document_number")
     for row in differing.limit(_SHOWN).collect():
         yield (

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -219,7 +220,9 @@ def test_ctrl_c_ends_the_watch_with_the_board_and_no_trace(
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline.cli.watch.time, "sleep", interrupt)
+    # A clock of the watch alone: other threads sleep too, and py4j's would end and free no Java object more.
+    clock = SimpleNamespace(sleep=interrupt, monotonic=time.monotonic)
+    monkeypatch.setattr(pipeline.cli.watch, "time", clock)
     code, out, err = lake.watch()
     assert code == 130
     assert "▶ publish" in out

@@ -88,6 +88,21 @@ def test_only_the_dates_asked_for_are_replaced(spark: SparkSession, lake: Lake) 
     assert lake.commit(DAILY_SALES, again).metadata == TOLD
 
 
+def test_all_rows_and_the_dates_held_of_the_latest_and_of_an_earlier_version(
+    spark: SparkSession, lake: Lake
+) -> None:
+    assert (lines(lake.read_whole(DAILY_SALES)), lake.dates_held(DAILY_SALES)) == ([], set())
+    first = lake.replace(DAILY_SALES, rows(spark, (MON, 1), (TUE, 2), (TUE, 3)), [MON, TUE], TOLD)
+    second = lake.replace(DAILY_SALES, rows(spark, (WED, 4)), [TUE, WED], TOLD)
+    assert lines(lake.read_whole(DAILY_SALES)) == [(MON, 1), (WED, 4)]
+    assert lines(lake.read_whole(DAILY_SALES, second)) == [(MON, 1), (WED, 4)]
+    assert lines(lake.read_whole(DAILY_SALES, first)) == [(MON, 1), (TUE, 2), (TUE, 3)]
+    assert lake.dates_held(DAILY_SALES) == lake.dates_held(DAILY_SALES, second) == {MON, WED}
+    assert lake.dates_held(DAILY_SALES, first) == {MON, TUE}
+    lake.replace(DAILY_SALES, rows(spark), [MON, WED], TOLD)
+    assert (lines(lake.read_whole(DAILY_SALES)), lake.dates_held(DAILY_SALES)) == ([], set())
+
+
 def test_another_process_reads_and_replaces_the_same(spark: SparkSession, lake: Lake, tmp_path: Path) -> None:
     lake.replace(DAILY_SALES, rows(spark, (MON, 1), (TUE, 2)), [MON, TUE], TOLD)
     forget_logs(spark)
