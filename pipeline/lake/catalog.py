@@ -56,7 +56,7 @@ class Catalog:
         ]
         for table in missing:
             name = f"{self._schema}.`{name_of(table)}`"
-            location = lake.path(table).replace("'", "\\'")
+            location = lake.path(table).replace("\\", "\\\\").replace("'", "\\'")
             self._run(f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION '{location}'")
         return [f"{self._name}.{name_of(table)}" for table in missing]
 

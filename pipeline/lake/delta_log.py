@@ -517,10 +517,10 @@ class DeltaLog:
     def _action(self, kind: str, content: Mapping[str, Any]) -> Any:
         return self._delta("actions.Action").fromJson(json.dumps({kind: content}))
 
-    def _to_sequence(self, items: Sequence[Any]) -> Any:
+    def _to_sequence(self, values: Sequence[Any]) -> Any:
         java_list = self._class("java.util.ArrayList")()
-        for item in items:
-            java_list.add(item)
+        for value in values:
+            java_list.add(value)
         return self._class("org.apache.spark.api.python.PythonUtils").toSeq(java_list)
 
 
