@@ -48,8 +48,11 @@ def run(batch: Batch, options: Options) -> dict[str, Any]:
         f"chunks.target_rows_per_partition={target}",
     ]
     arguments = [part for assignment in assignments for part in ("--set", assignment)]
+    if options.config:
+        arguments += ["--config", str(Path(options.config).resolve())]
     runner = Runner(os.environ.get("CYMBAL_PLACE", "local"), reports / "runs", _SETTINGS, arguments, jars)
-    drill = Drill(batch.spark, runner, root, rows, target, options.extra["stop_seconds"])
+    stop_seconds, gold = options.extra["stop_seconds"], batch.lake.tables.gold
+    drill = Drill(batch.spark, runner, root, rows, target, stop_seconds, gold)
     evidence = drill.run(options.extra["fault"])
     rows_of_evidence = [row.as_json() for row in evidence]
     write_rows(reports / "drill.json", evidence)

@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+# A team's own columns, rules and gold table.
+EXTENDED = ROOT / "tests" / "support" / "extended" / "config.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +42,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--conf spark.hadoop.datanucleus.schema.autoCreateAll=true",
     }
     submit = str(ROOT / "scripts" / "submit.sh")
-    where = ["--landing", str(folder / "landing"), "--lake", str(folder / "lake")]
-    generate = [submit, "generate_sales", where[0], where[1], "--rows", "60", "--from", "2026-01-05"]
+    where = ["--config", str(EXTENDED), "--landing", str(folder / "landing"), "--lake", str(folder / "lake")]
+    generate = [submit, "generate_sales", *where[:4], "--rows", "60", "--from", "2026-01-05"]
     plain = {
         name: value for name, value in own.items() if name not in ("CYMBAL_SPARK_ARGS", "CYMBAL_LINEAGE")
     }
@@ -69,6 +71,7 @@ def test_lineage_tells_which_tables_are_made_of_which(watched: Path) -> None:
         for target in event["outputs"]
     }
     assert {("received_sales", "sales"), ("sales", "daily_sales"), ("sales", "invoices")} <= edges
+    assert ("sales", "weekly_chunks") in edges, "the table that the config declares"
     assert {event["job"]["namespace"] for event in events} == {"cymbal-sales"}
 
 

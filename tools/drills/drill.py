@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from pyspark.sql import SparkSession
 from pipeline.lake.files import FileStore
 from pipeline.planning.windows import partition_spans
 from schemas.errors import UsageError
+from schemas.gold import GOLD_TABLES, GoldTable
 from schemas.partitions import PartitionSpan
 from tools.drills.events import EventLog, read_event_logs
 from tools.drills.evidence import LOST, UNEXPLAINED, Digest, Repeats, digest, repeats_of
-from tools.drills.faults import DRIVER_KILLS, NAMES, Aim, Fault, faults
+from tools.drills.faults import NAMES, Aim, Fault, driver_kills, faults
 from tools.drills.runs import KILLED, Ran, Runner
 
 _LOG = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ class Drill:
         rows: lines to generate.
         target_rows: lines per Spark partition, as set for the runs.
         stop_seconds: how long a stopped worker stays stopped.
+        gold: the gold tables of the lakes.
     """
 
     spark: SparkSession
@@ -96,6 +98,7 @@ class Drill:
     rows: int
     target_rows: int
     stop_seconds: int
+    gold: Sequence[GoldTable] = GOLD_TABLES
     _healthy: Digest = field(default_factory=dict)
     _seconds: dict[bool, float] = field(default_factory=dict)
     _files: FileStore = field(init=False)
@@ -132,7 +135,7 @@ class Drill:
         _LOG.info("healthy: run_batch from the landed files")
         ran = self._batch("healthy")
         _expect(ran)
-        self._healthy = digest(self.spark, self._path("healthy"))
+        self._healthy = self._digest("healthy")
         aim = self._aim(ran)
         for part in ("bronze/received_sales", "ledger/drops", "ledger/runs"):
             self._files.copy_folder(f"healthy/{part}", f"ingested/{part}")
@@ -143,7 +146,7 @@ class Drill:
         self._seconds = {True: ran.seconds, False: again.seconds}
         row = Row("none", "none: the healthy run", [0], ran.seconds)
         row.repeats = repeats_of(read_event_logs(ran.events), aim.spans)
-        row.equal = digest(self.spark, self._path("published")) == self._healthy
+        row.equal = self._digest("published") == self._healthy
         return [row], aim
 
     def _aim(self, ran: Ran) -> Aim:
@@ -184,10 +187,11 @@ class Drill:
         return row
 
     def _kill_drivers(self) -> Row:
-        row = Row("driver_killed", f"{NAMES['driver_killed']} ({len(DRIVER_KILLS)} points)")
+        points = driver_kills(self.gold)
+        row = Row("driver_killed", f"{NAMES['driver_killed']} ({len(points)} points)")
         scheme = self._files.root.split(":")[0]
         runs, missed = [], []
-        for point in DRIVER_KILLS:
+        for point in points:
             _LOG.info(f"driver_killed: {point}")
             settings = {
                 f"spark.delta.logStore.{scheme}.impl": "cymbal.drill.HaltingLogStore",
@@ -204,15 +208,14 @@ class Drill:
 
     def _finish(self, row: Row, lake: str, runs: list[Ran], healthy_seconds: float) -> None:
         """Runs the same command again without a fault until it ends with 0, then compares the tables."""
-        while runs[-1].code != 0 and len(runs) < len(DRIVER_KILLS) + _RUNS_AT_MOST:
+        at_most = len(runs) + _RUNS_AT_MOST
+        while runs[-1].code != 0 and len(runs) < at_most:
             _LOG.info(f"{row.fault}: the same command again, after exit code {runs[-1].code}")
             runs.append(self._batch(lake))
-            if sum(run.code not in (0, KILLED) for run in runs) > _RUNS_AT_MOST:
-                break
         row.codes = [run.code for run in runs]
         row.seconds = sum(run.seconds for run in runs)
         row.seconds_lost = row.seconds - healthy_seconds
-        row.equal = digest(self.spark, self._path(lake)) == self._healthy
+        row.equal = self._digest(lake) == self._healthy
         if not row.equal:
             row.problem = "the tables differ from the healthy run's"
         elif row.codes[-1] != 0:
@@ -222,6 +225,9 @@ class Drill:
         folders = ("--landing", self._path("landing"), "--lake", self._path(lake))
         report = ("--report", str(self.runner.folder.parent / "pages"))
         return self.runner.run("run_batch", *folders, *report, settings=settings)
+
+    def _digest(self, lake: str) -> Digest:
+        return digest(self.spark, self._path(lake), self.gold)
 
     def _path(self, name: str) -> str:
         return f"{self.root.rstrip('/')}/{name}"

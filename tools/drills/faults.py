@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from schemas.gold import GoldTable, tables_of
 from schemas.partitions import PartitionSpan
+from schemas.states import Stage
 
 # $PPID of the shell is the executor; in a standalone cluster its parent is the worker.
 _WORKER = "w=$(cut -d' ' -f4 /proc/$PPID/stat)"
@@ -166,29 +168,25 @@ def _fault(
     return Fault(name, NAMES[name], tuple(rules), from_landing, needs_workers, code)
 
 
-# Where the driver is killed, in order: each run continues where the previous run was killed. The first commit
-# of a process to ledger/runs records its start, the second its end.
-DRIVER_KILLS: tuple[str, ...] = (
-    "before:ledger/runs:1",
-    "after:ledger/runs:1",
-    "before:bronze/received_sales:1",
-    "after:bronze/received_sales:1",
-    "before:ledger/drops:1",
-    "after:ledger/drops:1",
-    "before:silver/conflicts:1",
-    "after:silver/conflicts:1",
-    "before:silver/sales:1",
-    "after:silver/sales:1",
-    "before:ledger/chunks:1",
-    "after:ledger/chunks:1",
-    "before:ledger/dates:1",
-    "after:ledger/dates:1",
-    "before:gold/daily_sales:1",
-    "after:gold/daily_sales:1",
-    "after:ledger/builds:1",
-    "before:gold/invoices:1",
-    "after:gold/invoices:1",
-    "before:ledger/builds:1",
-    "before:ledger/runs:2",
-    "after:ledger/runs:2",
-)
+def driver_kills(gold: Iterable[GoldTable]) -> tuple[str, ...]:
+    """Returns where the driver is killed, in order: each run continues where the run before was killed.
+
+    The first commit of a process to ``ledger/runs`` records its start, the second its end.
+
+    Args:
+        gold: the gold tables of the lake.
+    """
+    built = [table.name for stage in Stage for table in tables_of(stage, gold)]
+    kills = [*_around("ledger/runs"), *_around("bronze/received_sales"), *_around("ledger/drops")]
+    kills += [*_around("silver/conflicts"), *_around("silver/sales")]
+    kills += [*_around("ledger/chunks"), *_around("ledger/dates")]
+    for name in built:
+        # The next run records the build that this one could not, and is killed at that.
+        moment = "before" if name == built[-1] else "after"
+        kills += [*_around(name), f"{moment}:ledger/builds:1"]
+    return (*kills, *_around("ledger/runs", 2))
+
+
+def _around(table: str, number: int = 1) -> tuple[str, str]:
+    """Before and after a commit of the process to a table."""
+    return f"before:{table}:{number}", f"after:{table}:{number}"
