@@ -12,9 +12,10 @@ _QUERY = re.compile(
     re.IGNORECASE,
 )
 _NAME = re.compile(r"(?:--[\w-]+=)?(?:[\w.-]+=)?")
+HOLDS_SECRET = "the address holds a password, which command lines, logs and the ledger would show"
 REASON = (
-    "the address holds a password, which command lines, logs and the ledger would show: take it out, put it "
-    "into spark-defaults.conf in a folder that only you can read, and set SPARK_CONF_DIR to that folder"
+    f"{HOLDS_SECRET}: take it out, put it into spark-defaults.conf in a folder that only you can read, and "
+    "set SPARK_CONF_DIR to that folder"
 )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline import clock
 from pipeline.report.summary import print_error
-from schemas.addresses import REASON, holds_secret
+from schemas.addresses import HOLDS_SECRET, holds_secret
 
 
 def publish_metrics(result: Mapping[str, Any], took: dt.timedelta) -> None:
@@ -22,7 +22,7 @@ def publish_metrics(result: Mapping[str, Any], took: dt.timedelta) -> None:
     if not target:
         return
     if holds_secret(target):
-        print_error(f"CYMBAL_METRICS: {REASON}")
+        print_error(f"CYMBAL_METRICS: {HOLDS_SECRET}: name a file, or a Pushgateway that asks for none")
         return
     from pipeline.report.metrics import write_metrics  # most runs do not need its imports
 

@@ -125,6 +125,7 @@ def test_a_password_in_an_address_is_not_told(
     publish_metrics(RESULT, TOOK)
     told = capsys.readouterr().err
     assert told.startswith("error: CYMBAL_METRICS: the address holds a password")
+    assert "name a file, or a Pushgateway that asks for none" in told
     assert "hidden" not in told
 
 
