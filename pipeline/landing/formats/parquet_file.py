@@ -6,10 +6,11 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, DataFrameReader
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     BinaryType,
@@ -105,18 +106,22 @@ class ParquetFile(Form):
         ]
 
     def _schema(self, start: FileStart) -> tuple[pa.Schema, set[str]]:
-        """The types of a file's columns, and those of the old type of times, INT96."""
         try:
             with start.raw() as raw:
-                stored = pq.ParquetFile(raw).schema
-                old_times = {
-                    c.path for c in map(stored.column, range(len(stored))) if c.physical_type == "INT96"
-                }
-                return stored.to_arrow_schema(), old_times
+                return self._read_schema(raw)
         except UNREADABLE as error:
             raise AuditError(
                 f"{start.where}: cannot be read as {self.profile.format}: {printable(str(error))[:200]}"
             ) from None
+
+    def _read_schema(self, raw: IO[bytes]) -> tuple[pa.Schema, set[str]]:
+        """The types of a file's columns, and those of the old type of times, INT96."""
+        stored = pq.ParquetFile(raw).schema
+        old_times = {c.path for c in map(stored.column, range(len(stored))) if c.physical_type == "INT96"}
+        return stored.to_arrow_schema(), old_times
+
+    def _scan(self, reader: DataFrameReader, paths: Sequence[str]) -> DataFrame:
+        return reader.parquet(*paths)
 
     def _check_float(self, where: str, name: str, received: str, kind: pa.DataType) -> None:
         if pa.types.is_floating(kind) and not (self.profile.allow_float_amounts and name in _numbers()):
@@ -142,7 +147,7 @@ class ParquetFile(Form):
     def _of_one_schema(self, source: Source, schema: str, files: Sequence[HeadedFile]) -> DataFrame:
         types = StructType.fromJson(json.loads(schema))
         reader = source.spark.read.option("basePath", source.root).schema(types)
-        read = reader.parquet(*[file.path for file in files])
+        read = self._scan(reader, [file.path for file in files])
         fields = {field.name: field for field in types.fields}
         texts = [self._text(name, fields).alias(name) for name in received_names()]
         rows = read.select(*texts, F.lit(None).cast("string").alias("malformed_text"), *origin())
