@@ -310,8 +310,8 @@ class DeltaLog:
         frame = self._log.createDataFrame(snapshot, all_files, False, self._none)
         return DataFrame(frame, self._spark)
 
-    def dates_held(self) -> set[dt.date]:
-        """Returns the dates that have files in the latest version."""
+    def dates_held(self) -> set[dt.date | None]:
+        """Returns the dates that have files in the latest version; None for rows without a date."""
         snapshot = self.snapshot()
         column = self._stored_name(snapshot, self._table.partition_by[0])
         all_files = self._checksum_files(snapshot)
@@ -321,7 +321,7 @@ class DeltaLog:
             entries = DataFrame(snapshot.allFiles().toDF(), self._spark)
             rows = entries.select(F.col("partitionValues")[column].alias("date")).distinct().collect()
             values = {row.date for row in rows}
-        return set(map(dt.date.fromisoformat, values))
+        return {None if value is None else dt.date.fromisoformat(value) for value in values}
 
     def _transaction(self, application: str, number: int) -> Any:
         """Starts a transaction that conflicts with any commit of another run of the same application."""

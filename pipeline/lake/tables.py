@@ -20,7 +20,7 @@ from pipeline.lake.delta_log import DeltaLog, date_condition
 from pipeline.lake.files import FileStore, Usage
 from pipeline.lake.foreign import FOREIGN_FEATURES, Obstacle, find_obstacles, sql_name
 from pipeline.lake.frames import local_frame, local_table
-from schemas.errors import OlderLakeError, TryAgainError, UsageError
+from schemas.errors import AuditError, OlderLakeError, TryAgainError, UsageError
 from schemas.gold import PERIOD_PROPERTY, QUERY_PROPERTY, GoldTable
 from schemas.lake import LakeTables
 from schemas.landing import own_columns
@@ -286,13 +286,21 @@ class Lake:
         Args:
             table: contract, partitioned by a date.
             version: version to look at; None for the latest.
+
+        Raises:
+            AuditError: rows have no date.
         """
         if not self.exists(table):
             return set()
+        column = table.partition_by[0]
         if version in (None, self.version(table)):
-            return self._log(table).dates_held()
-        dates = self.read(table, version).select(F.col(table.partition_by[0]).alias("date"))
-        return {row.date for row in dates.distinct().collect()}
+            held = self._log(table).dates_held()
+        else:
+            rows = self.read(table, version).select(F.col(column).alias("date")).distinct().collect()
+            held = {row.date for row in rows}
+        if None in held:
+            raise AuditError(f"{table.name} holds rows without a {column}, which no run writes: delete them")
+        return {date for date in held if date is not None}
 
     def rows(self, table: Table, run_id: str | None = None) -> list[dict[str, Any]]:
         """Returns the rows of a small table by column name; times carry their zone.

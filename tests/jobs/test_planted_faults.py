@@ -74,6 +74,11 @@ FAULTS = {
         _append("true", business_date="date'2026-04-01'"),
         "silver/conflicts holds rows of 2026-04-01, which was never published",
     ),
+    "rows without a date": Fault(
+        SALES,
+        _append("transaction_id = 'Y'", business_date="cast(null as date)"),
+        "silver/sales holds rows without a business_date, which no run writes",
+    ),
     "an invoice is gone": Fault(
         INVOICES, lambda t: t.delete("customer_id = 'C-Y'"), f"gold/invoices {S} USD: 0 rows"
     ),

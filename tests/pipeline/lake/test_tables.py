@@ -249,6 +249,7 @@ def test_rows_deleted_by_a_deletion_vector_stay_deleted(spark: SparkSession, lak
     spark.sql(f"ALTER TABLE {name} SET TBLPROPERTIES ('delta.enableDeletionVectors' = 'true')")
     spark.sql(f"DELETE FROM {name} WHERE lines = 2")
     assert lines(lake.read_dates(DAILY_SALES, [MON])) == [(MON, 1)]
+    assert lines(lake.read_whole(DAILY_SALES)) == [(MON, 1)]
     lake.replace(DAILY_SALES, rows(spark, (MON, 3)), [MON], TOLD)
     assert lines(lake.read(DAILY_SALES)) == [(MON, 3)]
 
