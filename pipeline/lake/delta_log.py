@@ -14,13 +14,13 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from pipeline.lake.causes import cause_of, delta_message
 from pipeline.lake.files import FileStore
@@ -310,18 +310,44 @@ class DeltaLog:
         frame = self._log.createDataFrame(snapshot, all_files, False, self._none)
         return DataFrame(frame, self._spark)
 
-    def dates_held(self) -> set[dt.date | None]:
-        """Returns the dates that have files in the latest version; None for rows without a date."""
+    def dates_held(self, dates: Collection[dt.date]) -> set[dt.date]:
+        """Returns those of some dates that have files in the latest version."""
         snapshot = self.snapshot()
         column = self._stored_name(snapshot, self._table.partition_by[0])
-        all_files = self._checksum_files(snapshot)
-        if all_files is not None:
-            values = {file["partitionValues"][column] for file in self._describe(all_files)}
-        else:
-            entries = DataFrame(snapshot.allFiles().toDF(), self._spark)
-            rows = entries.select(F.col("partitionValues")[column].alias("date")).distinct().collect()
-            values = {row.date for row in rows}
-        return {None if value is None else dt.date.fromisoformat(value) for value in values}
+        files = self._files_of(snapshot, dates)
+        return {dt.date.fromisoformat(str(file.partitionValues().apply(column))) for file in files}
+
+    def all_dates(self, version: int | None) -> set[dt.date] | None:
+        """Returns the dates that have files, without a query.
+
+        Args:
+            version: version to look at; None for the latest.
+
+        Returns:
+            The dates; None if the version is not the latest, if its checksum does not list its files, or if a
+            file has no date in the form that Spark writes.
+        """
+        snapshot = self.snapshot()
+        files = self._checksum_files(snapshot)
+        if files is None or version not in (None, int(snapshot.version())):
+            return None
+        column = self._stored_name(snapshot, self._table.partition_by[0])
+        values = {str(file["partitionValues"].get(column)) for file in self._describe(files)}
+        is_plain = all(re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value) for value in values)
+        return set(map(dt.date.fromisoformat, values)) if is_plain else None
+
+    def missing_files(self) -> list[str]:
+        """Returns the data files that the latest version names and the store lacks, below the table's folder.
+
+        Looks only where the checksum lists the files: elsewhere it would be a query and a long listing.
+        """
+        files = self._checksum_files(self.snapshot())
+        if files is None or files.isEmpty():
+            return []
+        names = {unquote(file["path"]) for file in self._describe(files)}
+        root = f"{self._table.name}/"
+        present = {self._files.below_root(file.path) for file in self._files.files(self._table.name)}
+        return sorted(name for name in names if "://" not in name and f"{root}{name}" not in present)
 
     def _transaction(self, application: str, number: int) -> Any:
         """Starts a transaction that conflicts with any commit of another run of the same application."""

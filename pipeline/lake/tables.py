@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -269,9 +269,10 @@ class Lake:
         return _with_added_columns(rows, table)
 
     def read_whole(self, table: Table, version: int | None = None) -> DataFrame:
-        """Returns the rows of a table for a query that needs each of them.
+        """Returns the rows of a table for a query that needs every row.
 
-        For few files it takes no query over the log. In return, no file is left out by its statistics.
+        The latest version of a table of few files takes no query over the log. In return, no file is left out
+        by its statistics.
 
         Args:
             table: contract.
@@ -280,27 +281,55 @@ class Lake:
         rows = self._log(table).read(version) if self.exists(table) else None
         return self.read(table, version) if rows is None else _with_added_columns(rows, table)
 
-    def dates_held(self, table: Table, version: int | None = None) -> set[dt.date]:
-        """Returns the dates that have rows in a table; no query over rows, unless for an earlier version.
+    def dates_held(self, table: Table, dates: Iterable[dt.date]) -> set[dt.date]:
+        """Returns those of some dates that have rows in a table; no query over rows.
+
+        Args:
+            table: contract, partitioned by a date.
+            dates: values of the partition column.
+        """
+        return self._log(table).dates_held(set(dates)) if self.exists(table) else set()
+
+    def all_dates(self, table: Table, version: int | None = None) -> set[dt.date | None]:
+        """Returns the dates of a table's files, or else of its rows; None for rows without a date.
+
+        The latest version of a table of few files takes no query. A file may hold no row.
 
         Args:
             table: contract, partitioned by a date.
             version: version to look at; None for the latest.
+        """
+        dates = self._log(table).all_dates(version) if self.exists(table) else None
+        return self._dates_of_rows(table, version) if dates is None else {*dates}
+
+    def stray_dates(self, table: Table, known: Collection[dt.date]) -> list[dt.date | None]:
+        """Returns the dates that have rows in a table and are not known; None for rows without a date.
+
+        Args:
+            table: contract, partitioned by a date.
+            known: the dates that may have rows.
+        """
+        strays = self.all_dates(table).difference(known)
+        # A file may hold no row. So the rows are asked, if there is anything to ask for.
+        return sorted(strays & self._dates_of_rows(table) if strays else strays, key=str)
+
+    def _dates_of_rows(self, table: Table, version: int | None = None) -> set[dt.date | None]:
+        dates = self.read(table, version).select(F.col(table.partition_by[0]).alias("date"))
+        return {row.date for row in dates.distinct().collect()}
+
+    def check_files(self) -> None:
+        """Checks for each bronze, silver and gold table of few files that its data files are there.
 
         Raises:
-            AuditError: rows have no date.
+            AuditError: files are gone; the message names the first.
         """
-        if not self.exists(table):
-            return set()
-        column = table.partition_by[0]
-        if version in (None, self.version(table)):
-            held = self._log(table).dates_held()
-        else:
-            rows = self.read(table, version).select(F.col(column).alias("date")).distinct().collect()
-            held = {row.date for row in rows}
-        if None in held:
-            raise AuditError(f"{table.name} holds rows without a {column}, which no run writes: delete them")
-        return {date for date in held if date is not None}
+        for table in self.tables.data:
+            gone = self._log(table).missing_files() if self.exists(table) else []
+            if gone:
+                raise AuditError(
+                    f"{table.name}: {len(gone)} of its data files are gone, the first is {gone[0]}: restore "
+                    "them from a backup"
+                )
 
     def rows(self, table: Table, run_id: str | None = None) -> list[dict[str, Any]]:
         """Returns the rows of a small table by column name; times carry their zone.

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from pipeline.planning.staleness import DropState
 from pipeline.steps.context import Batch
-from pipeline.steps.ingest_counts import count_drops
+from pipeline.steps.ingest_counts import count_bronze
 from pipeline.steps.kept import last_trouble
 from pipeline.steps.publish_commit import RECOUNT, ROLL_BACK
 from pipeline.steps.receiving import JOB as INGEST
@@ -45,7 +45,7 @@ def recount_deliveries(batch: Batch, *, everything: bool) -> list[str]:
         return []
     known = batch.ledger.drops()
     actions = [_take_out(batch, date) for date in sorted(known) if batch.ledger.holds_refused(date)]
-    counted = _count(batch)
+    counted = count_bronze(batch.lake, None)
     wrong = {
         date for date in {*known, *counted} if everything or _differs(known.get(date), counted.get(date))
     }
@@ -85,13 +85,6 @@ def _by_ingest(
         run_id = accepted.run_id if accepted else batch.run_id
         groups[(run_id, sequence or batch.pinned.current.sequence)].append(drop)
     return groups
-
-
-def _count(batch: Batch) -> dict[dt.date, IngestedDrop]:
-    counted = {date: IngestedDrop(Drop(date, ())) for date in batch.lake.dates_held(RECEIVED_SALES)}
-    _LOG.info(f"counting {len(counted):,} drops of bronze again")
-    count_drops(batch.lake.read_whole(RECEIVED_SALES), counted)
-    return counted
 
 
 def _differs(state: DropState | None, counted: IngestedDrop | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,12 +13,17 @@ from typing import Any
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
+from pipeline.lake.tables import Lake
 from pipeline.planning.reconciliation import EXACT, ZERO
-from schemas.drops import DateContent, IngestedDrop, StoreContent
+from schemas.drops import DateContent, Drop, IngestedDrop, StoreContent
 from schemas.own_rules import OwnRule
 from schemas.states import ValidationStatus
+from schemas.tables import RECEIVED_SALES
 from transforms.ingest_counts import COUNTED_BY, count_ingested, count_reject_reasons
+
+_LOG = logging.getLogger(__name__)
 
 _SUMS = ("lines", "gross", "digest_low", "digest_high", "null_words")
 
@@ -52,6 +58,21 @@ def count_drops(
     if any(drop.rejected for drop in drops.values()):
         for reason in count_reject_reasons(received).collect():
             drops[reason.drop_date].reasons[reason.reason] += reason.lines
+
+
+def count_bronze(lake: Lake, version: int | None) -> dict[dt.date, IngestedDrop]:
+    """Counts the lines of every drop in bronze again. Rows without a drop date belong to none.
+
+    Args:
+        lake: tables of the lake.
+        version: version of ``bronze/received_sales``; None for the latest.
+    """
+    dates = lake.all_dates(RECEIVED_SALES, version)
+    counted = {date: IngestedDrop(Drop(date, ())) for date in dates if date is not None}
+    _LOG.info(f"counting {len(counted):,} drops of bronze again")
+    received = lake.read_whole(RECEIVED_SALES, version)
+    count_drops(received.filter(F.col("drop_date").isNotNull()), counted)
+    return counted
 
 
 def _collected(rows: DataFrame) -> pa.Table:

@@ -126,7 +126,7 @@ def _issue_window(batch: Batch, revisions: Revisions, numbers: Numbers) -> Numbe
     _LOG.info(f"issuing documents of {len(revisions):,} dates{batch.timetable.left()}")
     today = batch.today
     series = batch.settings.billing.series.of_year(today.year)
-    known = batch.lake.dates_held(DOCUMENTS).intersection(revisions)
+    known = batch.lake.dates_held(DOCUMENTS, revisions)
     changes = _changes(batch, set(revisions) - known, known)
     numbered = with_sales_revision(with_numbers(changes, series, numbers), revisions).withColumns(
         {"issued_on": F.lit(today), "run_id": F.lit(batch.run_id)}

@@ -30,13 +30,12 @@ from pipeline.planning.staleness import (
 from pipeline.steps.context import Batch
 from pipeline.steps.gold import built_revisions
 from pipeline.steps.gold_rows import MOST_QUERIES, find_wrong_rows, gold_rows
-from pipeline.steps.ingest_counts import count_drops
+from pipeline.steps.ingest_counts import count_bronze
 from pipeline.steps.publish_commit import JOB, ROLL_BACK, PublishCommit
 from pipeline.steps.received import settled_version
 from pipeline.steps.receiving import JOB as INGEST
 from pipeline.steps.recording import chunked, count_cells, count_conflicts_of, count_sales
 from pipeline.steps.verify_documents import examine_documents
-from schemas.drops import Drop, IngestedDrop
 from schemas.gold import GoldTable
 from schemas.states import DateStatus, DropStatus, ExitCode
 from schemas.tables import CONFLICTS, RECEIVED_SALES, SALES, Table
@@ -129,6 +128,7 @@ def examine_lake(batch: Batch, requested: Container[dt.date] | None = None) -> V
     """
     verification = Verification()
     batch.lake.check_checksums()
+    batch.lake.check_files()
     _check_unsettled(batch, verification)
     bronze_version = settled_version(batch)
     published = published_dates(batch, verification)
@@ -226,10 +226,7 @@ def counted_drops(
     batch: Batch, bronze_version: int | None, verification: Verification
 ) -> dict[dt.date, DropState]:
     """The deliveries in bronze, counted again. It is a problem if the ingest of one counted other lines."""
-    dates = batch.lake.dates_held(RECEIVED_SALES, bronze_version)
-    counted = {date: IngestedDrop(Drop(date, ())) for date in dates}
-    _LOG.info(f"counting {len(dates)} drops of bronze again")
-    count_drops(batch.lake.read_whole(RECEIVED_SALES, bronze_version), counted)
+    counted = {} if bronze_version is None else count_bronze(batch.lake, bronze_version)
     known = batch.ledger.drops()
     for date in sorted({*counted, *(date for date, drop in known.items() if drop.accepted)}):
         recorded = known[date].content if date in known else ()
@@ -265,8 +262,11 @@ def _check_strays(batch: Batch, verification: Verification, published: Mapping[d
     """Adds dates that have rows in a table but were never published."""
     tables: list[Table] = [SALES, CONFLICTS, *batch.lake.tables.gold]
     for table in tables:
-        for date in sorted(batch.lake.dates_held(table) - set(map(table.partition_of, published))):
-            verification.add([date], f"{table.name} holds rows of {date}, which was never published")
+        for date in batch.lake.stray_dates(table, set(map(table.partition_of, published))):
+            dates = [] if date is None else [date]
+            verification.add(dates, f"{table.name} holds rows of {date}, which was never published")
+    if None in batch.lake.all_dates(RECEIVED_SALES):
+        verification.add([], f"{RECEIVED_SALES.name} holds rows without a drop date, which no ingest writes")
 
 
 def _check_uniqueness(batch: Batch, verification: Verification) -> None:

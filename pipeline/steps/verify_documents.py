@@ -102,7 +102,7 @@ def _changed_documents(batch: Batch) -> Iterator[str]:
 
 
 def _unpublished(batch: Batch, published: Mapping[dt.date, int]) -> Iterator[str]:
-    for date in sorted(batch.lake.dates_held(DOCUMENTS) - set(published)):
+    for date in batch.lake.stray_dates(DOCUMENTS, published):
         yield f"billing/documents holds documents of {date}, which was never published"
 
 

@@ -111,7 +111,7 @@ def test_fault(rows: dict[str, Row], fault: str) -> None:
 
 @pytest.mark.drivers
 def test_driver_killed_at_every_commit(here: Cluster, tmp_path: Path) -> None:
-    """Where tasks run in its own process: 22 more applications of four executors would take far longer."""
+    """Where tasks run in its own process: 28 more applications of four executors would take far longer."""
     check(DRIVER, drill(here, tmp_path / "local", "local", {DRIVER}))
 
 

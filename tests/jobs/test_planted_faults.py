@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pyarrow.parquet as pq
 import pytest
 from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
@@ -34,10 +36,20 @@ def _append(condition: str, **changes: str) -> Callable[[DeltaTable], object]:
         rows = table.toDF().filter(condition).localCheckpoint()
         for name, value in changes.items():
             rows = rows.selectExpr(*[f"{value} as {c}" if c == name else c for c in rows.columns])
-        path = table.detail().select("location").first().location
-        rows.write.format("delta").mode("append").save(path)
+        rows.write.format("delta").mode("append").save(_path(table))
 
     return plant
+
+
+def _path(table: DeltaTable) -> str:
+    return str(table.detail().select("location").first().location)
+
+
+def _without_partitions(table: DeltaTable) -> None:
+    rows = table.toDF().filter("false")
+    rows.write.format("delta").mode("overwrite").option("overwriteSchema", "true").partitionBy().save(
+        _path(table)
+    )
 
 
 NAMED = f"store 1042, transaction {{}}, line 1 of {S}"
@@ -77,7 +89,10 @@ FAULTS = {
     "rows without a date": Fault(
         SALES,
         _append("transaction_id = 'Y'", business_date="cast(null as date)"),
-        "silver/sales holds rows without a business_date, which no run writes",
+        "silver/sales holds rows of None, which was never published",
+    ),
+    "a table lost its partitions": Fault(
+        CONFLICTS, _without_partitions, NAMED.format("X") + ", late_duplicate: 0 times"
     ),
     "an invoice is gone": Fault(
         INVOICES, lambda t: t.delete("customer_id = 'C-Y'"), f"gold/invoices {S} USD: 0 rows"
@@ -126,3 +141,52 @@ def test_verify_names(sound: Shop, fault: str) -> None:
     ran = broken.run(job=VERIFY_SALES)
     assert ran.code == 4, ran.stderr
     assert planted.said in ran.stderr
+
+
+def _copy(sound: Shop, name: str) -> Shop:
+    broken = sound.other(name)
+    shutil.copytree(sound.lake, broken.lake)
+    return broken
+
+
+def test_rows_without_a_date_hide_no_other_fault(sound: Shop) -> None:
+    broken = _copy(sound, "two-faults")
+    for fault in ("rows without a date", "a conflict is gone"):
+        FAULTS[fault].plant(DeltaTable.forPath(sound.spark, str(broken.lake / FAULTS[fault].table.name)))
+    ran = broken.run(job=VERIFY_SALES)
+    assert ran.code == 4
+    for fault in ("rows without a date", "a conflict is gone"):
+        assert FAULTS[fault].said in ran.stderr
+
+
+def test_a_data_file_that_is_gone_is_named_also_where_its_date_is_not_asked_for(sound: Shop) -> None:
+    broken = _copy(sound, "gone")
+    (file,) = (broken.lake / DAILY_SALES.name / f"business_date={E}").glob("part-*.parquet")
+    file.unlink()
+    ran = broken.run("--date", S, job=VERIFY_SALES)
+    assert ran.code == 4
+    assert (
+        f"gold/daily_sales: 1 of its data files are gone, the first is business_date={E}/part-" in ran.error
+    )
+
+
+def test_a_file_without_rows_is_no_stray_date(sound: Shop) -> None:
+    """As another writer leaves one whose rows it deleted: with the file in the log, and none of its rows."""
+    other = _copy(sound, "no-rows")
+    folder, date = other.lake / CONFLICTS.name, "2026-04-01"
+    (path,) = (folder / f"business_date={E}").glob("part-*.parquet")
+    (folder / f"business_date={date}").mkdir()
+    empty = folder / f"business_date={date}" / "none.parquet"
+    pq.write_table(pq.read_table(path, partitioning=None).slice(0, 0), empty)
+    version = max(int(log.stem) for log in (folder / "_delta_log").glob("0*.json")) + 1
+    add = {
+        "path": f"business_date={date}/none.parquet",
+        "partitionValues": {"business_date": date},
+        "size": empty.stat().st_size,
+        "modificationTime": 0,
+        "dataChange": True,
+    }
+    (folder / "_delta_log" / f"{version:020d}.json").write_text(json.dumps({"add": add}) + "\n")
+    name = f"delta.`{folder}`"
+    sound.spark.sql(f"ALTER TABLE {name} SET TBLPROPERTIES ('touched.by' = 'others')")
+    other.done(job=VERIFY_SALES)

@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from pipeline.lake.files import FileStore
 from pipeline.planning.windows import partition_spans
 from schemas.errors import UsageError
-from schemas.gold import GOLD_TABLES, GoldTable
+from schemas.gold import GoldTable
 from schemas.partitions import PartitionSpan
 from tools.drills.events import EventLog, read_event_logs
 from tools.drills.evidence import LOST, UNEXPLAINED, Digest, Repeats, digest, repeats_of
@@ -98,7 +98,7 @@ class Drill:
     rows: int
     target_rows: int
     stop_seconds: int
-    gold: Sequence[GoldTable] = GOLD_TABLES
+    gold: Sequence[GoldTable]
     _healthy: Digest = field(default_factory=dict)
     _seconds: dict[bool, float] = field(default_factory=dict)
     _files: FileStore = field(init=False)

@@ -181,7 +181,8 @@ def driver_kills(gold: Iterable[GoldTable]) -> tuple[str, ...]:
     kills += [*_around("silver/conflicts"), *_around("silver/sales")]
     kills += [*_around("ledger/chunks"), *_around("ledger/dates")]
     for name in built:
-        # The next run records the build that this one could not, and is killed at that.
+        # The run that was killed after its commit did not record the build. The next one does, and is killed
+        # at that: after it, or once before it.
         moment = "before" if name == built[-1] else "after"
         kills += [*_around(name), f"{moment}:ledger/builds:1"]
     return (*kills, *_around("ledger/runs", 2))

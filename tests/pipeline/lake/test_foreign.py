@@ -143,7 +143,7 @@ def test_columns_of_other_names_in_the_files_are_read_and_written_as_every_reade
     assert [row.lines for row in lake.read_dates(DAILY_SALES, [MON]).collect()] == [5]
     for all_rows in (lake.read(DAILY_SALES), lake.read_whole(DAILY_SALES)):
         assert sorted(row.lines for row in all_rows.collect()) == [2, 5]
-    assert lake.dates_held(DAILY_SALES) == {MON, TUE}
+    assert lake.all_dates(DAILY_SALES) == {MON, TUE}
 
 
 def test_an_obstacle_is_told_before_a_write_and_not_to_a_reader(lake: Lake) -> None:

@@ -88,19 +88,20 @@ def test_only_the_dates_asked_for_are_replaced(spark: SparkSession, lake: Lake) 
     assert lake.commit(DAILY_SALES, again).metadata == TOLD
 
 
-def test_all_rows_and_the_dates_held_of_the_latest_and_of_an_earlier_version(
+def test_all_rows_and_all_dates_of_the_latest_and_of_an_earlier_version(
     spark: SparkSession, lake: Lake
 ) -> None:
-    assert (lines(lake.read_whole(DAILY_SALES)), lake.dates_held(DAILY_SALES)) == ([], set())
+    assert (lines(lake.read_whole(DAILY_SALES)), lake.all_dates(DAILY_SALES)) == ([], set())
     first = lake.replace(DAILY_SALES, rows(spark, (MON, 1), (TUE, 2), (TUE, 3)), [MON, TUE], TOLD)
     second = lake.replace(DAILY_SALES, rows(spark, (WED, 4)), [TUE, WED], TOLD)
     assert lines(lake.read_whole(DAILY_SALES)) == [(MON, 1), (WED, 4)]
     assert lines(lake.read_whole(DAILY_SALES, second)) == [(MON, 1), (WED, 4)]
     assert lines(lake.read_whole(DAILY_SALES, first)) == [(MON, 1), (TUE, 2), (TUE, 3)]
-    assert lake.dates_held(DAILY_SALES) == lake.dates_held(DAILY_SALES, second) == {MON, WED}
-    assert lake.dates_held(DAILY_SALES, first) == {MON, TUE}
+    assert lake.all_dates(DAILY_SALES) == lake.all_dates(DAILY_SALES, second) == {MON, WED}
+    assert lake.all_dates(DAILY_SALES, first) == {MON, TUE}
+    assert lake.stray_dates(DAILY_SALES, [WED]) == [MON]
     lake.replace(DAILY_SALES, rows(spark), [MON, WED], TOLD)
-    assert (lines(lake.read_whole(DAILY_SALES)), lake.dates_held(DAILY_SALES)) == ([], set())
+    assert (lines(lake.read_whole(DAILY_SALES)), lake.all_dates(DAILY_SALES)) == ([], set())
 
 
 def test_another_process_reads_and_replaces_the_same(spark: SparkSession, lake: Lake, tmp_path: Path) -> None:
