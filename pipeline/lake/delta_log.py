@@ -344,10 +344,11 @@ class DeltaLog:
         files = self._checksum_files(self.snapshot())
         if files is None or files.isEmpty():
             return []
-        names = {unquote(file["path"]) for file in self._describe(files)}
-        root = f"{self._table.name}/"
+        # A clone of another table names files elsewhere, by a full path.
+        names = [unquote(file["path"]) for file in self._describe(files)]
+        own = [name for name in names if not name.startswith("/") and ":/" not in name]
         present = {self._files.below_root(file.path) for file in self._files.files(self._table.name)}
-        return sorted(name for name in names if "://" not in name and f"{root}{name}" not in present)
+        return sorted(name for name in own if f"{self._table.name}/{name}" not in present)
 
     def _transaction(self, application: str, number: int) -> Any:
         """Starts a transaction that conflicts with any commit of another run of the same application."""

@@ -306,15 +306,11 @@ def _check_lines(
     drops: Collection[DropState],
 ) -> None:
     """Compares the lines of silver, and their sums, with those that bronze gives."""
-    wanted = set(dates)
-    sale_dates = {c.sale_date for drop in drops for c in drop.content if c.business_date in wanted}
-    holding = [drop.date for drop in drops if any(c.sale_date in sale_dates for c in drop.content)]
     chunkings = {
         date: published[date].chunking or Chunking(batch.settings.chunks.key, batch.settings.chunks.ranges)
         for date in dates
     }
-    accepted = filter_accepted(batch.lake.read_dates(RECEIVED_SALES, holding, bronze_version))
-    accepted = filter_dates(accepted, "sale_date", sale_dates)
+    accepted = _lines_that_decide(batch, set(dates), bronze_version, drops)
     lines = _chunked(accepted.select(*line_columns()), chunkings)
     sales, conflicts = _rows_of(batch, SALES, dates), _rows_of(batch, CONFLICTS, dates)
     expected = filter_dates(expected_lines(lines), "business_date", dates)
@@ -333,6 +329,20 @@ def _check_lines(
     cells = reconcile(received, *count_sales(sales), count_conflicts_of(batch, dates))
     for date, problem in unreconciled_dates(cells).items():
         verification.add([date], f"does not reconcile: {problem}")
+
+
+def _lines_that_decide(
+    batch: Batch, dates: set[dt.date], bronze_version: int | None, drops: Collection[DropState]
+) -> DataFrame:
+    """Accepted lines of the sale dates of some dates: all copies of a line have the same sale date."""
+    sale_dates = {
+        content.sale_date for drop in drops for content in drop.content if content.business_date in dates
+    }
+    holding = [
+        drop.date for drop in drops if any(content.sale_date in sale_dates for content in drop.content)
+    ]
+    received = batch.lake.read_dates(RECEIVED_SALES, holding, bronze_version)
+    return filter_dates(filter_accepted(received), "sale_date", sale_dates)
 
 
 def _chunked(lines: DataFrame, chunkings: Mapping[dt.date, Chunking]) -> DataFrame:

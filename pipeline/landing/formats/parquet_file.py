@@ -72,7 +72,10 @@ _PLAIN_TYPES: tuple[tuple[Callable[[pa.DataType], bool], DataType], ...] = (
 
 
 class ParquetFile(Form):
-    """Parquet with one column for each of the contract; other columns are not read, whatever their type."""
+    """Parquet with one column for each of the contract; other columns are not read, whatever their type.
+
+    Another format of typed columns overrides ``_read_schema`` and ``_scan``.
+    """
 
     empty_file = "row"
 
@@ -121,6 +124,7 @@ class ParquetFile(Form):
         return stored.to_arrow_schema(), old_times
 
     def _scan(self, reader: DataFrameReader, paths: Sequence[str]) -> DataFrame:
+        """The rows of files, by a reader that has their schema."""
         return reader.parquet(*paths)
 
     def _check_float(self, where: str, name: str, received: str, kind: pa.DataType) -> None:
