@@ -77,9 +77,8 @@ def submit_arguments(folder: Path) -> list[str]:
     jars = sorted(str(path) for path in (ROOT / "var" / "jars").glob("*.jar"))
     if not jars:
         pytest.exit("no Delta jars in var/jars: run scripts/test.sh, which fetches them", returncode=2)
-    java_options = read_properties(ROOT / "configs" / "places" / "local.conf")[
-        "spark.driver.defaultJavaOptions"
-    ]
+    place = read_properties(ROOT / "configs" / "places" / "local.conf")
+    java_options = place["spark.driver.defaultJavaOptions"]
     conf = {
         # Few rows: more memory would only be taken from others.
         "spark.driver.memory": "1g",

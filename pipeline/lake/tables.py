@@ -310,8 +310,9 @@ class Lake:
             known: the dates that may have rows.
         """
         strays = self.all_dates(table).difference(known)
-        # A file may hold no row. So the rows are asked, if there is anything to ask for.
-        return sorted(strays & self._dates_of_rows(table) if strays else strays, key=str)
+        if strays:  # A file may hold no row, so the rows are asked.
+            strays &= self._dates_of_rows(table)
+        return sorted(strays, key=str)
 
     def _dates_of_rows(self, table: Table, version: int | None = None) -> set[dt.date | None]:
         dates = self.read(table, version).select(F.col(table.partition_by[0]).alias("date"))

@@ -45,7 +45,7 @@ def recount_deliveries(batch: Batch, *, everything: bool) -> list[str]:
         return []
     known = batch.ledger.drops()
     actions = [_take_out(batch, date) for date in sorted(known) if batch.ledger.holds_refused(date)]
-    counted = count_bronze(batch.lake, None)
+    counted = count_bronze(batch.lake, batch.lake.all_dates(RECEIVED_SALES))
     wrong = {
         date for date in {*known, *counted} if everything or _differs(known.get(date), counted.get(date))
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -60,15 +60,17 @@ def count_drops(
             drops[reason.drop_date].reasons[reason.reason] += reason.lines
 
 
-def count_bronze(lake: Lake, version: int | None) -> dict[dt.date, IngestedDrop]:
+def count_bronze(
+    lake: Lake, drop_dates: Iterable[dt.date | None], version: int | None = None
+) -> dict[dt.date, IngestedDrop]:
     """Counts the lines of every drop in bronze again. Rows without a drop date belong to none.
 
     Args:
         lake: tables of the lake.
+        drop_dates: all drop dates of that version, as :meth:`pipeline.lake.tables.Lake.all_dates` tells them.
         version: version of ``bronze/received_sales``; None for the latest.
     """
-    dates = lake.all_dates(RECEIVED_SALES, version)
-    counted = {date: IngestedDrop(Drop(date, ())) for date in dates if date is not None}
+    counted = {date: IngestedDrop(Drop(date, ())) for date in drop_dates if date is not None}
     _LOG.info(f"counting {len(counted):,} drops of bronze again")
     received = lake.read_whole(RECEIVED_SALES, version)
     count_drops(received.filter(F.col("drop_date").isNotNull()), counted)

@@ -226,7 +226,10 @@ def counted_drops(
     batch: Batch, bronze_version: int | None, verification: Verification
 ) -> dict[dt.date, DropState]:
     """The deliveries in bronze, counted again. It is a problem if the ingest of one counted other lines."""
-    counted = {} if bronze_version is None else count_bronze(batch.lake, bronze_version)
+    dates = set() if bronze_version is None else batch.lake.all_dates(RECEIVED_SALES, bronze_version)
+    if None in dates:
+        verification.add([], f"{RECEIVED_SALES.name} holds rows without a drop date, which no ingest writes")
+    counted = count_bronze(batch.lake, dates, bronze_version) if dates else {}
     known = batch.ledger.drops()
     for date in sorted({*counted, *(date for date, drop in known.items() if drop.accepted)}):
         recorded = known[date].content if date in known else ()
@@ -265,8 +268,6 @@ def _check_strays(batch: Batch, verification: Verification, published: Mapping[d
         for date in batch.lake.stray_dates(table, set(map(table.partition_of, published))):
             dates = [] if date is None else [date]
             verification.add(dates, f"{table.name} holds rows of {date}, which was never published")
-    if None in batch.lake.all_dates(RECEIVED_SALES):
-        verification.add([], f"{RECEIVED_SALES.name} holds rows without a drop date, which no ingest writes")
 
 
 def _check_uniqueness(batch: Batch, verification: Verification) -> None:

@@ -94,6 +94,11 @@ FAULTS = {
     "a table lost its partitions": Fault(
         CONFLICTS, _without_partitions, NAMED.format("X") + ", late_duplicate: 0 times"
     ),
+    "bronze has rows without a drop": Fault(
+        RECEIVED_SALES,
+        _append("transaction_id = 'Y'", drop_date="cast(null as date)"),
+        "bronze/received_sales holds rows without a drop date",
+    ),
     "an invoice is gone": Fault(
         INVOICES, lambda t: t.delete("customer_id = 'C-Y'"), f"gold/invoices {S} USD: 0 rows"
     ),
@@ -134,28 +139,30 @@ def sound(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Shop
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_verify_names(sound: Shop, fault: str) -> None:
-    broken = sound.other(fault.replace(" ", "-"))
-    shutil.copytree(sound.lake, broken.lake)
-    planted = FAULTS[fault]
-    planted.plant(DeltaTable.forPath(sound.spark, str(broken.lake / planted.table.name)))
+    broken = _with_faults(sound, fault)
     ran = broken.run(job=VERIFY_SALES)
     assert ran.code == 4, ran.stderr
-    assert planted.said in ran.stderr
+    assert FAULTS[fault].said in ran.stderr
 
 
 def _copy(sound: Shop, name: str) -> Shop:
-    broken = sound.other(name)
-    shutil.copytree(sound.lake, broken.lake)
+    copy = sound.other(name.replace(" ", "-"))
+    shutil.copytree(sound.lake, copy.lake)
+    return copy
+
+
+def _with_faults(sound: Shop, *faults: str) -> Shop:
+    broken = _copy(sound, " and ".join(faults))
+    for planted in map(FAULTS.__getitem__, faults):
+        planted.plant(DeltaTable.forPath(sound.spark, str(broken.lake / planted.table.name)))
     return broken
 
 
 def test_rows_without_a_date_hide_no_other_fault(sound: Shop) -> None:
-    broken = _copy(sound, "two-faults")
-    for fault in ("rows without a date", "a conflict is gone"):
-        FAULTS[fault].plant(DeltaTable.forPath(sound.spark, str(broken.lake / FAULTS[fault].table.name)))
-    ran = broken.run(job=VERIFY_SALES)
+    faults = ("rows without a date", "a conflict is gone")
+    ran = _with_faults(sound, *faults).run(job=VERIFY_SALES)
     assert ran.code == 4
-    for fault in ("rows without a date", "a conflict is gone"):
+    for fault in faults:
         assert FAULTS[fault].said in ran.stderr
 
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.extended import EXTENDED_CONFIG
+
 ROOT = Path(__file__).resolve().parents[2]
-# A team's own columns, rules and gold table.
-EXTENDED = ROOT / "tests" / "support" / "extended" / "config.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,14 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--conf spark.hadoop.datanucleus.schema.autoCreateAll=true",
     }
     submit = str(ROOT / "scripts" / "submit.sh")
-    where = ["--config", str(EXTENDED), "--landing", str(folder / "landing"), "--lake", str(folder / "lake")]
+    where = [
+        "--config",
+        str(EXTENDED_CONFIG),
+        "--landing",
+        str(folder / "landing"),
+        "--lake",
+        str(folder / "lake"),
+    ]
     generate = [submit, "generate_sales", *where[:4], "--rows", "60", "--from", "2026-01-05"]
     plain = {
         name: value for name, value in own.items() if name not in ("CYMBAL_SPARK_ARGS", "CYMBAL_LINEAGE")
