@@ -42,15 +42,9 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--conf spark.hadoop.datanucleus.schema.autoCreateAll=true",
     }
     submit = str(ROOT / "scripts" / "submit.sh")
-    where = [
-        "--config",
-        str(EXTENDED_CONFIG),
-        "--landing",
-        str(folder / "landing"),
-        "--lake",
-        str(folder / "lake"),
-    ]
-    generate = [submit, "generate_sales", *where[:4], "--rows", "60", "--from", "2026-01-05"]
+    landing = ["--config", str(EXTENDED_CONFIG), "--landing", str(folder / "landing")]
+    where = [*landing, "--lake", str(folder / "lake")]
+    generate = [submit, "generate_sales", *landing, "--rows", "60", "--from", "2026-01-05"]
     plain = {
         name: value for name, value in own.items() if name not in ("CYMBAL_SPARK_ARGS", "CYMBAL_LINEAGE")
     }
