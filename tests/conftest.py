@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from pyspark.sql import SparkSession
 
+from pipeline.lake.evaluation import evaluation_for
 from pipeline.lake.session import open_session
 from scripts.submission.request import read_properties
 
@@ -53,12 +54,8 @@ def free_java_objects(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture
 def interpreted(spark: SparkSession) -> Iterator[None]:
     """Evaluates expressions as they stand: for a few lines, compiled code costs more than it saves."""
-    modes = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
-    for name, value in modes.items():
-        spark.conf.set(name, value)
-    yield
-    for name in modes:
-        spark.conf.unset(name)
+    with evaluation_for(spark, 0):
+        yield
 
 
 def set_environment(folder: Path) -> None:

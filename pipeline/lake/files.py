@@ -164,10 +164,14 @@ class FileStore:
 
     def folders(self) -> list[str]:
         """Returns the names of the folders directly below the root."""
+        if self.is_on_this_host:
+            return [entry.name for entry in _entries_here(self.root) if entry.is_folder]
         return [s.getPath().getName() for s in self._system.listStatus(self._root) if s.isDirectory()]
 
     def entries(self, folder: str = "") -> list[FileStatus]:
         """Returns the files and folders directly in a folder below the root."""
+        if self.is_on_this_host:
+            return list(_entries_here(self._below(folder).toString()))
         return [self._status(status) for status in self._system.listStatus(self._below(folder))]
 
     def below_root(self, path: str) -> str:
@@ -182,7 +186,7 @@ class FileStore:
     def files(self, folder: str = "") -> Iterator[FileStatus]:
         """Yields the files below a folder at any depth; an object store needs only a few requests."""
         if self.is_on_this_host:
-            yield from self._walk(self._below(folder))
+            yield from _files_here(self._below(folder).toString())
             return
         yield from map(self._status, items(self._system.listFiles(self._below(folder), True)))
 
@@ -374,14 +378,6 @@ class FileStore:
         except Py4JJavaError as error:
             raise OSError(first_line(error)) from None
 
-    def _walk(self, folder: Any) -> Iterator[FileStatus]:
-        """Lists at any depth. Hadoop's own recursive listing runs ``ls`` for each file: 9 ms per file."""
-        for status in self._system.listStatus(folder):
-            if status.isDirectory():
-                yield from self._walk(status.getPath())
-            else:
-                yield self._status(status)
-
     def _below(self, name: str) -> Any:
         return self._path(self._root, name) if name else self._root
 
@@ -464,6 +460,29 @@ def _part_of(name: str) -> str:
 
 def _local(path: Any) -> Path:
     return Path(str(path.toUri().getPath()))
+
+
+def _entries_here(folder: str) -> Iterator[FileStatus]:
+    """Lists a folder of this host, given as a URI, as Hadoop does: it leaves out a link to nothing.
+
+    Through the JVM each value of an entry is a call of its own. Hadoop's own listing at any depth runs ``ls``
+    for each file, 9 ms (measured).
+    """
+    with os.scandir(folder.removeprefix("file:")) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                status = entry.stat()
+                modified_ms = status.st_mtime_ns // 1_000_000
+                path = f"{folder.rstrip('/')}/{entry.name}"
+                yield FileStatus(path, status.st_size, str(modified_ms), modified_ms, entry.is_dir())
+
+
+def _files_here(folder: str) -> Iterator[FileStatus]:
+    for entry in _entries_here(folder):
+        if entry.is_folder:
+            yield from _files_here(entry.path)
+        else:
+            yield entry
 
 
 def _write_private(path: Path, content: bytes) -> None:

@@ -579,8 +579,7 @@ class Lake:
         return dict(self._definition(table).get("configuration", {}))
 
     def _definition(self, table: Table) -> dict[str, Any]:
-        definition: dict[str, Any] = json.loads(self._snapshot(table).metadata().json())["metaData"]
-        return definition
+        return _definition(self._snapshot(table))
 
     def _difference(self, table: Table) -> Difference:
         try:
@@ -591,7 +590,7 @@ class Lake:
         ) as error:  # a feature that this version of Delta does not know
             return Difference(table, (), f"table {self.path(table)}: {delta_message(error)}", SCHEMA_VERSION)
         actual = StructType.fromJson(json.loads(snapshot.schema().json()))
-        properties = self._properties_of(table)
+        properties = dict(_definition(snapshot).get("configuration", {}))
         version = int(properties.get(SCHEMA_VERSION_PROPERTY, "1"))
         if version > SCHEMA_VERSION:
             newer = (
@@ -607,15 +606,15 @@ class Lake:
             mismatch = f"no column {foreign[0]}"
         text = f"table {self.path(table)} does not match its contract: {mismatch}"
         problem = None if mismatch is None else text
-        obstacles = self._obstacles(table, properties, actual)
+        obstacles = self._obstacles(table, snapshot, properties, actual)
         return Difference(table, tuple(missing), problem, version, obstacles)
 
     def _obstacles(
-        self, table: Table, properties: Mapping[str, str], actual: StructType
+        self, table: Table, snapshot: Any, properties: Mapping[str, str], actual: StructType
     ) -> tuple[Obstacle, ...]:
         path, only_appends = self.path(table), table not in self.tables.replaced
         found = find_obstacles(table, path, properties, actual, only_appends=only_appends)
-        unknown = self._log(table).check_features()
+        unknown = self._log(table).check_features(snapshot)
         if unknown is not None:
             found.append(Obstacle(path, "a feature of its protocol", unknown, ""))
         return tuple(found)
@@ -660,6 +659,12 @@ class Lake:
             raise TryAgainError(
                 f"table {table.name}: another run wrote to it at the same time; run again"
             ) from None
+
+
+def _definition(snapshot: Any) -> dict[str, Any]:
+    """Returns the definition of a table at a snapshot: schema, partition columns and properties."""
+    definition: dict[str, Any] = json.loads(snapshot.metadata().json())["metaData"]
+    return definition
 
 
 def _no_check() -> None:

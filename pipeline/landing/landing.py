@@ -100,7 +100,7 @@ class Landing:
     def strays(self) -> list[str]:
         """Names of entries beside the drops that no ingest reads: folders, and files of a drop."""
         return sorted(
-            entry.name
+            _shown(entry.name)
             for entry in self._files.entries()
             if not _is_hidden(entry.name)
             and not self._config.is_ignored(entry.name)
@@ -112,7 +112,7 @@ class Landing:
         return {name: _meant_date(name) for name in self.strays() if _is_near_drop(name)}
 
     def _is_read(self, name: str) -> bool:
-        return self._config.profile_of(name) is not None
+        return _is_text(name) and self._config.profile_of(name) is not None
 
     def dates(self) -> list[dt.date]:
         """Dates of the drops that are there, in order: one listing, no file looked at."""
@@ -256,12 +256,12 @@ class Landing:
             if _is_hidden(name) or self._config.is_ignored(name):
                 continue
             if below or status.is_folder:
-                folders.add(f"{name}/")
+                folders.add(f"{_shown(name)}/")
             else:
                 here.append(status)
         manifests = [status for status in here if status.name == MANIFEST_NAME]
         others = sorted((s for s in here if s.name != MANIFEST_NAME), key=lambda status: status.name)
-        unrecognized = [s.name for s in others if not self._is_read(s.name)]
+        unrecognized = [_shown(s.name) for s in others if not self._is_read(s.name)]
         return Drop(
             date=date,
             files=tuple(
@@ -312,6 +312,15 @@ def _why_headerless(file: LandedFile, form: Form) -> str:
 
 def _is_hidden(name: str) -> bool:
     return name.startswith((".", "_"))
+
+
+def _is_text(name: str) -> bool:
+    """Whether the bytes of a name are UTF-8: Java can open no other file."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _shown(name: str) -> str:
+    return name if _is_text(name) else f"{printable(name)} (its name is not UTF-8: rename it)"
 
 
 def _is_near_drop(name: str) -> bool:

@@ -11,6 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
 
+from pipeline.lake.evaluation import evaluation_for
 from pipeline.planning.staleness import DateInputs, date_inputs, no_inputs
 from pipeline.planning.windows import sized_windows
 from pipeline.steps.context import Batch, DateRange
@@ -142,7 +143,8 @@ def _build(batch: Batch, stage: Stage, stale: Mapping[GoldTable, Revisions]) -> 
     sales_version = batch.lake.version(SALES)
     lines = sum(date.lines for date in sized.values())
     summed = sum(sized[date].lines for revisions in stale.values() for date in revisions) or 1
-    with batch.timetable.stage(stage, len(sized), lines, _due(batch, stale)):
+    timed = batch.timetable.stage(stage, len(sized), lines, _due(batch, stale))
+    with timed, evaluation_for(batch.spark, lines):
         failed: dict[str, set[dt.date]] = {}
         for table, revisions in stale.items():
             _adopt_query(batch, table)

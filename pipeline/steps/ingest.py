@@ -12,6 +12,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
 from pipeline.lake.conditions import failed_rule
+from pipeline.lake.evaluation import evaluation_for
 from pipeline.lake.tasks import RowWatch
 from pipeline.landing.landing import Landing, unreadable_file
 from pipeline.landing.unpack import printable
@@ -159,7 +160,8 @@ def ingest_drops(batch: Batch, landing: Landing, drops: list[Drop]) -> None:
     due = [drop.date for drop in drops if _has_deadline(batch, drop, known.get(drop.date))]
     per_line = batch.ledger.bytes_per_line()
     expected = round(sum(drop.bytes for drop in drops) / per_line)
-    with batch.timetable.stage(Stage.INGEST, len(drops), expected, due) as times:
+    stage = batch.timetable.stage(Stage.INGEST, len(drops), expected, due)
+    with stage as times, evaluation_for(batch.spark, expected):
         for window in sized_windows(
             drops, lambda drop: drop.bytes, batch.settings.ingest.max_bytes_per_window
         ):

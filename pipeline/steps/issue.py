@@ -17,6 +17,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from pipeline.lake.evaluation import evaluation_for
 from pipeline.lake.tables import Commit
 from pipeline.planning.billing import (
     BillingTerms,
@@ -105,7 +106,8 @@ def issue(batch: Batch, requested: Container[dt.date], given: Numbers | None = N
     inputs = date_inputs(batch.ledger.drops().values(), published=batch.ledger.dates())
     sized = {date: inputs.get(date) or no_inputs(date) for date in revisions}
     lines = sum(date.lines for date in sized.values())
-    with batch.timetable.stage(Stage.DOCUMENTS, len(sized), lines, _with_deadline(batch, revisions)):
+    stage = batch.timetable.stage(Stage.DOCUMENTS, len(sized), lines, _with_deadline(batch, revisions))
+    with stage, evaluation_for(batch.spark, lines):
         max_lines = batch.settings.publish.max_lines_per_window
         for window in sized_windows(sized.values(), lambda date: date.lines, max_lines):
             numbers = _issue_window(batch, {date.date: revisions[date.date] for date in window}, numbers)

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from pipeline.lake.causes import cause_of, is_environment_error
+from pipeline.lake.evaluation import evaluation_for
 from pipeline.planning.dependencies import Dependencies, PublishPlan
 from pipeline.planning.recovery import is_lost_worker
 from pipeline.planning.staleness import (
@@ -173,7 +174,8 @@ class _Publishing:
         batch, dates = self.batch, [date for group in groups for date in group]
         due = [date.date for date in dates if self._has_deadline(date.date)]
         try:
-            with batch.timetable.stage(Stage.PUBLISH, len(dates), sum(d.lines for d in dates), due):
+            stage = batch.timetable.stage(Stage.PUBLISH, len(dates), sum(d.lines for d in dates), due)
+            with stage, evaluation_for(batch.spark, self._lines_to_read(dates)):
                 for window in self.windows(groups):
                     self._publish_window(window)
                     batch.timetable.advance(sum(map(_lines, window)))
@@ -183,6 +185,12 @@ class _Publishing:
                 _record_tasks(batch)
             raise
         _record_tasks(batch)
+
+    def _lines_to_read(self, dates: Iterable[DateInputs]) -> int:
+        """Accepted lines of all drops that a publish of these dates reads."""
+        drops = self.batch.ledger.drops()
+        read = {drop for date in dates for drop in date.drop_dates | date.resent_drop_dates}
+        return sum(content.lines for drop in read for content in drops[drop].content)
 
     def record_held_back(self, reasons: Mapping[dt.date, str]) -> None:
         """Records dates that are held back, each with its reason."""

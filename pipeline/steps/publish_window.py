@@ -26,7 +26,7 @@ from pipeline.planning.reconciliation import (
 from pipeline.planning.staleness import DateInputs
 from pipeline.planning.windows import partition_spans
 from pipeline.steps.context import Batch
-from pipeline.steps.received import read_accepted, read_accepted_of
+from pipeline.steps.received import read_accepted
 from pipeline.steps.recording import chunked, count_cells, count_left_out
 from schemas.errors import AuditError
 from schemas.tables import SALES
@@ -66,8 +66,8 @@ class PublishWindow:
         """Accepted lines, including all copies."""
         drop_dates = {drop for date in self.dates for drop in date.drop_dates}
         dates = [date.date for date in self.dates]
-        lines = read_accepted_of(self.batch, self.bronze_version, drop_dates, dates)
-        return lines.select(*line_columns())
+        accepted = read_accepted(self.batch, self.bronze_version, drop_dates)
+        return filter_dates(accepted, "business_date", dates).select(*line_columns())
 
     @cached_property
     def lines(self) -> DataFrame:
@@ -100,8 +100,8 @@ class PublishWindow:
         drop_dates = {drop_date for date in self.dates for drop_date in date.resent_drop_dates}
         if not sale_dates or self.suspects is None:
             return None
-        accepted = read_accepted(self.batch, self.bronze_version)
-        others = filter_dates(filter_dates(accepted, "sale_date", sale_dates), "drop_date", drop_dates)
+        accepted = read_accepted(self.batch, self.bronze_version, drop_dates)
+        others = filter_dates(accepted, "sale_date", sale_dates)
         own = [date.date for date in self.dates]
         # Filter by hash first: it reduces years of lines to a few before a sort. The hashes of all suspects
         # are counted and narrow, so Spark usually broadcasts them.

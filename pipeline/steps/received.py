@@ -1,4 +1,4 @@
-"""Reads accepted lines of bronze, limited to the drops and business dates that a step needs."""
+"""Reads accepted lines of bronze, limited to the drops that a step needs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from pyspark.sql import DataFrame
 
-from pipeline.lake.tables import filter_dates
 from pipeline.steps.context import Batch
 from pipeline.steps.receiving import JOB as INGEST
 from schemas.tables import RECEIVED_SALES
@@ -24,26 +23,12 @@ def settled_version(batch: Batch) -> int | None:
     return batch.lake.version(RECEIVED_SALES)
 
 
-def read_accepted(batch: Batch, version: int | None) -> DataFrame:
-    """Accepted lines of every drop.
+def read_accepted(batch: Batch, version: int | None, drop_dates: Iterable[dt.date]) -> DataFrame:
+    """Accepted lines of some drops; other drops are not read.
 
     Args:
         batch: the run.
         version: version of bronze; None for the latest.
+        drop_dates: the drops.
     """
-    return filter_accepted(batch.lake.read(RECEIVED_SALES, version))
-
-
-def read_accepted_of(
-    batch: Batch, version: int | None, drop_dates: Iterable[dt.date], business_dates: Iterable[dt.date]
-) -> DataFrame:
-    """Accepted lines of some business dates.
-
-    Args:
-        batch: the run.
-        version: version of bronze; None for the latest.
-        drop_dates: the drops that hold lines of these dates; other drops are not read.
-        business_dates: the business dates.
-    """
-    received = batch.lake.read_dates(RECEIVED_SALES, drop_dates, version)
-    return filter_dates(filter_accepted(received), "business_date", business_dates)
+    return filter_accepted(batch.lake.read_dates(RECEIVED_SALES, drop_dates, version))

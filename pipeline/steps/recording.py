@@ -15,7 +15,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from pipeline.lake.ledger import RESTORED
-from pipeline.lake.tables import Commit
+from pipeline.lake.tables import Commit, filter_dates
 from pipeline.planning.pinned import Chunking
 from pipeline.planning.reconciliation import (
     Balance,
@@ -27,7 +27,7 @@ from pipeline.planning.reconciliation import (
 )
 from pipeline.steps.context import Batch, PublishedDate
 from pipeline.steps.publish_commit import JOB, ROLL_BACK, PublishCommit
-from pipeline.steps.received import read_accepted_of
+from pipeline.steps.received import read_accepted
 from schemas.landing import own_amounts
 from schemas.states import DateStatus, ExitCode
 from schemas.tables import CONFLICTS, SALES
@@ -162,7 +162,8 @@ def _totals(row: Any, prefix: str = "") -> ControlTotals:
 def count_accepted(batch: Batch, publication: PublishCommit) -> dict[ReconciliationKey, ControlTotals]:
     """Control totals of a publication's accepted lines, counted again in the bronze version that it read."""
     drop_dates = {date for inputs in publication.dates.values() for date in inputs.drop_dates}
-    lines = read_accepted_of(batch, publication.bronze_version, drop_dates, publication.dates)
+    accepted = read_accepted(batch, publication.bronze_version, drop_dates)
+    lines = filter_dates(accepted, "business_date", publication.dates)
     return count_cells(count_received(chunked(lines, publication.chunkings)))
 
 

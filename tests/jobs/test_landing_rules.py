@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -88,6 +89,10 @@ NOT_READY: dict[str, tuple[Callable[[Shop, str], None], str]] = {
     "2026-03-20": (
         _manifest('{"files": [{"name": "shop.csv"}]}'),
         "file shop.csv of the manifest is not there",
+    ),
+    "2026-03-21": (
+        _also(SALES, os.fsdecode(b"caf\xe9.csv")),
+        f"caf\\udce9.csv (its name is not UTF-8: rename it) {NOT_READ}",
     ),
 }
 PUBLISHED_BEFORE = ("2026-03-02", "2026-03-13", "2026-03-15")

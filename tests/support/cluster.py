@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.lake.evaluation import INTERPRETED
+
 ROOT = Path(__file__).resolve().parents[2]
 # Small data, few cores: time goes into starting processes and compiling, so that is kept small: one compiler
 # of the JVM, expressions evaluated as they stand: else each process compiles code for a few lines.
 CHEAP = {
     "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1",
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    **INTERPRETED,
     "spark.sql.shuffle.partitions": "4",
     "spark.databricks.delta.snapshotPartitions": "1",
 }

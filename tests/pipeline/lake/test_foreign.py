@@ -36,7 +36,7 @@ def parquet(rows: pa.Table, *, int96: bool = False) -> bytes:
 def test_times_of_other_writers_carry_their_zone(int96: bool) -> None:
     times = pa.array([AT, None], pa.timestamp("us", tz="UTC"))
     content = parquet(pa.table({"run_id": ["a", "b"], "started_at": times}), int96=int96)
-    assert read_rows(content, LEDGER_RUNS.schema, {}) == [
+    assert read_rows([content], LEDGER_RUNS.schema, {}) == [
         {"run_id": "a", "started_at": AT},
         {"run_id": "b", "started_at": None},
     ]
@@ -44,7 +44,7 @@ def test_times_of_other_writers_carry_their_zone(int96: bool) -> None:
 
 def test_a_column_is_found_under_its_name_in_the_file_and_a_further_one_is_kept() -> None:
     content = parquet(pa.table({"col-1": ["a"], "exit_code": pa.array([4], pa.int8()), "paid": [True]}))
-    rows = read_rows(content, LEDGER_RUNS.schema, {"col-1": "run_id"})
+    rows = read_rows([content], LEDGER_RUNS.schema, {"col-1": "run_id"})
     assert rows == [{"run_id": "a", "exit_code": 4, "paid": True}]
 
 

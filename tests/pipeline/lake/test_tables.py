@@ -311,6 +311,27 @@ def test_a_checksum_that_names_other_files_than_its_log_is_found(
         opened(spark, tmp_path).check_checksums()
 
 
+@pytest.mark.parametrize("found", ["gone", "cut off", "of another commit"])
+def test_a_date_is_read_and_replaced_where_the_file_of_a_known_checksum_cannot_be_read(
+    spark: SparkSession, tmp_path: Path, found: str
+) -> None:
+    """Delta holds the checksum of a commit that it made; the file is only the faster way to the same list."""
+    lake = opened(spark, tmp_path)
+    lake.replace(DAILY_SALES, rows(spark, (MON, 1), (TUE, 2)), [MON, TUE], TOLD)
+    checksum = log_of(lake) / f"{lake.version(DAILY_SALES):020d}.crc"
+    content = checksum.read_text()
+    if found == "gone":
+        checksum.unlink()
+    elif found == "cut off":
+        checksum.write_text(content[: len(content) // 2])
+    else:
+        other = {**json.loads(content), "txnId": "another", "allFiles": []}
+        checksum.write_text(json.dumps(other))
+    assert lines(lake.read_dates(DAILY_SALES, [MON])) == [(MON, 1)]
+    lake.replace(DAILY_SALES, rows(spark, (MON, 3)), [MON], TOLD)
+    assert lines(lake.read_dates(DAILY_SALES, [MON, TUE])) == [(MON, 3), (TUE, 2)]
+
+
 def test_rows_of_the_ledger_come_back(spark: SparkSession, lake: Lake) -> None:
     lake.append(LEDGER_RUNS, [{"run_id": "a", "job": "x", "status": "done"}])
     lake.append(LEDGER_RUNS, [{"run_id": "b", "job": "x", "status": "done"}])

@@ -15,6 +15,7 @@ import pytest
 from pydantic import ValidationError
 from pyspark.sql import SparkSession
 
+from pipeline.lake.evaluation import evaluation_for
 from pipeline.landing.config import LandingConfig
 from pipeline.landing.landing import Landing
 from pipeline.profiles import DeliveryProfile, contract_profile
@@ -336,11 +337,8 @@ def read(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict[
     )
     landing = Landing(spark, str(root), config)
     (drop,) = landing.drops(None, None)
-    for mode, value in (("wholeStage", "false"), ("factoryMode", "NO_CODEGEN")):
-        spark.conf.set(f"spark.sql.codegen.{mode}", value)
-    rows = landing.lines({drop: landing.headers(drop)}).collect()
-    for mode in ("wholeStage", "factoryMode"):
-        spark.conf.unset(f"spark.sql.codegen.{mode}")
+    with evaluation_for(spark, len(CASES)):
+        rows = landing.lines({drop: landing.headers(drop)}).collect()
     found: dict[str, list[Any]] = {name: [] for name in CASES}
     for row in rows:
         found[list(CASES)[int(row.source_file.partition(".")[0])]].append(row.asDict())

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from pipeline.lake.evaluation import INTERPRETED
 from schemas.landing import RECEIVED_NAMES
 from tests.tools.synthetic import recount
 from tools.synthetic.deliveries import deliveries
@@ -65,9 +66,6 @@ CLEAN = SyntheticPlan(
     formats=("csv",),
     manifests=False,
 )
-
-
-INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 
 
 @contextmanager
