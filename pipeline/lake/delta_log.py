@@ -55,7 +55,7 @@ _READABLE_FEATURES = {
 _STORED_NAME = "delta.columnMapping.physicalName"
 # Whether the checksum of a commit lists the table's files.
 _LISTS_FILES = "spark.databricks.delta.allFilesInCrc.enabled"
-# No checksum that lists at most a thousand files is as large.
+# Far beyond the checksum of a thousand files, the most that configs/places have it list.
 _CHECKSUM_LIMIT = 1 << 27
 
 
@@ -390,8 +390,8 @@ class DeltaLog:
     def _listing(self, snapshot: Any, files: Any) -> list[dict[str, Any]]:
         """Returns the log entries of the files of a checksum: read once a commit.
 
-        They are read from the checksum's file, where Delta read them, too. A text of more than 8 KB from Java
-        takes 40 ms, since Java sends it in two parts and waits for an answer to the first (measured).
+        They are read from the checksum's file, if it is of the snapshot's commit. A text of more than 8 KB
+        from Java takes 40 ms: Java sends it in two parts, and waits for an answer to the first (measured).
         """
         commit = _value(snapshot.checksumOpt().get().txnId())
         if commit is None or commit != self._listed[0]:

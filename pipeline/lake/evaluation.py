@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 
+from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
 # To generate and compile the code of a night costs a cold process two seconds. Without it a line costs about
@@ -15,25 +16,29 @@ INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.facto
 
 @contextmanager
 def evaluation_for(spark: SparkSession, lines: int) -> Iterator[None]:
-    """Lets Spark evaluate expressions as they stand while the context lasts, if a step reads few lines.
+    """Lets Spark evaluate expressions as they stand while the context lasts, if a step is to read few lines.
 
     Spark's results are the same both ways.
 
     Args:
         spark: session.
-        lines: most lines that the step reads.
+        lines: most lines that the step is expected to read.
     """
     if lines > FEW_LINES:
         yield
         return
     before = {name: spark.conf.get(name, None) for name in INTERPRETED}
-    for name, value in INTERPRETED.items():
-        spark.conf.set(name, value)
     try:
+        _set(spark, INTERPRETED)
         yield
     finally:
-        for name, earlier in before.items():
-            if earlier is None:
-                spark.conf.unset(name)
-            else:
-                spark.conf.set(name, earlier)
+        with suppress(Py4JError, OSError):  # no JVM is left: the first error counts
+            _set(spark, before)
+
+
+def _set(spark: SparkSession, settings: Mapping[str, str | None]) -> None:
+    for name, value in settings.items():
+        if value is None:
+            spark.conf.unset(name)
+        else:
+            spark.conf.set(name, value)

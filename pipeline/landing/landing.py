@@ -58,7 +58,7 @@ class Landing:
         self._files = FileStore(spark, root)
         self._config = config
         try:
-            is_there = self._files.exists()
+            is_there = self._files.is_folder()
         except OSError as error:
             raise UsageError(f"landing {root}: {error}") from None
         if not is_there:
@@ -104,12 +104,16 @@ class Landing:
             for entry in self._files.entries()
             if not _is_hidden(entry.name)
             and not self._config.is_ignored(entry.name)
-            and (_drop_date(entry.name) is None if entry.is_folder else self._is_read(entry.name))
+            and (_drop_date(entry.name) is None if entry.is_folder else self._may_be_meant(entry.name))
         )
 
     def near_drops(self) -> dict[str, dt.date | None]:
         """Strays that look like a drop, with the date that they seem to mean."""
         return {name: _meant_date(name) for name in self.strays() if _is_near_drop(name)}
+
+    def _may_be_meant(self, name: str) -> bool:
+        """Whether a file beside the drops may be a delivery; of a name that is not UTF-8 nobody can tell."""
+        return not _is_text(name) or self._is_read(name)
 
     def _is_read(self, name: str) -> bool:
         return _is_text(name) and self._config.profile_of(name) is not None

@@ -120,6 +120,11 @@ def test_a_landing_that_is_not_there_is_refused(shop: Shop) -> None:
     ran = shop.run("--landing", str(shop.folder / "nowhere"))
     assert ran.code == 2
     assert "nowhere: no such folder" in ran.error
+    file = shop.folder / "file.csv"
+    file.touch()
+    ran = shop.run("--landing", str(file))
+    assert ran.code == 2
+    assert "file.csv: no such folder" in ran.error
     ran = shop.run("--landing", "nosuch://bucket/landing")
     assert ran.code == 2
     assert 'nosuch://bucket/landing: No FileSystem for scheme "nosuch"' in ran.error

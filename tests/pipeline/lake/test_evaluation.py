@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -38,3 +40,29 @@ def test_an_error_inside_leaves_no_setting_behind(spark: SparkSession) -> None:
     with pytest.raises(ValueError, match="a step failed"), evaluation_for(spark, 1):
         raise ValueError("a step failed")
     assert settings_of(spark) == before
+
+
+class NoJvm:
+    """A session whose JVM ends while a step runs."""
+
+    def __init__(self) -> None:
+        self.conf = self
+        self.is_gone = False
+
+    def get(self, name: str, default: str | None) -> str | None:
+        del name
+        return default
+
+    def set(self, name: str, value: str) -> None:
+        del name, value
+
+    def unset(self, name: str) -> None:
+        if self.is_gone:
+            raise ConnectionRefusedError(name)
+
+
+def test_without_a_jvm_the_first_error_counts() -> None:
+    session = NoJvm()
+    with pytest.raises(KeyboardInterrupt), evaluation_for(cast("SparkSession", session), 1):
+        session.is_gone = True
+        raise KeyboardInterrupt

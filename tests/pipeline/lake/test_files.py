@@ -23,7 +23,7 @@ ODD_NAMES = (
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Odd names, a folder in a folder, an empty one, and links to a file, to a folder and to nothing."""
+    """Odd names, a folder in a folder, an empty one, links to a file and a folder, links to nothing."""
     root = tmp_path / "drop_date=2026-11-27"
     (root / "archive" / "old").mkdir(parents=True)
     (root / "empty").mkdir()
@@ -34,6 +34,10 @@ def folder(tmp_path: Path) -> Path:
     (root / "link.csv").symlink_to(root / "with space.csv")
     (root / "linked").symlink_to(root / "archive")
     (root / "gone.csv").symlink_to(root / "nothing.csv")
+    (root / "circle.csv").symlink_to(root / "circle.csv")
+    (root / "below-a-file.csv").symlink_to(root / "plain.csv" / "x.csv")
+    (root / "too-long.csv").symlink_to("x" * 300)
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
     return tmp_path
 
 
