@@ -393,20 +393,20 @@ class DeltaLog:
         They are read from the checksum's file, if it is of the snapshot's commit. A text of more than 8 KB
         from Java takes 40 ms: Java sends it in two parts, and waits for an answer to the first (measured).
         """
-        commit = _value(snapshot.checksumOpt().get().txnId())
-        if commit is None or commit != self._listed[0]:
+        commit = str(snapshot.checksumOpt().get().txnId().get())
+        if commit != self._listed[0]:
             written = self._written_listing(int(snapshot.version()), commit)
             self._listed = (commit, self._describe(files) if written is None else written)
         return self._listed[1]
 
-    def _written_listing(self, version: int, commit: str | None) -> list[dict[str, Any]] | None:
+    def _written_listing(self, version: int, commit: str) -> list[dict[str, Any]] | None:
         """Returns the files that the checksum of a commit lists; None if its file is not of that commit."""
         try:
             path = f"{self._path}/_delta_log/{version:020d}.crc"
             checksum = json.loads(self._files.read(path, _CHECKSUM_LIMIT))
         except (OSError, ValueError):
             return None
-        if commit is None or not isinstance(checksum, dict) or checksum.get("txnId") != commit:
+        if not isinstance(checksum, dict) or checksum.get("txnId") != commit:
             return None
         listed: list[dict[str, Any]] | None = checksum.get("allFiles")
         return listed

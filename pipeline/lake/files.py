@@ -489,7 +489,8 @@ def _entries_here(folder: str) -> Iterator[FileStatus]:
                     continue
                 raise
             modified_ms = found.st_mtime_ns // 1_000_000
-            path, is_folder = f"{folder.rstrip('/')}/{entry.name}", stat.S_ISDIR(found.st_mode)
+            path = f"{folder.rstrip('/')}/{entry.name}"
+            is_folder = stat.S_ISDIR(found.st_mode)
             yield FileStatus(path, found.st_size, str(modified_ms), modified_ms, is_folder)
 
 

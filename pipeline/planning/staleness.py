@@ -84,6 +84,11 @@ class DropState:
         """Accepted lines in bronze."""
         return self.accepted.content if self.accepted else ()
 
+    @property
+    def lines(self) -> int:
+        """Number of its accepted lines in bronze."""
+        return sum(content.lines for content in self.content)
+
 
 @dataclass(frozen=True)
 class DateState:

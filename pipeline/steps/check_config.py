@@ -113,8 +113,8 @@ def _cost(
         return []
     wanted = wanted_settings(batch, kept)
     described = describe_differences(kept.current.values, wanted, names).partition(": ")[2]
-    accepted = [drop.accepted for drop in batch.ledger.drops().values() if drop.accepted is not None]
-    lines = sum(content.lines for drop in accepted for content in drop.content)
+    accepted = [drop for drop in batch.ledger.drops().values() if drop.accepted is not None]
+    lines = sum(drop.lines for drop in accepted)
     seconds = [_seconds(batch, stage, lines) for stage in stages]
     known = [second for second in seconds if second is not None]
     total = sum(known) if len(known) == len(seconds) else None

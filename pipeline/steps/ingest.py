@@ -18,6 +18,7 @@ from pipeline.landing.landing import Landing, unreadable_file
 from pipeline.landing.unpack import printable
 from pipeline.planning.staleness import DropState
 from pipeline.planning.windows import partition_spans, sized_windows
+from pipeline.profiles import COMPRESSIONS
 from pipeline.steps.context import Batch
 from pipeline.steps.kept import revalidate_accepted
 from pipeline.steps.receiving import ExtraColumns, receive, recorded_manifest_version
@@ -33,7 +34,7 @@ from transforms.received import validate_received
 _LOG = logging.getLogger(__name__)
 
 # Parquet and packed text may hold a line in a few bytes, whatever a line of the latest drops took.
-_PACKED = (".parquet", ".gz", ".bz2", ".zst", ".zip")
+_PACKED = (".parquet", *COMPRESSIONS)
 _FEWEST_BYTES_PER_LINE = 2.0
 
 Headers = dict[Drop, dict[str, tuple[str, ...]]]
@@ -181,8 +182,7 @@ def most_lines(drops: list[Drop], known: Mapping[dt.date, DropState], per_line: 
         for drop in drops
         for file in drop.files
     )
-    kept = sum(content.lines for drop in drops if drop.date in known for content in known[drop.date].content)
-    return round(landed) + kept
+    return round(landed) + sum(known[drop.date].lines for drop in drops if drop.date in known)
 
 
 def _has_deadline(batch: Batch, drop: Drop, known: DropState | None) -> bool:

@@ -190,7 +190,7 @@ class _Publishing:
         """Accepted lines of all drops that a publish of these dates reads."""
         drops = self.batch.ledger.drops()
         read = {drop for date in dates for drop in date.drop_dates | date.resent_drop_dates}
-        return sum(content.lines for drop in read for content in drops[drop].content)
+        return sum(drops[drop].lines for drop in read)
 
     def record_held_back(self, reasons: Mapping[dt.date, str]) -> None:
         """Records dates that are held back, each with its reason."""
